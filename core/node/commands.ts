@@ -1,0 +1,147 @@
+/**
+ * What a node wants done. Each command carries all the shell needs to run it without memory of
+ * its own; each question carries an attempt token that its answer repeats.
+ */
+import type { Attempt } from '../machine.ts'
+import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
+import type { LogsSpec, StopSignal, StreamSpec } from '../spec/deployment.ts'
+import type { RequestId } from './events.ts'
+
+export type NodeCommand = RuntimeCommand | ProbeCommand | ListenerCommand | OperatorCommand
+
+export type RuntimeCommand =
+  // end every process an earlier life of this node left behind: SIGTERM, then SIGKILL after the grace
+  | { readonly type: 'reap-leftovers'; readonly attempt: Attempt; readonly graceMs: number }
+  // check that the ports are free, open the log; nothing runs yet
+  | {
+      readonly type: 'create-replica'
+      readonly replica: ReplicaId
+      readonly attempt: Attempt
+      readonly program: Program
+    }
+  // spawn the program in a process group of its own
+  | { readonly type: 'start-replica'; readonly replica: ReplicaId; readonly attempt: Attempt }
+  | { readonly type: 'verify-replica'; readonly replica: ReplicaId; readonly attempt: Attempt }
+  | { readonly type: 'resolve-address'; readonly replica: ReplicaId; readonly attempt: Attempt }
+  // to the whole process group
+  | {
+      readonly type: 'signal-replica'
+      readonly replica: ReplicaId
+      readonly signal: StopSignal
+    }
+  // kill what is left of the group, close the log, forget it; also for a replica never started
+  | { readonly type: 'remove-replica'; readonly replica: ReplicaId; readonly attempt: Attempt }
+
+/** All that a process runtime needs to run one replica. `$E:` values are resolved at the spawn. */
+export interface Program {
+  /** Words of the command line, `$PORT` and the like already expanded. */
+  readonly argv: readonly string[]
+  /** Absolute. */
+  readonly directory: string
+  readonly env: Readonly<Record<string, string>>
+  readonly envInherit: true | readonly string[]
+  /** Endpoint name to the port the program listens on. */
+  readonly ports: Readonly<Record<string, number>>
+  readonly logs: LogsSpec
+}
+
+export type ProbeCommand =
+  | {
+      readonly type: 'probe'
+      readonly replica: ReplicaId
+      readonly attempt: Attempt
+      readonly target: ProbeTarget
+      readonly timeoutMs: number
+    }
+  // the answer is not wanted any more
+  | { readonly type: 'cancel-probe'; readonly replica: ReplicaId; readonly attempt: Attempt }
+
+export type ProbeTarget =
+  // healthy when the connection is accepted
+  | { readonly type: 'tcp'; readonly host: string; readonly port: number }
+  // healthy when GET answers with exactly this status; redirects are not followed
+  | {
+      readonly type: 'http'
+      readonly host: string
+      readonly port: number
+      readonly path: string
+      /** Host header, as the file's URL has it. */
+      readonly authority: string
+      readonly expectStatus: number
+    }
+  // healthy when `sh -c` exits with 0, in the replica's directory and environment
+  | { readonly type: 'command'; readonly command: string }
+
+export type ListenerCommand =
+  | {
+      readonly type: 'open-listener'
+      readonly listener: ListenerId
+      readonly attempt: Attempt
+      readonly host: string
+      readonly port: number
+      readonly stream: StreamSpec
+    }
+  // close the listening socket; live connections go on until drained or cut
+  | { readonly type: 'close-listener'; readonly listener: ListenerId; readonly attempt: Attempt }
+  // the whole set; a backend missing in it takes no new connection and drains
+  | {
+      readonly type: 'apply-backends'
+      readonly listener: ListenerId
+      readonly version: number
+      readonly backends: readonly Backend[]
+    }
+  // end the live connections of a backend that drained for too long
+  | { readonly type: 'cut-backend'; readonly listener: ListenerId; readonly backend: ReplicaId }
+
+export interface Backend {
+  readonly id: ReplicaId
+  readonly host: string
+  readonly port: number
+}
+
+export type OperatorCommand =
+  | { readonly type: 'reply'; readonly request: RequestId; readonly result: Reply }
+  // for logs and people; nothing depends on it
+  | {
+      readonly type: 'notice'
+      readonly level: 'info' | 'warn' | 'error'
+      readonly code: NoticeCode
+      readonly service?: ServiceKey
+      readonly replica?: ReplicaId
+      readonly text: string
+    }
+  // a deployment reached what its file asks for, or cannot without help
+  | {
+      readonly type: 'settled'
+      readonly deployment: string
+      readonly outcome: 'ready' | 'failed'
+      readonly problems: readonly string[]
+    }
+  // everything is stopped after a shutdown; the process may end
+  | { readonly type: 'stopped' }
+
+export type Reply =
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly code: ReplyError; readonly text: string }
+
+export type ReplyError = 'not-found' | 'conflict' | 'invalid' | 'stopping'
+
+export type NoticeCode =
+  | 'leftovers'
+  | 'deploying'
+  | 'waiting'
+  | 'dependency-timeout'
+  | 'starting'
+  | 'start-failed'
+  | 'healthy'
+  | 'unhealthy'
+  | 'exited'
+  | 'crash-loop'
+  | 'stopping'
+  | 'killed'
+  | 'removed'
+  | 'listening'
+  | 'listen-failed'
+  | 'drain-cut'
+  | 'scaled'
+  | 'shutdown'

@@ -1,0 +1,260 @@
+/**
+ * A deployment as the rest of Weir sees it: validated, defaults filled in, durations in
+ * milliseconds and sizes in bytes. Plain JSON, so that it can be journalled and snapshotted.
+ *
+ * Source: services reference, section 1; the keys Weir adds: the design, "What a deployment file
+ * looks like". An absent optional property means "not given"; `undefined` is never stored.
+ */
+
+export interface Deployment {
+  readonly version: 'v1'
+  /** The file's `deployment` key: 3-63 characters, letters, digits and `-`. */
+  readonly name: string
+  readonly services: Readonly<Record<string, ServiceSpec>>
+  readonly externals: Readonly<Record<string, ExternalSpec>>
+  readonly api: ApiSpec
+}
+
+export interface ServiceSpec {
+  readonly rtype: 'service' | 'job' | 'cron'
+  readonly schedule?: string
+  readonly runtime: 'process' | 'oci' | 'docker'
+  readonly image?: ImageSpec
+  readonly command: CommandSpec
+  readonly env: Readonly<Record<string, string>>
+  /** Names of host variables a child inherits besides the basic ones; `true` is all of them. */
+  readonly envInherit: true | readonly string[]
+  readonly endpoints: readonly EndpointSpec[]
+  readonly scale: ScaleSpec
+  readonly replicaGroups: readonly ReplicaGroupSpec[]
+  readonly depends: readonly DependencySpec[]
+  /** Absent: the first endpoint's own port is checked by its protocol, with the defaults. */
+  readonly health?: HealthSpec
+  readonly init: { readonly steps: readonly InitStepSpec[] }
+  readonly errors: {
+    readonly onInitFailure: 'fail' | 'restart' | 'backoff'
+    readonly onPanic: 'restart' | 'shutdown' | 'isolate'
+  }
+  readonly update: UpdateSpec
+  readonly stopSignal: StopSignal
+  readonly stopGraceMs: number
+  readonly logs: LogsSpec
+  readonly localhostReachability: 'auto' | 'always' | 'never'
+  readonly portMappings: readonly PortMappingSpec[]
+  readonly storage: readonly StorageSpec[]
+  readonly resources: ResourcesSpec
+  readonly networkMode: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly restartPolicy?: RestartPolicySpec
+  /** Everything else the file may say for runtimes to come, as written and checked for shape. */
+  readonly extra: Readonly<Record<string, JsonValue>>
+}
+
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue }
+
+export type StopSignal =
+  | 'SIGTERM'
+  | 'SIGINT'
+  | 'SIGHUP'
+  | 'SIGQUIT'
+  | 'SIGKILL'
+  | 'SIGUSR1'
+  | 'SIGUSR2'
+
+export interface ImageSpec {
+  readonly name: string
+  readonly pullPolicy: 'always' | 'newer' | 'if_not_present' | 'never'
+  readonly sourcePolicy: 'local_first' | 's3_first' | 'remote_only' | 'local_only'
+}
+
+/** A list or shell-like string in the file becomes `args` alone. */
+export interface CommandSpec {
+  readonly entrypoint: readonly string[]
+  readonly args: readonly string[]
+  readonly workdir?: string
+}
+
+export type EndpointProtocol = 'http' | 'https' | 'tcp' | 'udp' | 'websocket'
+
+export interface EndpointSpec {
+  /** Unique in the service. */
+  readonly name: string
+  readonly protocol: EndpointProtocol
+  /** The host port Weir listens on, 1-65535. */
+  readonly port: number
+  /** Set only when the file says it: the program itself listens there. */
+  readonly targetPort?: number
+  /** Path prefix of an http, https or websocket endpoint; `/` when the file says nothing. */
+  readonly path: string
+  readonly host?: string
+  readonly expose: 'public' | 'internal'
+  readonly targetRole?: string
+  readonly balance: BalanceSpec
+  readonly stream: StreamSpec
+  readonly udp?: UdpSpec
+  readonly http?: HttpSpec
+}
+
+export interface BalanceSpec {
+  readonly strategy: 'round_robin' | 'hrw' | 'maglev' | 'least_connections' | 'power_of_two'
+  readonly rise: number
+  readonly fall: number
+  readonly failOpen: boolean
+}
+
+export interface StreamSpec {
+  readonly tls: 'off' | 'terminate' | 'reoriginate' | 'passthrough'
+  readonly proxyProtocol: boolean
+  readonly acceptProxyProtocol: readonly string[]
+  readonly sessionTimeoutMs?: number
+  readonly healthCheck?:
+    | { readonly type: 'tcp_connect' }
+    | { readonly type: 'udp_probe'; readonly request: string; readonly expect?: string }
+  readonly connectTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly connectionsMax: number
+  readonly drainTimeoutMs: number
+}
+
+export interface UdpSpec {
+  readonly affinity: 'source_ip_port' | 'source_ip' | 'datagram'
+  readonly responses: number
+  readonly requests: number
+  readonly frontTimeoutMs: number
+  readonly backTimeoutMs: number
+  readonly halfOpenTimeoutMs: number
+  /** 0 = no limit. */
+  readonly lifetimeMaxMs: number
+  /** 0 = a share of the node's budget. */
+  readonly flowsMax: number
+  /** 0 = no limit. */
+  readonly flowsPerSourceMax: number
+  readonly datagramBytesMax: number
+  readonly proxyProtocol: 'off' | 'first' | 'every'
+  readonly acceptProxyProtocol: readonly string[]
+  readonly health?: JsonValue
+}
+
+export interface HttpSpec {
+  readonly stripPrefix: boolean
+  readonly redirectHttps: boolean
+  readonly backend: 'http1' | 'h2c'
+  readonly headTimeoutMs: number
+  readonly bodyTimeoutMs: number
+  readonly responseTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly headBytesMax: number
+  readonly retries: number
+  readonly holdTimeoutMs: number
+}
+
+export type ScaleSpec =
+  | { readonly mode: 'fixed'; readonly replicas: number }
+  | {
+      readonly mode: 'adaptive'
+      readonly min: number
+      readonly max: number
+      readonly cooldownMs: number
+      readonly targets: { readonly cpu?: number; readonly memory?: number; readonly rps?: number }
+    }
+  | { readonly mode: 'manual' }
+
+export interface ReplicaGroupSpec {
+  readonly role: string
+  readonly count: number
+  readonly image?: ImageSpec
+  readonly env: Readonly<Record<string, string>>
+  readonly command?: CommandSpec
+  readonly resources?: ResourcesSpec
+  readonly affinity: JsonValue
+}
+
+export interface DependencySpec {
+  readonly service: string
+  readonly condition: 'started' | 'healthy' | 'ready'
+  readonly timeoutMs: number
+  readonly onTimeout: 'fail' | 'warn' | 'continue'
+}
+
+export interface HealthSpec {
+  readonly startGraceMs: number
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly retries: number
+  readonly check: HealthCheck
+  readonly startup?: Omit<HealthSpec, 'startup' | 'liveness'>
+  readonly liveness?: true | Omit<HealthSpec, 'startup' | 'liveness'>
+}
+
+export type HealthCheck =
+  /** Port 0: the first endpoint's. */
+  | { readonly type: 'tcp'; readonly port: number }
+  /** The URL's port names an endpoint's port; left out, it is the first endpoint's. */
+  | { readonly type: 'http'; readonly url: string; readonly expectStatus: number }
+  | { readonly type: 'command'; readonly command: string }
+
+export interface InitStepSpec {
+  readonly id: string
+  readonly uses: string
+  readonly with: Readonly<Record<string, JsonValue>>
+  readonly retry?: JsonValue
+  readonly timeoutMs: number
+  readonly onFailure: 'fail' | 'warn' | 'continue'
+}
+
+export interface UpdateSpec {
+  readonly surgeMax: number
+  readonly unavailableMax: number
+  readonly readyMinMs: number
+  readonly onFailure: 'pause' | 'rollback'
+}
+
+export interface LogsSpec {
+  readonly destination: 'disk' | 'memory'
+  readonly bytesMax: number
+  readonly retentionMs: number
+}
+
+export interface PortMappingSpec {
+  /** Absent: an ephemeral port. */
+  readonly hostPort?: number
+  readonly containerPort: number
+  readonly protocol: 'tcp' | 'udp'
+  readonly hostIp: string
+}
+
+export type StorageSpec = { readonly type: string; readonly target: string } & {
+  readonly [key: string]: JsonValue
+}
+
+export interface ResourcesSpec {
+  /** Cores. */
+  readonly cpu?: number
+  readonly memoryBytes?: number
+  readonly extra: Readonly<Record<string, JsonValue>>
+}
+
+export interface RestartPolicySpec {
+  readonly kind: 'no' | 'always' | 'unless_stopped' | 'on_failure'
+  readonly maxAttempts?: number
+  readonly delayMs?: number
+}
+
+export interface ExternalSpec {
+  readonly backends: readonly string[]
+  readonly endpoints: readonly EndpointSpec[]
+  readonly health?: HealthSpec
+}
+
+export interface ApiSpec {
+  readonly enabled: boolean
+  readonly bind: string
+  readonly jwtSecret?: string
+  readonly swagger: boolean
+}
