@@ -14,6 +14,8 @@ export type NodeEvent = OperatorEvent | RuntimeEvent | ProbeEvent | ListenerEven
 export type TickEvent = { readonly type: 'tick' } // the deadline may have come
 
 export type OperatorEvent =
+  // the first event of a life: clear away what an earlier life left, then begin
+  | { readonly type: 'boot' }
   // run this deployment, or converge on its new version; `directory` is the file's, absolute
   | {
       readonly type: 'deploy'
