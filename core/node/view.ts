@@ -1,5 +1,10 @@
 /** What operators see of a node: plain, sorted, ready to print or to send as JSON. */
+import type { Instant } from '../machine.ts'
 import type { ReplicaId } from '../services/identity.ts'
+import { isRunning } from '../services/replica-life.ts'
+import type { EndpointSpec } from '../spec/deployment.ts'
+import { problemOf } from './converge.ts'
+import type { Listener, NodeState, Replica, Service } from './state.ts'
 
 export interface NodeView {
   readonly phase: 'reaping' | 'running' | 'draining' | 'stopped'
@@ -51,6 +56,8 @@ export interface ReplicaView {
   readonly restarts: number
   /** Milliseconds since it was started, when it runs. */
   readonly ageMs?: number
+  /** Milliseconds until it is made to leave the state it is in, when that state has a limit. */
+  readonly limitMs?: number
   readonly detail: string
 }
 
@@ -64,3 +71,111 @@ export interface ListenerView {
   readonly backends: number
   readonly detail: string
 }
+
+/** O(everything): for people and tools that ask, never on the way of an event. */
+export function viewOf(state: NodeState, now: Instant): NodeView {
+  const services = [...state.services.values()]
+  const replicas = [...state.replicas.values()]
+  const listeners = [...state.listeners.values()].filter((each) => each.state !== 'closed')
+  return {
+    phase: state.phase === 'new' ? 'reaping' : state.phase,
+    deployments: [...state.deployments.values()]
+      .map(({ name, outcome }) => ({ name, state: outcome }))
+      .sort((a, b) => compare(a.name, b.name)),
+    services: services.map((each) => viewService(state, each)).sort(byService),
+    replicas: replicas
+      .map((each) => viewReplica(state, each, now))
+      .sort((a, b) => byService(a, b) || a.number - b.number || compare(a.id, b.id)),
+    listeners: listeners
+      .map((each) => viewListener(state, each))
+      .sort((a, b) => byService(a, b) || compare(a.endpoint, b.endpoint)),
+  }
+}
+
+function viewService(state: NodeState, service: Service): ServiceView {
+  const pending = service.dependencies.filter((each) => each.state === 'pending')
+  const waits = pending.map(({ spec }) => `${spec.service} (${spec.condition})`).join(', ')
+  const isIdleKind = service.spec.rtype !== 'service'
+  const detail =
+    service.stage === 'held'
+      ? 'leftovers of an earlier run are being ended'
+      : service.stage === 'waiting'
+        ? `waits for ${waits}`
+        : isIdleKind
+          ? `${service.spec.rtype}: registered, not run`
+          : problemOf({ state }, service)
+  return {
+    deployment: service.deployment,
+    service: service.name,
+    state: service.state,
+    detail,
+    replicas: { wanted: service.wanted, running: service.running, ready: service.ready },
+    endpoints: service.spec.endpoints.map(endpointUrl),
+    restarts: service.restarts,
+  }
+}
+
+const endpointUrl = ({ protocol, expose, port }: EndpointSpec): string =>
+  `${SCHEMES[protocol]}://${expose === 'public' ? '0.0.0.0' : '127.0.0.1'}:${port}`
+
+const SCHEMES: Readonly<Record<EndpointSpec['protocol'], string>> = {
+  http: 'http',
+  https: 'https',
+  websocket: 'ws',
+  tcp: 'tcp',
+  udp: 'udp',
+}
+
+function viewReplica(state: NodeState, replica: Replica, now: Instant): ReplicaView {
+  const service = state.services.get(replica.service)
+  const slot = service?.slots.get(replica.number)
+  const health = replica.monitor?.state
+  const addresses: Record<string, string> = {}
+  for (const [endpoint, port] of Object.entries(replica.ports)) {
+    addresses[endpoint] = `${replica.host || '127.0.0.1'}:${port}`
+  }
+  const runs = isRunning(replica.state)
+  return {
+    id: replica.id,
+    deployment: service?.deployment ?? '',
+    service: service?.name ?? '',
+    role: replica.role,
+    number: replica.number,
+    state: replica.state,
+    health: health?.verdict ?? (replica.state === 'ready' ? 'healthy' : 'unknown'),
+    ...(runs && replica.pid > 0 ? { pid: replica.pid, ageMs: now - replica.startedAt } : {}),
+    addresses,
+    restarts: slot?.restarts ?? 0,
+    detail: replica.failure || replica.leaving || (health?.reason ?? ''),
+  }
+}
+
+function viewListener(state: NodeState, listener: Listener): ListenerView {
+  const service = state.services.get(listener.service)
+  return {
+    deployment: service?.deployment ?? '',
+    service: service?.name ?? '',
+    endpoint: listener.endpoint.name,
+    protocol: listener.endpoint.protocol,
+    address: listener.address || `${listener.host}:${listener.endpoint.port}`,
+    state: VIEW_STATES[listener.state],
+    backends: listener.sent.size,
+    detail: listener.reason,
+  }
+}
+
+const VIEW_STATES: Readonly<Record<Listener['state'], ListenerView['state']>> = {
+  blocked: 'opening',
+  opening: 'opening',
+  listening: 'listening',
+  retrying: 'retrying',
+  closing: 'closing',
+  closed: 'closing',
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+const byService = (
+  a: { deployment: string; service: string },
+  b: { deployment: string; service: string },
+): number => compare(a.deployment, b.deployment) || compare(a.service, b.service)

@@ -1,0 +1,110 @@
+/** What always holds between two steps of a node. Tests and the simulator ask after every step. */
+import { assert } from '../machine.ts'
+import { isChecked, isRunning, STATE_TIMEOUT_MS } from '../services/replica-life.ts'
+import type { NodeMachine } from './node.ts'
+import type { NodeState } from './state.ts'
+
+/** Throws `InvariantError` naming what does not hold. O(everything). */
+export function checkInvariants(node: NodeMachine): void {
+  const { state } = node
+  checkPending(state)
+  checkDeployments(state)
+  checkServices(state)
+  checkReplicas(state)
+  checkListeners(state)
+  checkPorts(state)
+}
+
+function checkPending({ toPlan, toJudge, toApply }: NodeState): void {
+  assert(toPlan.size + toJudge.size + toApply.size === 0, 'work is left after a step')
+}
+
+function checkDeployments({ deployments, services, phase }: NodeState): void {
+  let listed = 0
+  for (const deployment of deployments.values()) {
+    listed += deployment.services.size
+    for (const key of deployment.services) {
+      assert(services.get(key)?.deployment === deployment.name, `${key} is listed but not there`)
+    }
+    const isRemoving = deployment.outcome === 'removing'
+    assert(isRemoving || deployment.removeRequests.length === 0, `${deployment.name} owes answers`)
+    assert(
+      !isRemoving || deployment.services.size > 0,
+      `${deployment.name} is gone but not forgotten`,
+    )
+  }
+  assert(listed === services.size, 'exactly one deployment for each service')
+  assert(phase !== 'stopped' || deployments.size === 0, 'stopped with deployments left')
+}
+
+function checkServices({ services, replicas, listeners, timers }: NodeState): void {
+  for (const service of services.values()) {
+    const { key } = service
+    let running = 0
+    let ready = 0
+    for (const slot of service.slots.values()) {
+      if (slot.replica === '') continue
+      const replica = replicas.get(slot.replica)
+      assert(replica?.service === key, `${slot.replica} of ${key} is not there`)
+      assert(replica.number === slot.number, `${replica.id} is in slot ${slot.number}`)
+      running += Number(isRunning(replica.state))
+      ready += Number(replica.state === 'ready')
+    }
+    assert(service.running === running, `${key} counts ${service.running} running, not ${running}`)
+    assert(service.ready === ready, `${key} counts ${service.ready} ready, not ${ready}`)
+    for (const number of service.failing)
+      assert(service.slots.has(number), `${key} fails in no slot`)
+    for (const id of service.listeners) assert(listeners.has(id), `${id} is listed but not there`)
+    const waits = timers.at(`wait ${key}`) !== undefined
+    const pending = service.dependencies.some((each) => each.state === 'pending')
+    assert(waits === (service.stage === 'waiting' && pending), `${key}: a timer while it waits`)
+  }
+}
+
+function checkReplicas({ replicas, services, timers }: NodeState): void {
+  for (const replica of replicas.values()) {
+    const { id, state } = replica
+    assert(
+      services.get(replica.service)?.slots.get(replica.number)?.replica === id,
+      `${id} is not in its slot`,
+    )
+    const timed = timers.at(`replica ${id}`) !== undefined
+    assert(timed === (STATE_TIMEOUT_MS[state] !== 'none'), `${id}: a timer fits its state ${state}`)
+    const due = replica.monitor?.deadline()
+    assert(timers.at(`health ${id}`) === due, `${id}: the timer of its health`)
+    assert(replica.monitor === undefined || isChecked(state), `${id} is watched while ${state}`)
+    assert(replica.host !== '' || !isChecked(state), `${id} is checked without an address`)
+  }
+}
+
+function checkListeners({ listeners, services, byPort, replicas, timers }: NodeState): void {
+  for (const listener of listeners.values()) {
+    const { id, state } = listener
+    assert(services.get(listener.service)?.listeners.has(id) === true, `${id} has no service`)
+    const queue = byPort.get(listener.endpoint.port) ?? []
+    assert(queue.includes(id) === (state !== 'closed'), `${id}: its place at the port`)
+    const isFirst = queue[0] === id
+    assert(isFirst || state === 'blocked' || state === 'closed', `${id} binds out of turn`)
+    assert(!isFirst || state !== 'blocked', `${id} is blocked by nobody`)
+    assert(listener.sentVersion - listener.appliedVersion <= 1, `${id}: one question at a time`)
+    assert(
+      (timers.at(`listener ${id}`) !== undefined) === (state === 'retrying'),
+      `${id}: a timer while it retries`,
+    )
+    for (const backend of listener.sent)
+      assert(listener.holding.has(backend), `${id} holds what it was sent`)
+    if (listener.sentVersion !== listener.appliedVersion) continue
+    for (const backend of listener.sent) {
+      assert(replicas.get(backend)?.state === 'ready', `${id} sends traffic to ${backend}`)
+    }
+  }
+}
+
+function checkPorts({ ports, replicas, ledger }: NodeState): void {
+  for (const [port, owner] of ports.leased) {
+    const replica = [...replicas.values()].find((each) => each.id === owner)
+    assert(replica !== undefined, `port ${port} is leased by ${owner}, which is not there`)
+    assert(Object.values(replica.ports).includes(port), `${owner} does not know its port ${port}`)
+    assert(ledger.ownerOf('tcp', port) === undefined, `port ${port} has two owners`)
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * What a node knows. Plain records, so that a snapshot is a copy; every field that holds an
+ * instant ends in `At`, which is how a snapshot finds them.
+ */
+import type { Attempt, Instant } from '../machine.ts'
+import { type PortClaim, PortLedger } from '../publish/ledger.ts'
+import { type PortRange, REPLICA_PORTS, ReplicaPorts } from '../publish/replica-ports.ts'
+import type { HealthMonitor } from '../services/health.ts'
+import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
+import type { ReplicaState } from '../services/replica-life.ts'
+import type { DependencySpec, EndpointSpec, ServiceSpec } from '../spec/deployment.ts'
+import { DeadlineQueue } from '../time/deadline-queue.ts'
+import type { NodeCommand } from './commands.ts'
+import type { RequestId } from './events.ts'
+import type { ServiceState } from './view.ts'
+
+export interface NodeConfig {
+  /** Spreads the ports of nodes that share a machine. */
+  readonly seed: number
+  /** Ports for replicas; both ends inclusive. */
+  readonly replicaPorts: PortRange
+  /** How long leftovers of an earlier life get to stop before they are killed. */
+  readonly leftoverGraceMs: number
+  /** Most services on this node; a deployment that would exceed it is refused. */
+  readonly servicesMax: number
+  /** Most replicas of one service. */
+  readonly replicasMax: number
+}
+
+export const defaultNodeConfig = (seed: number): NodeConfig => ({
+  seed,
+  replicaPorts: REPLICA_PORTS,
+  leftoverGraceMs: 5_000,
+  servicesMax: 10_000,
+  replicasMax: 10_000,
+})
+
+export type NodePhase = 'new' | 'reaping' | 'running' | 'draining' | 'stopped'
+
+export interface NodeState {
+  readonly config: NodeConfig
+  phase: NodePhase
+  /** The last token, incarnation and listener generation given out. */
+  attempts: Attempt
+  incarnations: number
+  generations: number
+  /** The question about leftovers that is not answered yet; 0 is none. */
+  reapAttempt: Attempt
+  readonly deployments: Map<string, DeploymentRecord>
+  readonly services: Map<ServiceKey, Service>
+  readonly replicas: Map<ReplicaId, Replica>
+  readonly listeners: Map<ListenerId, Listener>
+  readonly timers: DeadlineQueue<TimerKey>
+  readonly ports: ReplicaPorts
+  readonly ledger: PortLedger
+  /** TCP port to the listeners that want it, the one that may bind first. */
+  readonly byPort: Map<number, readonly ListenerId[]>
+  readonly shutdownRequests: RequestId[]
+  /** To plan, to judge and to send before the step ends. */
+  readonly toPlan: Set<ServiceKey>
+  readonly toJudge: Set<ServiceKey>
+  readonly toApply: Set<ListenerId>
+}
+
+/** Whose timer it is: a replica's state, its health, a service's plan or wait, a listener's retry. */
+export type TimerKey =
+  | `replica ${ReplicaId}`
+  | `health ${ReplicaId}`
+  | `plan ${ServiceKey}`
+  | `wait ${ServiceKey}`
+  | `listener ${ListenerId}`
+
+export interface DeploymentRecord {
+  readonly name: string
+  outcome: 'converging' | 'ready' | 'failed' | 'removing'
+  readonly services: Set<ServiceKey>
+  /** Requests to remove it, answered when all of it is gone. */
+  readonly removeRequests: RequestId[]
+}
+
+export interface Service {
+  readonly key: ServiceKey
+  readonly deployment: string
+  readonly name: string
+  spec: ServiceSpec
+  directory: string
+  /** Rises when replicas that run must be replaced. */
+  revision: number
+  wanted: number
+  stage: ServiceStage
+  /** Why it was halted. */
+  haltReason: string
+  dependencies: Dependency[]
+  readonly slots: Map<number, Slot>
+  readonly listeners: Set<ListenerId>
+  /** Host ports it owns in the ledger. */
+  claims: PortClaim[]
+  /** Services of the same deployment that depend on it: they are stopped before it is. */
+  dependents: Set<ServiceKey>
+  state: ServiceState
+  /** What dependents and the deployment see of it; when it changes they are looked at. */
+  standing: string
+  /** Replicas of an old revision, or above what is wanted, were there at the last plan. */
+  updating: boolean
+  /** Replicas by what they count as; kept by `enter` in `replicas.ts`. */
+  running: number
+  ready: number
+  /** Numbers of slots whose last replica failed, or whose replica is unhealthy. */
+  readonly failing: Set<number>
+  restarts: number
+}
+
+export type ServiceStage =
+  | 'held' // leftovers are being cleared away
+  | 'waiting' // for its dependencies
+  | 'running'
+  | 'halted' // gave up until the next deploy or restart
+  | 'leaving' // to be stopped for good, dependents first
+
+export interface Dependency {
+  readonly spec: DependencySpec
+  readonly on: ServiceKey
+  readonly giveUpAt: Instant
+  state: 'pending' | 'met' | 'given-up'
+}
+
+/** The place of a replica in its service; it outlives the replica. */
+export interface Slot {
+  readonly number: number
+  role: string
+  /** The replica in it; empty when there is none. */
+  replica: ReplicaId | ''
+  /** Ends by itself that still matter, oldest first. */
+  crashesAt: Instant[]
+  /** Not to be started again before. */
+  startAt: Instant
+  isolated: boolean
+  restarts: number
+  /** How its last replica ended; empty before the first. */
+  lastEnd: string
+}
+
+export interface Replica {
+  readonly id: ReplicaId
+  readonly service: ServiceKey
+  readonly number: number
+  readonly role: string
+  readonly revision: number
+  state: ReplicaState
+  /** Since when it is in this state. */
+  enteredAt: Instant
+  startedAt: Instant
+  /** The question that is not answered yet; 0 is none. */
+  attempt: Attempt
+  readonly ports: Readonly<Record<string, number>>
+  host: string
+  /** 0 before the start. */
+  pid: number
+  monitor: HealthMonitor | undefined
+  /** Why it was asked to leave; empty while it is wanted. */
+  leaving: string
+  /** Why it failed; set once. */
+  failure: string
+  exited: boolean
+}
+
+export interface Listener {
+  readonly id: ListenerId
+  readonly service: ServiceKey
+  endpoint: EndpointSpec
+  readonly host: string
+  state: 'blocked' | 'opening' | 'listening' | 'retrying' | 'closing' | 'closed'
+  attempt: Attempt
+  failures: number
+  /** Why the last attempt to listen failed; empty when it did not. */
+  reason: string
+  address: string
+  /** The set sent last, and the one known to hold. A set is sent when the one before it holds. */
+  sentVersion: number
+  appliedVersion: number
+  sent: Set<ReplicaId>
+  /** Backends the listener may still have connections to: sent once, not drained since. */
+  readonly holding: Set<ReplicaId>
+}
+
+/** One step: the state, the time, and where commands go. */
+export interface Step {
+  readonly state: NodeState
+  readonly now: Instant
+  readonly out: NodeCommand[]
+}
+
+export const newNodeState = (config: NodeConfig): NodeState => ({
+  config,
+  phase: 'new',
+  attempts: 0,
+  incarnations: 0,
+  generations: 0,
+  reapAttempt: 0,
+  deployments: new Map(),
+  services: new Map(),
+  replicas: new Map(),
+  listeners: new Map(),
+  timers: new DeadlineQueue<TimerKey>(),
+  ports: new ReplicaPorts(config.replicaPorts, config.seed),
+  ledger: new PortLedger(),
+  byPort: new Map(),
+  shutdownRequests: [],
+  toPlan: new Set(),
+  toJudge: new Set(),
+  toApply: new Set(),
+})
+
+export function nextAttempt(state: NodeState): Attempt {
+  state.attempts += 1
+  return state.attempts
+}
