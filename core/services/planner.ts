@@ -69,7 +69,8 @@ class Planning {
   readonly #outdated: ObservedSlot[] = []
   /** Replicas that take traffic now and may be counted on. */
   #available = 0
-  #ownAvailable = 0
+  /** Slots 1..N whose replica is ready, proved or not. */
+  #ownReady = 0
 
   constructor(desired: DesiredService, now: Instant) {
     this.#desired = desired
@@ -83,18 +84,16 @@ class Planning {
       const own = slot.number <= this.#wanted
       if (own) this.#own[slot.number - 1] = slot
       else this.#beyond.push(slot)
-      if (this.#isAvailable(slot)) {
-        this.#available += 1
-        if (own) this.#ownAvailable += 1
-      }
+      if (this.#isAvailable(slot)) this.#available += 1
+      if (own && slot.state === 'ready') this.#ownReady += 1
       if (own && isLive(slot) && !this.#isCurrent(slot)) this.#outdated.push(slot)
     }
   }
 
-  /** Slots above N end, highest first; stand-ins stay while slots below are not all available. */
+  /** Slots above N end, highest first; stand-ins stay while slots below are not all ready. */
   dropSurplus(): void {
     const updating = this.#outdated.length > 0
-    const missing = this.#wanted - this.#ownAvailable
+    const missing = this.#wanted - this.#ownReady
     const standIns = updating ? this.#desired.surgeMax : Math.min(this.#desired.surgeMax, missing)
     for (const slot of this.#beyond.toReversed()) {
       if (!isLive(slot)) continue

@@ -1,0 +1,214 @@
+/**
+ * A shell that does what it is told at once and answers every command truthfully, with faults a
+ * test asks for. Small on purpose: the simulator has the invented world.
+ */
+import type { NodeCommand } from '../../../core/node/commands.ts'
+import type { NodeEvent } from '../../../core/node/events.ts'
+import { checkInvariants } from '../../../core/node/invariants.ts'
+import { defaultNodeConfig, NodeMachine } from '../../../core/node/node.ts'
+import { type ListenerId, parseReplicaId, type ReplicaId } from '../../../core/services/identity.ts'
+import type { Deployment, EndpointSpec, ServiceSpec } from '../../../core/spec/deployment.ts'
+
+export type Answer = (command: NodeCommand) => readonly NodeEvent[] | undefined
+
+export class ObedientShell {
+  machine = new NodeMachine(defaultNodeConfig(1))
+  now = 1_000
+  /** Everything ever commanded, in order. */
+  readonly commands: NodeCommand[] = []
+  readonly events: NodeEvent[] = []
+  readonly alive = new Set<ReplicaId>()
+  readonly applied = new Map<ListenerId, ReadonlySet<ReplicaId>>()
+  /** Asked first; what it returns is the answer, undefined leaves the answer to the shell. */
+  answer: Answer = () => undefined
+  #requests = 0
+
+  boot(): this {
+    this.feed({ type: 'boot' })
+    return this
+  }
+
+  /** Feeds one event and all the answers it leads to; returns the commands. */
+  feed(...events: readonly NodeEvent[]): NodeCommand[] {
+    const from = this.commands.length
+    const inbox = [...events]
+    for (let event = inbox.shift(); event !== undefined; event = inbox.shift()) {
+      const out: NodeCommand[] = []
+      this.events.push(event)
+      this.machine.step(event, this.now, out)
+      checkInvariants(this.machine)
+      if (event.type === 'tick') {
+        const next = this.machine.deadline()
+        if (next !== undefined && next <= this.now) throw new Error('the deadline is already due')
+      }
+      this.commands.push(...out)
+      for (const command of out) inbox.push(...(this.answer(command) ?? this.obey(command)))
+    }
+    return this.commands.slice(from)
+  }
+
+  /** Lets time pass, ticking at each deadline. */
+  pass(ms: number): NodeCommand[] {
+    const from = this.commands.length
+    const end = this.now + ms
+    for (let due = this.machine.deadline(); due !== undefined && due <= end; ) {
+      this.now = Math.max(this.now, due)
+      this.feed({ type: 'tick' })
+      due = this.machine.deadline()
+    }
+    this.now = end
+    return this.commands.slice(from)
+  }
+
+  deploy(deployment: Deployment): NodeCommand[] {
+    return this.feed({ type: 'deploy', request: this.request(), deployment, directory: '/srv' })
+  }
+
+  scale(service: string, replicas: number): NodeCommand[] {
+    return this.feed({ type: 'scale', request: this.request(), service, replicas })
+  }
+
+  /** The program of the service's replica `number` ends by itself. */
+  crash(number: number, service = 'web', code: number | null = 1): NodeCommand[] {
+    const replica = [...this.alive].find((id) => {
+      const name = parseReplicaId(id)
+      return name.service === service && name.number === number
+    })
+    if (replica === undefined) throw new Error(`no ${service}-${number} runs`)
+    this.alive.delete(replica)
+    return this.feed({ type: 'replica-exited', replica, code, signal: null, logTail: [] })
+  }
+
+  request(): number {
+    this.#requests += 1
+    return this.#requests
+  }
+
+  numbers(service = 'web'): number[] {
+    const names = [...this.alive].map(parseReplicaId).filter((each) => each.service === service)
+    return names.map((each) => each.number).sort((a, b) => a - b)
+  }
+
+  service(name = 'web') {
+    const found = this.machine.view(this.now).services.find((each) => each.service === name)
+    if (found === undefined) throw new Error(`no service ${name}`)
+    return found
+  }
+
+  /** Truthful answers of a world where everything works. */
+  obey(command: NodeCommand): NodeEvent[] {
+    switch (command.type) {
+      case 'reap-leftovers':
+        return [{ type: 'leftovers-reaped', attempt: command.attempt, reaped: [], surviving: [] }]
+      case 'create-replica':
+        return [{ type: 'replica-created', replica: command.replica, attempt: command.attempt }]
+      case 'start-replica': {
+        this.alive.add(command.replica)
+        const { replica, attempt } = command
+        return [{ type: 'replica-started', replica, attempt, pid: 100 + this.alive.size }]
+      }
+      case 'verify-replica': {
+        const { replica, attempt } = command
+        return [{ type: 'replica-verified', replica, attempt, alive: this.alive.has(replica) }]
+      }
+      case 'resolve-address': {
+        const { replica, attempt } = command
+        return [{ type: 'address-resolved', replica, attempt, host: '127.0.0.1' }]
+      }
+      case 'signal-replica': {
+        const { replica, signal } = command
+        if (!this.alive.delete(replica)) return []
+        return [{ type: 'replica-exited', replica, code: null, signal, logTail: [] }]
+      }
+      case 'remove-replica': {
+        const { replica, attempt } = command
+        this.alive.delete(replica)
+        return [{ type: 'replica-removed', replica, attempt }]
+      }
+      case 'probe': {
+        const { replica, attempt } = command
+        const ok = this.alive.has(replica)
+        return [{ type: 'probe-result', replica, attempt, ok, reason: ok ? '' : 'refused' }]
+      }
+      case 'open-listener': {
+        const { listener, attempt, host, port } = command
+        return [{ type: 'listener-opened', listener, attempt, address: `${host}:${port}` }]
+      }
+      case 'close-listener':
+        return [{ type: 'listener-closed', listener: command.listener, attempt: command.attempt }]
+      case 'apply-backends': {
+        const { listener, version } = command
+        const present = new Set(command.backends.map((each) => each.id))
+        const gone = [...(this.applied.get(listener) ?? [])].filter((id) => !present.has(id))
+        this.applied.set(listener, present)
+        return [
+          { type: 'backends-applied', listener, version },
+          ...gone.map((backend): NodeEvent => ({ type: 'backend-drained', listener, backend, version })),
+        ]
+      }
+      case 'cancel-probe':
+      case 'cut-backend':
+      case 'reply':
+      case 'notice':
+      case 'settled':
+      case 'stopped':
+        return []
+    }
+  }
+}
+
+export const deploymentOf = (
+  services: Readonly<Record<string, ServiceSpec>>,
+  name = 'hello',
+): Deployment => ({
+  version: 'v1',
+  name,
+  services,
+  externals: {},
+  api: { enabled: false, bind: '127.0.0.1:0', swagger: false },
+})
+
+export const endpointOf = (more: Partial<EndpointSpec> = {}): EndpointSpec => ({
+  name: 'http',
+  protocol: 'http',
+  port: 8080,
+  path: '/',
+  expose: 'public',
+  balance: { strategy: 'round_robin', rise: 1, fall: 3, failOpen: false },
+  stream: {
+    tls: 'off',
+    proxyProtocol: false,
+    acceptProxyProtocol: [],
+    connectTimeoutMs: 2_000,
+    idleTimeoutMs: 3_600_000,
+    connectionsMax: 10_000,
+    drainTimeoutMs: 30_000,
+  },
+  ...more,
+})
+
+export const serviceOf = (more: Partial<ServiceSpec> = {}): ServiceSpec => ({
+  rtype: 'service',
+  runtime: 'process',
+  command: { entrypoint: [], args: ['node', 'server.mjs'] },
+  env: {},
+  envInherit: [],
+  endpoints: [endpointOf()],
+  scale: { mode: 'fixed', replicas: 1 },
+  replicaGroups: [],
+  depends: [],
+  init: { steps: [] },
+  errors: { onInitFailure: 'fail', onPanic: 'restart' },
+  update: { surgeMax: 1, unavailableMax: 0, readyMinMs: 2_000, onFailure: 'pause' },
+  stopSignal: 'SIGTERM',
+  stopGraceMs: 30_000,
+  logs: { destination: 'disk', bytesMax: 104_857_600, retentionMs: 604_800_000 },
+  localhostReachability: 'auto',
+  portMappings: [],
+  storage: [],
+  resources: { extra: {} },
+  networkMode: 'default',
+  labels: {},
+  extra: {},
+  ...more,
+})
