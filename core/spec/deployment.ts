@@ -43,12 +43,64 @@ export interface ServiceSpec {
   readonly portMappings: readonly PortMappingSpec[]
   readonly storage: readonly StorageSpec[]
   readonly resources: ResourcesSpec
+  /** `default`, `host`, `none`, `bridge`, `bridge:NAME` or `container:ID`. */
   readonly networkMode: string
   readonly labels: Readonly<Record<string, string>>
   readonly restartPolicy?: RestartPolicySpec
-  /** Everything else the file may say for runtimes to come, as written and checked for shape. */
-  readonly extra: Readonly<Record<string, JsonValue>>
+  /** Everything else the file may say for runtimes to come; only what it really says. */
+  readonly extra: ExtraSpec
 }
+
+/** What containers, clusters and name servers to come need of a service. */
+export interface ExtraSpec {
+  readonly nodeMode?: 'shared' | 'dedicated' | 'exclusive'
+  readonly nodeSelector?: {
+    readonly labels: Readonly<Record<string, string>>
+    readonly preferLabels: Readonly<Record<string, string>>
+  }
+  readonly affinity?: AffinitySpec
+  readonly platform?: {
+    readonly os: 'linux' | 'windows' | 'macos'
+    readonly arch: 'amd64' | 'arm64'
+    readonly osVersion?: string
+  }
+  readonly overlay?: {
+    readonly mode: 'shared' | 'dedicated' | 'isolated'
+    readonly parent?: 'cluster'
+  }
+  readonly dns?: readonly string[]
+  readonly dnsSearch?: readonly string[]
+  readonly extraHosts?: readonly { readonly name: string; readonly ip: string }[]
+  readonly hostname?: string
+  readonly deleteOnExit?: boolean
+  readonly user?: string
+  readonly privileged?: boolean
+  readonly capabilities?: readonly string[]
+  readonly capDrop?: readonly string[]
+  readonly devices?: readonly {
+    readonly path: string
+    readonly read: boolean
+    readonly write: boolean
+    readonly mknod: boolean
+  }[]
+  readonly ulimits?: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>
+  readonly sysctls?: Readonly<Record<string, string>>
+  readonly securityOpt?: readonly string[]
+  readonly readOnlyRootFs?: boolean
+  readonly initContainer?: boolean
+  readonly tty?: boolean
+  readonly stdinOpen?: boolean
+  readonly pidMode?: string
+  readonly ipcMode?: string
+  readonly usernsMode?: string
+  readonly cgroupParent?: string
+  readonly extraGroups?: readonly string[]
+  /** Ports told to the runtime and published nowhere. */
+  readonly expose?: readonly { readonly port: number; readonly protocol: 'tcp' | 'udp' }[]
+}
+
+/** `pin` is `id=2` or `zone=a`. */
+export type AffinitySpec = 'spread' | 'pack' | { readonly pin: string }
 
 export type JsonValue =
   | null
@@ -138,8 +190,13 @@ export interface UdpSpec {
   readonly datagramBytesMax: number
   readonly proxyProtocol: 'off' | 'first' | 'every'
   readonly acceptProxyProtocol: readonly string[]
-  readonly health?: JsonValue
+  readonly health?: UdpHealthSpec
 }
+
+export type UdpHealthSpec = { readonly intervalMs: number; readonly timeoutMs: number } & (
+  | { readonly type: 'tcp_connect'; readonly port?: number }
+  | { readonly type: 'udp_probe'; readonly request: string; readonly expect?: string }
+)
 
 export interface HttpSpec {
   readonly stripPrefix: boolean
@@ -172,7 +229,7 @@ export interface ReplicaGroupSpec {
   readonly env: Readonly<Record<string, string>>
   readonly command?: CommandSpec
   readonly resources?: ResourcesSpec
-  readonly affinity: JsonValue
+  readonly affinity: AffinitySpec
 }
 
 export interface DependencySpec {

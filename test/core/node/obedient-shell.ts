@@ -143,7 +143,9 @@ export class ObedientShell {
         this.applied.set(listener, present)
         return [
           { type: 'backends-applied', listener, version },
-          ...gone.map((backend): NodeEvent => ({ type: 'backend-drained', listener, backend, version })),
+          ...gone.map(
+            (backend): NodeEvent => ({ type: 'backend-drained', listener, backend, version }),
+          ),
         ]
       }
       case 'cancel-probe':

@@ -43,7 +43,13 @@ test('services W10 W11 proxy W21: a replica leaves the backend set, drains, then
   const shell = new ObedientShell().boot()
   shell.deploy(deploymentOf({ web: serviceOf({ scale: fixed(2) }) }))
   const commands = typesOf(shell.scale('web', 1))
-  expect(commands).toEqual(['reply', 'apply-backends', 'settled', 'signal-replica', 'remove-replica'])
+  expect(commands).toEqual([
+    'reply',
+    'apply-backends',
+    'settled',
+    'signal-replica',
+    'remove-replica',
+  ])
   expect(shell.numbers()).toEqual([1])
 })
 
@@ -82,7 +88,15 @@ test('a dependent starts only when its dependency is healthy', () => {
   let healthy = false
   shell.answer = (command) =>
     command.type === 'probe' && !healthy
-      ? [{ type: 'probe-result', replica: command.replica, attempt: command.attempt, ok: false, reason: 'x' }]
+      ? [
+          {
+            type: 'probe-result',
+            replica: command.replica,
+            attempt: command.attempt,
+            ok: false,
+            reason: 'x',
+          },
+        ]
       : undefined
   shell.deploy(deploymentOf({ web: serviceOf({ depends }), db }))
   expect(shell.numbers()).toEqual([])

@@ -1,0 +1,42 @@
+import type { Strategy } from './strategy.ts'
+
+/**
+ * Takes the member whose last turn is longest ago. Where nothing is excluded that is plain
+ * rotation. Where a member is passed over, it keeps its place and the others go on in their own
+ * order: a cursor that merely skips would give the successor of a missing or refusing member
+ * two turns in every round (proxy W23).
+ *
+ * Between two turns of one member, every member that could be chosen meanwhile had a turn.
+ */
+export class RoundRobin<Member> implements Strategy<Member> {
+  /** A ring: from the cursor on, the longest-waiting member first. */
+  #ring: Member[] = []
+  #cursor = 0
+
+  /** Members that stay keep their order of waiting; new ones wait behind them. */
+  replace(members: readonly Member[]): void {
+    const next = new Set(members)
+    const waiting = [...this.#ring.slice(this.#cursor), ...this.#ring.slice(0, this.#cursor)]
+    const kept = new Set(waiting.filter((member) => next.has(member)))
+    this.#ring = [...kept, ...[...next].filter((member) => !kept.has(member))]
+    this.#cursor = 0
+  }
+
+  /** O(excluded). */
+  choose(exclude: readonly Member[]): Member | undefined {
+    const ring = this.#ring
+    const cursor = this.#cursor
+    for (let passed = 0; passed < ring.length; passed++) {
+      const chosen = ring[(cursor + passed) % ring.length]!
+      if (exclude.includes(chosen)) continue
+      // What was passed over moves up by one, into the place of the chosen.
+      for (let place = passed; place > 0; place--) {
+        ring[(cursor + place) % ring.length] = ring[(cursor + place - 1) % ring.length]!
+      }
+      ring[cursor] = chosen // behind the cursor: the last in the ring
+      this.#cursor = (cursor + 1) % ring.length
+      return chosen
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,256 @@
+/** Ports a service is reached at, and how traffic to them is spread. */
+import { parseCidr } from '../../net/cidr.ts'
+import type {
+  BalanceSpec,
+  EndpointProtocol,
+  EndpointSpec,
+  HttpSpec,
+  StreamSpec,
+  UdpSpec,
+} from '../deployment.ts'
+import { ENDPOINT_NAME } from '../grammar/names.ts'
+import type { Path } from '../problem.ts'
+import { forms, list } from '../schema/collections.ts'
+import { byDefault, object, optional, refused, required } from '../schema/objects.ts'
+import type { Reading } from '../schema/reading.ts'
+import { bool, duration, integer, oneOf, port, size, text } from '../schema/scalars.ts'
+import { given, mapped, placed, type Shape } from '../schema/shape.ts'
+import { quote } from '../schema/words.ts'
+import { streamCheck, udpHealth } from './health.ts'
+import { role } from './scale.ts'
+
+export const isL7 = (protocol: EndpointProtocol): boolean =>
+  protocol !== 'tcp' && protocol !== 'udp'
+
+const count = (min: number, max = Number.MAX_SAFE_INTEGER): Shape<number> => integer(min, max)
+
+const cidrs = list(
+  text('a network such as 10.0.0.0/8', {
+    fault: (written) =>
+      parseCidr(written) === undefined
+        ? `must be a network such as 10.0.0.0/8, with no bits set behind the prefix, not ${quote(written)}`
+        : undefined,
+  }),
+  'a list of networks',
+)
+const accepted = byDefault(cidrs, [], 'Networks whose PROXY protocol headers are believed.')
+
+const balance = object('balance', 'a balance block', {
+  strategy: optional(
+    oneOf(['round_robin', 'hrw', 'maglev', 'least_connections', 'power_of_two']),
+    'How a replica is chosen; round_robin when not said, hrw for udp.',
+  ),
+  rise: byDefault(count(1, 1000), 1, 'Good results in a row that bring a backend back.'),
+  fall: byDefault(count(1, 1000), 3, 'Bad results in a row that take a backend out.'),
+  fail_open: optional(
+    bool,
+    'Whether all are used when none is healthy; true for tcp and udp when not said.',
+  ),
+})
+
+const tlsModes = oneOf(['off', 'terminate', 'reoriginate', 'passthrough'])
+const tls: Shape<StreamSpec['tls']> = forms<StreamSpec['tls']>(
+  'off, terminate, reoriginate, passthrough or true',
+  { text: tlsModes, word: mapped(bool, (on) => (on ? 'terminate' : 'off')) },
+)
+
+const stream: Shape<StreamSpec> = mapped(
+  object('stream', 'a stream block', {
+    tls: byDefault(tls, 'off', 'Who ends TLS; true is terminate.'),
+    proxy_protocol: byDefault(bool, false, 'Whether replicas are told the client in a v2 header.'),
+    accept_proxy_protocol: accepted,
+    session_timeout: optional(duration(1), 'How long a quiet session is kept.'),
+    health_check: optional(streamCheck, 'How replicas are probed, besides their health.'),
+    connect_timeout: byDefault(duration(1), '2s', 'How long connecting to a replica may take.'),
+    idle_timeout: byDefault(duration(1), '1h', 'How long a connection may be quiet both ways.'),
+    max_connections: byDefault(count(1, 1_000_000), 10_000, 'Connections at one time.'),
+    drain_timeout: byDefault(
+      duration(0),
+      '30s',
+      'How long connections to a replica that leaves may go on.',
+    ),
+  }),
+  (read): StreamSpec => ({
+    tls: read.tls,
+    proxyProtocol: read.proxy_protocol,
+    acceptProxyProtocol: read.accept_proxy_protocol,
+    ...given({ sessionTimeoutMs: read.session_timeout, healthCheck: read.health_check }),
+    connectTimeoutMs: read.connect_timeout,
+    idleTimeoutMs: read.idle_timeout,
+    connectionsMax: read.max_connections,
+    drainTimeoutMs: read.drain_timeout,
+  }),
+)
+
+const udp: Shape<UdpSpec> = mapped(
+  object('udp', 'a udp block', {
+    affinity: byDefault(
+      oneOf(['source_ip_port', 'source_ip', 'datagram']),
+      'source_ip_port',
+      'What of a client stays with one replica.',
+    ),
+    responses: byDefault(count(0), 0, 'Answers that end a flow; 0 is any number.'),
+    requests: byDefault(count(0), 0, 'Requests that end a flow; 0 is any number.'),
+    front_timeout: byDefault(duration(1), '30s', 'How long a client may be quiet.'),
+    back_timeout: byDefault(duration(1), '30s', 'How long a replica may be quiet.'),
+    half_open_timeout: byDefault(duration(1), '5s', 'How long a flow waits for its first answer.'),
+    max_lifetime: byDefault(duration(0), '0s', 'How long a flow may last; 0s is for ever.'),
+    max_flows: byDefault(count(0), 0, "Flows at one time; 0 is a share of the node's budget."),
+    max_flows_per_source: byDefault(count(0), 0, 'Flows of one client address; 0 is any number.'),
+    max_datagram: byDefault(count(1, 65_507), 65_507, 'Bytes; larger datagrams are dropped.'),
+    proxy_protocol: byDefault(
+      oneOf(['off', 'first', 'every']),
+      'off',
+      'Which datagrams tell the replica the client in a v2 header.',
+    ),
+    accept_proxy_protocol: accepted,
+    health: optional(udpHealth, 'How replicas are probed.'),
+  }),
+  (read): UdpSpec => ({
+    affinity: read.affinity,
+    responses: read.responses,
+    requests: read.requests,
+    frontTimeoutMs: read.front_timeout,
+    backTimeoutMs: read.back_timeout,
+    halfOpenTimeoutMs: read.half_open_timeout,
+    lifetimeMaxMs: read.max_lifetime,
+    flowsMax: read.max_flows,
+    flowsPerSourceMax: read.max_flows_per_source,
+    datagramBytesMax: read.max_datagram,
+    proxyProtocol: read.proxy_protocol,
+    acceptProxyProtocol: read.accept_proxy_protocol,
+    ...given({ health: read.health }),
+  }),
+)
+
+const http: Shape<HttpSpec> = mapped(
+  object('http', 'an http block', {
+    strip_prefix: byDefault(bool, false, 'Whether replicas see the path without its prefix.'),
+    redirect_https: byDefault(bool, false, 'Whether plain requests are sent to https.'),
+    backend: byDefault(oneOf(['http1', 'h2c']), 'http1', 'What replicas speak.'),
+    head_timeout: byDefault(duration(1), '10s', 'How long a request head may take.'),
+    body_timeout: byDefault(duration(1), '60s', 'How long a body may make no progress.'),
+    response_timeout: byDefault(duration(1), '60s', "How long a replica's answer may take."),
+    idle_timeout: byDefault(duration(1), '75s', 'How long a quiet connection is kept.'),
+    max_head: byDefault(size, '32Ki', 'Size of a request or response head.'),
+    retries: byDefault(count(0, 100), 1, 'Other replicas tried when nothing was sent yet.'),
+    hold_timeout: byDefault(duration(0), '30s', 'How long requests wait for a ready replica.'),
+  }),
+  (read): HttpSpec => ({
+    stripPrefix: read.strip_prefix,
+    redirectHttps: read.redirect_https,
+    backend: read.backend,
+    headTimeoutMs: read.head_timeout,
+    bodyTimeoutMs: read.body_timeout,
+    responseTimeoutMs: read.response_timeout,
+    idleTimeoutMs: read.idle_timeout,
+    headBytesMax: read.max_head,
+    retries: read.retries,
+    holdTimeoutMs: read.hold_timeout,
+  }),
+)
+
+const HOST =
+  /^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
+
+const endpointFields = {
+  name: required(
+    text('a name of letters, digits, dots, hyphens and underscores', { pattern: ENDPOINT_NAME }),
+    'Unique in the service.',
+  ),
+  protocol: required(
+    oneOf(['http', 'https', 'tcp', 'udp', 'websocket'], { hints: { ws: 'write websocket' } }),
+    'What is spoken at the port.',
+  ),
+  port: required(port, 'The port of the host that Weir listens on.'),
+  target_port: optional(
+    port,
+    'The port a replica listens on. A process is told a port of its own in $PORT and $PORT_NAME; say one here only when the program itself chooses it.',
+  ),
+  path: optional(
+    text('a path such as /api', { pattern: /^\/[^\s?#]*$/ }),
+    'Prefix of the paths that come here; http, https and websocket only.',
+    { written: '/' },
+  ),
+  host: optional(
+    text('a host such as example.com or *.example.com', { pattern: HOST }),
+    'Name that requests must be for; any when not said. http, https and websocket only.',
+  ),
+  expose: byDefault(
+    oneOf(['public', 'internal'], { hints: { private: 'write internal' } }),
+    'internal',
+    'public listens on all addresses, internal on this machine only.',
+  ),
+  target_role: optional(role, 'Only replicas of this role of replica_groups get traffic.'),
+  balance: optional(balance, 'How traffic is spread over replicas.'),
+  stream: optional(stream, 'Settings of a tcp or udp port.'),
+  udp: optional(udp, 'Settings of a udp port.'),
+  http: optional(http, 'Settings of an http, https or websocket port.'),
+  tunnel: refused,
+}
+
+const defaultsOf = <T>(shape: Shape<T>): T => byDefault(shape, {}, '').standIn as T
+const DEFAULT_BALANCE = defaultsOf(balance)
+const DEFAULT_STREAM = defaultsOf(stream)
+const DEFAULT_UDP = defaultsOf(udp)
+const DEFAULT_HTTP = defaultsOf(http)
+
+export const endpoint: Shape<EndpointSpec> = placed(
+  mapped(
+    object('endpoint', 'an endpoint', endpointFields, {
+      targetport: 'did you mean target_port?',
+      host_port: 'write port',
+      container_port: 'write target_port',
+    }),
+    (read, path, reading): EndpointSpec => {
+      const { name, protocol, port, expose } = read
+      reportMisplaced(read, protocol, path, reading)
+      const { rise, fall, strategy, fail_open } = read.balance ?? DEFAULT_BALANCE
+      const spread: BalanceSpec = {
+        strategy: strategy ?? (protocol === 'udp' ? 'hrw' : 'round_robin'),
+        rise,
+        fall,
+        failOpen: fail_open ?? !isL7(protocol),
+      }
+      return {
+        name,
+        protocol,
+        port,
+        path: read.path ?? '/',
+        expose,
+        balance: spread,
+        stream: read.stream ?? DEFAULT_STREAM,
+        ...given({
+          targetPort: read.target_port,
+          host: read.host?.toLowerCase(),
+          targetRole: read.target_role,
+          udp: protocol === 'udp' ? (read.udp ?? DEFAULT_UDP) : undefined,
+          http: isL7(protocol) ? (read.http ?? DEFAULT_HTTP) : undefined,
+        }),
+      }
+    },
+  ),
+)
+
+/** A key that would do nothing for this protocol is a mistake worth telling. */
+function reportMisplaced(
+  read: Readonly<Partial<Record<string, unknown>>> & { readonly stream?: StreamSpec },
+  protocol: EndpointProtocol,
+  path: Path,
+  reading: Reading,
+): void {
+  const useless = isL7(protocol) ? ['stream', 'udp'] : ['path', 'host', 'http']
+  if (protocol === 'tcp') useless.push('udp')
+  for (const key of useless) {
+    if (read[key] === undefined) continue
+    reading.report([...path, key], `${key} means nothing for a ${protocol} endpoint; remove it`)
+  }
+  const { tls, healthCheck } = read.stream ?? DEFAULT_STREAM
+  if (protocol === 'udp' && tls !== 'off') {
+    reading.report([...path, 'stream', 'tls'], 'tls is not possible on a udp endpoint', 'value')
+  }
+  if (protocol === 'tcp' && healthCheck?.type === 'udp_probe') {
+    const at = [...path, 'stream', 'health_check', 'type']
+    reading.report(at, 'udp_probe cannot check a tcp endpoint; write tcp_connect', 'value')
+  }
+}

@@ -1,0 +1,156 @@
+/** What must hold among the keys of one service. */
+import { portVariable } from '../../services/program.ts'
+import type { EndpointSpec, ServiceSpec } from '../deployment.ts'
+import type { Path } from '../problem.ts'
+import type { Reading } from '../schema/reading.ts'
+
+export function checkService(spec: ServiceSpec, reading: Reading): void {
+  const path = reading.pathOf(spec)
+  checkSchedule(spec, path, reading)
+  reportTwice(spec.endpoints, (each) => each.name, 'name', 'an endpoint', reading)
+  reportTwice(spec.replicaGroups, (each) => each.role, 'role', 'a replica group', reading)
+  reportTwice(spec.storage, (each) => each.target, 'target', 'a storage entry', reading)
+  if (!reading.isSpoilt([...path, 'replica_groups'])) checkGroups(spec, path, reading)
+  checkUpdate(spec, path, reading)
+  const known = !reading.isSpoilt([...path, 'runtime']) && !reading.isSpoilt([...path, 'image'])
+  if (known) checkRuntime(spec, path, reading)
+}
+
+function checkSchedule({ rtype, schedule }: ServiceSpec, path: Path, reading: Reading): void {
+  const at = [...path, 'schedule']
+  if (reading.isSpoilt(at) || reading.isSpoilt([...path, 'rtype'])) return
+  if (rtype === 'cron' && schedule === undefined) {
+    reading.report(path, 'missing key schedule: a cron needs one, such as "0 30 2 * * *"')
+  }
+  if (rtype !== 'cron' && schedule !== undefined) {
+    reading.report(at, `schedule is for rtype: cron, and this is a ${rtype}`)
+  }
+}
+
+/** Each name once; the later one is at fault. */
+function reportTwice<T extends object>(
+  items: readonly T[],
+  nameOf: (item: T) => string,
+  key: string,
+  what: string,
+  reading: Reading,
+): void {
+  const seen = new Set<string>()
+  for (const item of items) {
+    const name = nameOf(item)
+    if (seen.has(name)) {
+      const at = [...reading.pathOf(item), key]
+      reading.report(at, `${key} ${name} is given twice; each is for ${what} of its own`, 'value')
+    }
+    seen.add(name)
+  }
+}
+
+/** Groups say how many replicas there are, and endpoints may choose one of them (services W9). */
+function checkGroups(spec: ServiceSpec, path: Path, reading: Reading): void {
+  const { replicaGroups: groups, scale, endpoints } = spec
+  const roles = new Set(groups.map(({ role }) => role))
+  for (const endpoint of endpoints) {
+    const { targetRole } = endpoint
+    if (targetRole === undefined || roles.has(targetRole)) continue
+    const hint =
+      roles.size === 0
+        ? '; the service has no replica_groups'
+        : reading.didYouMean(targetRole, roles) || `; the roles are ${[...roles].join(', ')}`
+    const at = [...reading.pathOf(endpoint), 'target_role']
+    reading.report(at, `no replica group has the role ${targetRole}${hint}`, 'value')
+  }
+  if (groups.length === 0 || reading.isSpoilt([...path, 'scale'])) return
+  const sum = groups.reduce((total, { count }) => total + count, 0)
+  const advice = `leave scale out, or write { mode: fixed, replicas: ${sum} }`
+  if (scale.mode !== 'fixed') {
+    const at = [...path, 'scale', 'mode']
+    reading.report(at, `replica_groups fix the number of replicas at ${sum}; ${advice}`, 'value')
+  } else if (scale.replicas !== sum) {
+    const at = [...path, 'scale', 'replicas']
+    const counts = `replica_groups add up to ${sum}, and scale says ${scale.replicas}`
+    reading.report(at, `${counts}; ${advice}`, 'value')
+  }
+}
+
+function checkUpdate({ update }: ServiceSpec, path: Path, reading: Reading): void {
+  const at = [...path, 'update']
+  if (reading.isSpoilt(at) || update.surgeMax > 0 || update.unavailableMax > 0) return
+  reading.report(
+    at,
+    'max_surge and max_unavailable are both 0, so no replica could ever be replaced; raise one of them',
+  )
+}
+
+function checkRuntime(spec: ServiceSpec, path: Path, reading: Reading): void {
+  if (spec.runtime !== 'process') {
+    if (spec.image !== undefined) return
+    const runtime = `runtime ${spec.runtime} needs an image`
+    const advice = 'add image: { name: ... }, or write runtime: process'
+    reading.report([...path, 'runtime'], `${runtime}; ${advice}`, 'value')
+    return
+  }
+  checkCommands(spec, path, reading)
+  checkOwnPorts(spec, path, reading)
+  const variables = new Map<string, string>()
+  for (const { name, ...endpoint } of spec.endpoints.map(withPlace(reading))) {
+    const variable = portVariable(name)
+    const other = variables.get(variable)
+    if (other !== undefined && other !== name) {
+      const clash = `endpoints ${other} and ${name} would both be told their port in ${variable}`
+      reading.report([...endpoint.at, 'name'], `${clash}; rename one`, 'value')
+    }
+    variables.set(variable, other ?? name)
+  }
+}
+
+const withPlace =
+  (reading: Reading) =>
+  (endpoint: EndpointSpec): { name: string; at: Path } => ({
+    name: endpoint.name,
+    at: reading.pathOf(endpoint),
+  })
+
+/** Every replica needs something to run: the service's command, or its group's. */
+function checkCommands(spec: ServiceSpec, path: Path, reading: Reading): void {
+  const { entrypoint, args } = spec.command
+  if (entrypoint.length + args.length > 0 || reading.isSpoilt([...path, 'command'])) return
+  const advice = 'say what to run, such as command: [node, server.mjs], or give an image'
+  if (spec.replicaGroups.length === 0) {
+    if (reading.isSpoilt([...path, 'replica_groups'])) return
+    reading.report(path, `missing key command: without an image this is a process; ${advice}`)
+    return
+  }
+  for (const group of spec.replicaGroups) {
+    if ((group.command?.entrypoint.length ?? 0) + (group.command?.args.length ?? 0) > 0) continue
+    const at = reading.pathOf(group)
+    if (reading.isSpoilt([...at, 'command'])) continue
+    reading.report(at, `role ${group.role} has no command, and neither has the service; ${advice}`)
+  }
+}
+
+/** A program that chooses its own port can run once only. */
+function checkOwnPorts(spec: ServiceSpec, path: Path, reading: Reading): void {
+  const own = spec.endpoints.filter(({ targetPort }) => targetPort !== undefined)
+  for (const endpoint of own) {
+    const count = replicasMost(spec, endpoint.targetRole)
+    if (count <= 1 || reading.isSpoilt([...path, 'scale'])) continue
+    const at = [...reading.pathOf(endpoint), 'target_port']
+    const why = `${count} replicas of a process cannot all listen on port ${endpoint.targetPort}`
+    reading.report(at, `${why}; remove target_port and let the program listen on $PORT`, 'value')
+  }
+  const at = [...path, 'update', 'max_surge']
+  if (own.length === 0 || spec.update.surgeMax === 0 || reading.isSpoilt(at)) return
+  const why = 'target_port lets one replica run at a time, so an update cannot add one'
+  reading.report(at, `${why}; write max_surge: 0 or remove the target_port`, 'value')
+}
+
+/** The most replicas, of a role or of all, that can run without anybody scaling by hand. */
+function replicasMost(spec: ServiceSpec, role: string | undefined): number {
+  const group = spec.replicaGroups.find((each) => each.role === role)
+  if (group !== undefined) return group.count
+  const { scale } = spec
+  if (scale.mode === 'fixed') return scale.replicas
+  if (scale.mode === 'manual') return 1
+  return Object.keys(scale.targets).length === 0 ? scale.min : scale.max
+}

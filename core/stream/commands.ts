@@ -1,0 +1,75 @@
+/** What a TCP listener wants done with its sockets, and what its parent should know. */
+import type { BackendId } from '../balance/group.ts'
+import type { Attempt } from '../machine.ts'
+import type { ConnectionId, Side } from './events.ts'
+
+export type StreamListenerCommand = SocketCommand | ListenerFact
+
+export type SocketCommand =
+  // answered by upstream-connected or upstream-failed with the same attempt, or abandoned
+  | {
+      readonly type: 'connect-upstream'
+      readonly connection: ConnectionId
+      readonly attempt: Attempt
+      readonly backend: BackendId
+      readonly host: string
+      readonly port: number
+    }
+  // the attempt is not wanted any more: release its socket, connected or not
+  | {
+      readonly type: 'abandon-upstream'
+      readonly connection: ConnectionId
+      readonly attempt: Attempt
+    }
+  // begin to read both sides
+  | { readonly type: 'join'; readonly connection: ConnectionId }
+  // in this order; `bytes` are borrowed, keep a copy or be done with them
+  | {
+      readonly type: 'write'
+      readonly connection: ConnectionId
+      readonly to: Side
+      readonly bytes: Uint8Array
+    }
+  // read no more from this side until resume
+  | { readonly type: 'pause'; readonly connection: ConnectionId; readonly side: Side }
+  | { readonly type: 'resume'; readonly connection: ConnectionId; readonly side: Side }
+  // after all that was written: half-close this side
+  | { readonly type: 'end'; readonly connection: ConnectionId; readonly to: Side }
+  // release both sockets; the last command of a connection, exactly one for each accepted
+  | {
+      readonly type: 'close'
+      readonly connection: ConnectionId
+      readonly reason: CloseReason
+      /** Peers shall see a reset, so that nobody takes a cut stream for a complete one. */
+      readonly reset: boolean
+    }
+  // close the listening socket
+  | { readonly type: 'stop-listening' }
+
+/** For the parent: the machine that sends the sets. */
+export type ListenerFact =
+  // no new connection goes to a backend missing in `version`
+  | { readonly type: 'backends-applied'; readonly version: number }
+  // a backend missing in `version`, the one in force, has no connection left
+  | { readonly type: 'backend-drained'; readonly backend: BackendId; readonly version: number }
+  // a connection could not be made; at most one a second for each backend
+  | { readonly type: 'backend-failed'; readonly backend: BackendId; readonly reason: string }
+  // closed, no connection left, and no backend either (or aborted): this machine may be forgotten
+  | { readonly type: 'emptied' }
+
+export type RefuseReason =
+  | 'connections-max'
+  | 'no-backend' // the set is empty
+  | 'not-accepting' // accepted by the kernel before the listening socket was closed
+
+export type EndReason =
+  | 'done' // both sides ended, everything delivered
+  | 'client-reset'
+  | 'upstream-reset'
+  | 'connect-failed' // every backend it may try was tried
+  | 'host-limit' // this machine ran out of something
+  | 'idle'
+  | 'cut'
+  | 'aborted'
+
+export type CloseReason = RefuseReason | EndReason

@@ -1,0 +1,65 @@
+/** What happens to a TCP listener and its connections. */
+import type { Backend, BackendId } from '../balance/group.ts'
+import type { Attempt } from '../machine.ts'
+import type { StreamConfig } from './state.ts'
+
+declare const brand: unique symbol
+/**
+ * One client connection, for ever: the shell counts up from 1 and never uses a number again, so
+ * that what arrives late for a connection that ended can never reach another one.
+ */
+export type ConnectionId = number & { readonly [brand]: 'ConnectionId' }
+
+export type Side = 'client' | 'upstream'
+
+export type StreamListenerEvent =
+  // a client connected; nothing was read from it and nothing is until `join`
+  | { readonly type: 'accepted'; readonly connection: ConnectionId }
+  // answers connect-upstream; nothing was read from it and nothing is until `join`
+  | {
+      readonly type: 'upstream-connected'
+      readonly connection: ConnectionId
+      readonly attempt: Attempt
+    }
+  | {
+      readonly type: 'upstream-failed'
+      readonly connection: ConnectionId
+      readonly attempt: Attempt
+      /** `host`: this machine lacks something (descriptors, ports), whatever the backend. */
+      readonly blame: 'backend' | 'host'
+      /** For people: `connection refused`. */
+      readonly reason: string
+    }
+  // bytes in their order; borrowed until the commands of this step were run
+  | {
+      readonly type: 'data'
+      readonly connection: ConnectionId
+      readonly from: Side
+      readonly bytes: Uint8Array
+    }
+  // this side sends no more; all it sent was delivered as data before
+  | { readonly type: 'ended'; readonly connection: ConnectionId; readonly from: Side }
+  // this side is gone: reset, or broken in another way; its socket is of no more use
+  | { readonly type: 'errored'; readonly connection: ConnectionId; readonly side: Side }
+  // what was written to this side waits in memory: the kernel takes no more for now
+  | { readonly type: 'blocked'; readonly connection: ConnectionId; readonly side: Side }
+  // follows blocked: nothing waits any more
+  | { readonly type: 'writable'; readonly connection: ConnectionId; readonly side: Side }
+  // answers end: the kernel has all that was written to this side, and its end
+  | { readonly type: 'finished'; readonly connection: ConnectionId; readonly side: Side }
+  // the whole set; a backend missing in it takes no new connection and drains
+  | {
+      readonly type: 'apply-backends'
+      readonly version: number
+      readonly backends: readonly Backend[]
+    }
+  // end the live connections of this backend
+  | { readonly type: 'cut-backend'; readonly backend: BackendId }
+  // accept no more; live connections go on
+  | { readonly type: 'close' }
+  // accept no more and end every connection
+  | { readonly type: 'abort-all' }
+  // for connections accepted from now on
+  | { readonly type: 'configure'; readonly config: StreamConfig }
+  // the deadline may have come
+  | { readonly type: 'tick' }

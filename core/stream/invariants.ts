@@ -1,0 +1,39 @@
+import { checkInvariants as checkGroup } from '../balance/group.ts'
+import { assert } from '../machine.ts'
+import { checkInvariants as checkTimers } from '../time/deadline-queue.ts'
+import type { StreamListener } from './listener.ts'
+import { isOver } from './state.ts'
+
+/** Throws {@link InvariantError} when the machine contradicts itself. After every step. */
+export function checkInvariants(listener: StreamListener): void {
+  const { group, pairs, timers, counters, phase, cutting, goOnAt } = listener.state
+  checkGroup(group)
+  checkTimers(timers)
+  for (const [id, pair] of pairs) {
+    const { link } = pair
+    assert(pair.id === id, `connection ${id} is filed under its number`)
+    assert(link.type === 'connecting' || link.type === 'joined', `${id} rests as ${link.type}`)
+    assert(link.member.lives.has(pair), `${id} is counted by its backend`)
+    assert(link.member.state !== 'gone', `${id} keeps its backend from being gone`)
+    const held = link.type === 'connecting'
+    assert((pair.toUpstream === 'held') === held, `${id} holds the client back iff connecting`)
+    assert((pair.toClient === 'held') === held, `${id} holds the upstream back iff connecting`)
+    assert(!isOver(pair.toUpstream) || !isOver(pair.toClient), `${id} is over but open`)
+    assert(!pair.tried.includes(link.member), `${id} tries no backend twice`)
+    assert(pair.tried.length < pair.config.connectAttemptsMax, `${id} stays within its attempts`)
+    const timed = held || pair.config.idleTimeoutMs > 0
+    assert((timers.at(id) !== undefined) === timed, `${id} has a timer iff one can end it`)
+  }
+  assert(timers.size <= pairs.size, 'no timer of a connection that is closed')
+  let lives = 0
+  for (const member of [...group.state.serving.values(), ...group.state.draining.values()]) {
+    lives += member.lives.size
+  }
+  assert(lives === pairs.size, 'every connection is counted by exactly one backend')
+  const ended = Object.values(counters.closed).reduce((sum, count) => sum + count, 0)
+  assert(counters.accepted === pairs.size + ended, 'accepted = live + closed')
+  assert(counters.connected <= listener.state.attemptLast, 'no more successes than attempts')
+  assert(phase !== 'emptied' || pairs.size === 0, 'emptied means empty')
+  const unfinished = cutting.size > 0 || (phase === 'aborting' && pairs.size > 0)
+  assert(!unfinished || goOnAt !== undefined, 'work left over has its instant')
+}

@@ -1,0 +1,242 @@
+/**
+ * A TCP listener and its connections, without a socket: the shell reports what the sockets do
+ * and runs what comes back. One machine for each listener; it holds the listener's backend group.
+ */
+import { BackendGroup } from '../balance/group.ts'
+import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
+import { DeadlineQueue } from '../time/deadline-queue.ts'
+import type { StreamListenerCommand } from './commands.ts'
+import type { StreamListenerEvent } from './events.ts'
+import {
+  closePair,
+  isConnecting,
+  onAccepted,
+  onBlocked,
+  onConnectTimeout,
+  onData,
+  onEnded,
+  onErrored,
+  onFinished,
+  onUpstreamConnected,
+  onUpstreamFailed,
+  onWritable,
+  tryNext,
+} from './pair.ts'
+import {
+  defaultStreamConfig,
+  type ListenerState,
+  type Pair,
+  type StreamConfig,
+  type StreamCounters,
+  zeroCounters,
+} from './state.ts'
+
+export class StreamListener implements Machine<StreamListenerEvent, StreamListenerCommand> {
+  /** For {@link checkInvariants}; nobody else reads it. */
+  readonly state: ListenerState
+
+  constructor(config: StreamConfig = defaultStreamConfig) {
+    this.state = {
+      config,
+      phase: 'accepting',
+      group: new BackendGroup(),
+      pairs: new Map(),
+      timers: new DeadlineQueue(),
+      connectionLast: 0,
+      attemptLast: 0,
+      cutting: new Set(),
+      goOnAt: undefined,
+      counters: zeroCounters(),
+    }
+  }
+
+  step(event: StreamListenerEvent, now: Instant, out: StreamListenerCommand[]): void {
+    const { state } = this
+    switch (event.type) {
+      case 'data': // first: nothing is as frequent
+        onData(state, event, now, out)
+        return // nor can it empty the machine
+      case 'blocked':
+        onBlocked(state, event, out)
+        return
+      case 'writable':
+        onWritable(state, event, now, out)
+        return
+      case 'accepted':
+        onAccepted(state, event, now, out)
+        break
+      case 'upstream-connected':
+        onUpstreamConnected(state, event, now, out)
+        break
+      case 'upstream-failed':
+        onUpstreamFailed(state, event, now, out)
+        break
+      case 'ended':
+        onEnded(state, event, now, out)
+        break
+      case 'errored':
+        onErrored(state, event, out)
+        break
+      case 'finished':
+        onFinished(state, event, out)
+        break
+      case 'apply-backends':
+        onApplyBackends(state, event, out)
+        break
+      case 'cut-backend':
+        onCutBackend(state, event, now, out)
+        break
+      case 'close':
+        onClose(state, 'closed', out)
+        break
+      case 'abort-all':
+        onClose(state, 'aborting', out)
+        endMany(state, now, out)
+        break
+      case 'configure':
+        state.config = event.config
+        break
+      case 'tick':
+        onTick(state, now, out)
+        break
+      default:
+        unreachable(event)
+    }
+    if (state.phase === 'closed' || state.phase === 'aborting') emptyWhenDone(state, out)
+  }
+
+  deadline(): Instant | undefined {
+    // While work is left over, timers that are due are part of it.
+    return this.state.goOnAt ?? this.state.timers.next()
+  }
+
+  /** Live connections. */
+  get connections(): number {
+    return this.state.pairs.size
+  }
+
+  /** Live connections to one backend, those still being made included. */
+  connectionsOn(backend: string): number {
+    return this.state.group.liveOn(backend)
+  }
+
+  get counters(): Readonly<StreamCounters> {
+    return this.state.counters
+  }
+}
+
+function onApplyBackends(
+  state: ListenerState,
+  { version, backends }: Extract<StreamListenerEvent, { type: 'apply-backends' }>,
+  out: StreamListenerCommand[],
+): void {
+  // Connections being made to a backend that is missing now count as live until they are done.
+  const gone = state.group.apply(version, backends)
+  const inForce = state.group.version
+  out.push({ type: 'backends-applied', version: inForce })
+  for (const backend of gone) out.push({ type: 'backend-drained', backend, version: inForce })
+}
+
+function onCutBackend(
+  state: ListenerState,
+  { backend }: Extract<StreamListenerEvent, { type: 'cut-backend' }>,
+  now: Instant,
+  out: StreamListenerCommand[],
+): void {
+  const member = state.group.find(backend)
+  if (member === undefined) return
+  state.cutting.add(member)
+  endMany(state, now, out)
+}
+
+function onClose(
+  state: ListenerState,
+  phase: 'closed' | 'aborting',
+  out: StreamListenerCommand[],
+): void {
+  if (state.phase === 'emptied') return
+  if (state.phase === 'accepting') out.push({ type: 'stop-listening' })
+  if (state.phase !== 'aborting') state.phase = phase
+}
+
+function onTick(state: ListenerState, now: Instant, out: StreamListenerCommand[]): void {
+  if (state.goOnAt !== undefined && now < state.goOnAt) return // spurious
+  endMany(state, now, out)
+  const next = state.goOnAt ?? state.timers.next()
+  assert(next === undefined || next > now, 'busy loop: the next deadline is already due')
+}
+
+/** What ends connections in numbers: an abort, cuts, timers; a bounded part of it a step. */
+function endMany(state: ListenerState, now: Instant, out: StreamListenerCommand[]): void {
+  const left = endCuts(state, now, out, endTimers(state, now, out, endAll(state, out)))
+  state.goOnAt = left > 0 ? undefined : now + GO_ON_AFTER_MS
+}
+
+function endAll(state: ListenerState, out: StreamListenerCommand[]): number {
+  let left = ENDS_PER_STEP_MAX
+  if (state.phase !== 'aborting') return left
+  for (const pair of state.pairs.values()) {
+    if (left === 0) break
+    left -= 1
+    closePair(state, pair, 'aborted', true, out)
+  }
+  return left
+}
+
+function endTimers(
+  state: ListenerState,
+  now: Instant,
+  out: StreamListenerCommand[],
+  budget: number,
+): number {
+  for (let left = budget; left > 0; left--) {
+    const connection = state.timers.pop(now)
+    if (connection === undefined) return left
+    const pair = state.pairs.get(connection)
+    assert(pair !== undefined, 'a closed connection has no timer')
+    if (isConnecting(pair)) onConnectTimeout(state, pair, now, out)
+    else closePair(state, pair, 'idle', false, out)
+  }
+  return 0
+}
+
+function endCuts(
+  state: ListenerState,
+  now: Instant,
+  out: StreamListenerCommand[],
+  budget: number,
+): number {
+  let left = budget
+  for (const member of state.cutting) {
+    for (const pair of member.lives) {
+      if (left === 0) return 0
+      left -= 1
+      cut(state, pair, now, out)
+    }
+    state.cutting.delete(member)
+  }
+  return left
+}
+
+/** A client that was not joined yet has nothing to lose: it goes to another backend. */
+function cut(state: ListenerState, pair: Pair, now: Instant, out: StreamListenerCommand[]): void {
+  if (!isConnecting(pair)) {
+    closePair(state, pair, 'cut', true, out)
+    return
+  }
+  out.push({ type: 'abandon-upstream', connection: pair.id, attempt: pair.link.attempt })
+  tryNext(state, pair, now, out)
+}
+
+function emptyWhenDone(state: ListenerState, out: StreamListenerCommand[]): void {
+  const { servingCount, drainingCount } = state.group
+  if (state.pairs.size > 0) return
+  // A parent that still has backends here may yet take them away, and waits for the answer.
+  if (state.phase === 'closed' && servingCount + drainingCount > 0) return
+  state.phase = 'emptied'
+  out.push({ type: 'emptied' })
+}
+
+/** So that a mass close never holds up everything else. */
+const ENDS_PER_STEP_MAX = 1024
+const GO_ON_AFTER_MS = 1

@@ -1,0 +1,288 @@
+/**
+ * The life of one connection: choosing -> connecting -> joined -> closed, with each direction
+ * ending by itself. Nothing is read from a client before its upstream is connected, so that
+ * waiting bytes are the kernel's and a second backend can be tried without the client noticing.
+ */
+import type { Member } from '../balance/group.ts'
+import { type Attempt, assert, type Instant } from '../machine.ts'
+import type { EndReason, StreamListenerCommand } from './commands.ts'
+import type { ConnectionId, Side, StreamListenerEvent } from './events.ts'
+import {
+  enterLink,
+  enterWay,
+  isOver,
+  type ListenerState,
+  otherSide,
+  type Pair,
+  wayTo,
+} from './state.ts'
+
+type Out = StreamListenerCommand[]
+type Event<T extends StreamListenerEvent['type']> = Extract<StreamListenerEvent, { type: T }>
+
+export function onAccepted(
+  state: ListenerState,
+  { connection }: Event<'accepted'>,
+  now: Instant,
+  out: Out,
+): void {
+  assert(connection > state.connectionLast, 'a connection number is used once, counting up')
+  state.connectionLast = connection
+  const refusal =
+    state.phase !== 'accepting'
+      ? 'not-accepting'
+      : state.group.servingCount === 0
+        ? 'no-backend'
+        : state.pairs.size >= state.config.connectionsMax
+          ? 'connections-max'
+          : undefined
+  if (refusal !== undefined) {
+    state.counters.refused[refusal] += 1
+    out.push({ type: 'close', connection, reason: refusal, reset: true })
+    return
+  }
+  const pair: Pair = {
+    id: connection,
+    config: state.config,
+    link: CHOOSING,
+    toUpstream: 'held',
+    toClient: 'held',
+    tried: NONE_TRIED,
+  }
+  state.pairs.set(connection, pair)
+  state.counters.accepted += 1
+  chooseUpstream(state, pair, now, out)
+}
+
+function chooseUpstream(state: ListenerState, pair: Pair, now: Instant, out: Out): void {
+  assert(pair.link.type === 'choosing', 'only a choosing pair chooses')
+  const mayTry = pair.tried.length < pair.config.connectAttemptsMax
+  const member = mayTry ? state.group.choose(pair, pair.tried) : undefined
+  if (member === undefined) {
+    closePair(state, pair, 'connect-failed', true, out)
+    return
+  }
+  if (pair.tried.length > 0) state.counters.retried += 1
+  state.attemptLast += 1
+  const attempt = state.attemptLast
+  enterLink(pair, { type: 'connecting', member, attempt })
+  state.timers.set(pair.id, now + pair.config.connectTimeoutMs)
+  const { id, host, port } = member.backend
+  out.push({ type: 'connect-upstream', connection: pair.id, attempt, backend: id, host, port })
+}
+
+export function onUpstreamConnected(
+  state: ListenerState,
+  { connection, attempt }: Event<'upstream-connected'>,
+  now: Instant,
+  out: Out,
+): void {
+  const pair = awaiting(state, connection, attempt)
+  if (pair === undefined) {
+    // A success nobody waits for still holds a socket.
+    out.push({ type: 'abandon-upstream', connection, attempt })
+    return
+  }
+  state.counters.connected += 1
+  enterLink(pair, { type: 'joined', member: pair.link.member })
+  enterWay(pair, 'upstream', 'open')
+  enterWay(pair, 'client', 'open')
+  if (pair.config.idleTimeoutMs === 0) state.timers.cancel(connection)
+  else touch(state, pair, now)
+  out.push({ type: 'join', connection })
+}
+
+export function onUpstreamFailed(
+  state: ListenerState,
+  { connection, attempt, blame, reason }: Event<'upstream-failed'>,
+  now: Instant,
+  out: Out,
+): void {
+  const pair = awaiting(state, connection, attempt)
+  if (pair === undefined) return
+  if (blame === 'host') {
+    // The next backend would fail for the same reason, and none of them is to blame.
+    state.counters.attemptsFailed += 1
+    closePair(state, pair, 'host-limit', true, out)
+    return
+  }
+  reportFailure(state, pair.link.member, reason, now, out)
+  tryNext(state, pair, now, out)
+}
+
+export function onConnectTimeout(
+  state: ListenerState,
+  pair: Connecting,
+  now: Instant,
+  out: Out,
+): void {
+  out.push({ type: 'abandon-upstream', connection: pair.id, attempt: pair.link.attempt })
+  const reason = `no connection within ${pair.config.connectTimeoutMs} ms`
+  reportFailure(state, pair.link.member, reason, now, out)
+  tryNext(state, pair, now, out)
+}
+
+export function onData(state: ListenerState, event: Event<'data'>, now: Instant, out: Out): void {
+  const pair = state.pairs.get(event.connection)
+  if (pair === undefined) return
+  const { bytes } = event
+  const to = otherSide(event.from)
+  const way = to === 'client' ? pair.toClient : pair.toUpstream
+  if (way === 'broken') {
+    state.counters.bytesDropped += bytes.byteLength
+    return
+  }
+  assert(way === 'open' || way === 'blocked', `no data comes from a side whose way is ${way}`)
+  touch(state, pair, now)
+  if (to === 'client') state.counters.bytesToClient += bytes.byteLength
+  else state.counters.bytesToUpstream += bytes.byteLength
+  out.push({ type: 'write', connection: pair.id, to, bytes })
+}
+
+export function onEnded(
+  state: ListenerState,
+  { connection, from }: Event<'ended'>,
+  now: Instant,
+  out: Out,
+): void {
+  const pair = state.pairs.get(connection)
+  if (pair === undefined) return
+  const to = otherSide(from)
+  if (wayTo(pair, to) === 'broken') return
+  enterWay(pair, to, 'ending')
+  touch(state, pair, now)
+  out.push({ type: 'end', connection, to })
+}
+
+export function onFinished(
+  state: ListenerState,
+  { connection, side }: Event<'finished'>,
+  out: Out,
+): void {
+  const pair = state.pairs.get(connection)
+  if (pair === undefined || wayTo(pair, side) !== 'ending') return
+  enterWay(pair, side, 'finished')
+  const back = wayTo(pair, otherSide(side))
+  if (back === 'finished') closePair(state, pair, 'done', false, out)
+  else if (back === 'broken') closePair(state, pair, resetOf(otherSide(side)), false, out)
+}
+
+export function onBlocked(
+  state: ListenerState,
+  { connection, side }: Event<'blocked'>,
+  out: Out,
+): void {
+  const pair = state.pairs.get(connection)
+  if (pair === undefined || wayTo(pair, side) !== 'open') return
+  enterWay(pair, side, 'blocked')
+  out.push({ type: 'pause', connection, side: otherSide(side) })
+}
+
+export function onWritable(
+  state: ListenerState,
+  { connection, side }: Event<'writable'>,
+  now: Instant,
+  out: Out,
+): void {
+  const pair = state.pairs.get(connection)
+  if (pair === undefined) return
+  touch(state, pair, now) // a slow reader is not an idle one
+  if (wayTo(pair, side) !== 'blocked') return
+  enterWay(pair, side, 'open')
+  out.push({ type: 'resume', connection, side: otherSide(side) })
+}
+
+/**
+ * A side that breaks in the middle of what it sends takes the connection with it, by reset. One
+ * that had sent everything and its end only loses what was still meant for it: what it sent is
+ * delivered first, as it would be without a proxy between.
+ */
+export function onErrored(
+  state: ListenerState,
+  { connection, side }: Event<'errored'>,
+  out: Out,
+): void {
+  const pair = state.pairs.get(connection)
+  if (pair === undefined) return
+  const other = otherSide(side)
+  const back = wayTo(pair, side)
+  if (wayTo(pair, other) !== 'ending') {
+    closePair(state, pair, resetOf(side), wayTo(pair, other) !== 'finished', out)
+  } else if (isOver(back)) {
+    return // nothing was meant for it any more
+  } else {
+    enterWay(pair, side, 'broken')
+    if (back === 'open') out.push({ type: 'pause', connection, side: other })
+  }
+}
+
+/** Ends an attempt that failed or is not wanted, and makes the next one. */
+export function tryNext(state: ListenerState, pair: Connecting, now: Instant, out: Out): void {
+  const { member } = pair.link
+  state.counters.attemptsFailed += 1
+  pair.tried = [...pair.tried, member]
+  enterLink(pair, CHOOSING)
+  leave(state, pair, member, out)
+  chooseUpstream(state, pair, now, out)
+}
+
+export function closePair(
+  state: ListenerState,
+  pair: Pair,
+  reason: EndReason,
+  reset: boolean,
+  out: Out,
+): void {
+  const { link } = pair
+  enterLink(pair, CLOSED)
+  state.pairs.delete(pair.id)
+  state.timers.cancel(pair.id)
+  state.counters.closed[reason] += 1
+  out.push({ type: 'close', connection: pair.id, reason, reset })
+  if (link.type === 'connecting' || link.type === 'joined') leave(state, pair, link.member, out)
+}
+
+const resetOf = (side: Side): EndReason => (side === 'client' ? 'client-reset' : 'upstream-reset')
+
+export type Connecting = Pair & { readonly link: { readonly type: 'connecting' } }
+
+export const isConnecting = (pair: Pair): pair is Connecting => pair.link.type === 'connecting'
+
+/** The pair that waits for this very attempt. */
+function awaiting(
+  state: ListenerState,
+  connection: ConnectionId,
+  attempt: Attempt,
+): Connecting | undefined {
+  const pair = state.pairs.get(connection)
+  if (pair !== undefined && isConnecting(pair) && pair.link.attempt === attempt) return pair
+  state.counters.staleAnswers += 1
+  return undefined
+}
+
+function leave(state: ListenerState, pair: Pair, member: Member<Pair>, out: Out): void {
+  if (!state.group.release(member, pair)) return
+  const { version } = state.group
+  out.push({ type: 'backend-drained', backend: member.backend.id, version })
+}
+
+function reportFailure(
+  state: ListenerState,
+  member: Member<Pair>,
+  reason: string,
+  now: Instant,
+  out: Out,
+): void {
+  if (!state.group.shouldReportFailure(member, now)) return
+  out.push({ type: 'backend-failed', backend: member.backend.id, reason })
+}
+
+/** Two stores in the queue, whatever the number of connections. */
+function touch(state: ListenerState, pair: Pair, now: Instant): void {
+  const { idleTimeoutMs } = pair.config
+  if (idleTimeoutMs > 0) state.timers.set(pair.id, now + idleTimeoutMs)
+}
+
+const CHOOSING = { type: 'choosing' } as const
+const CLOSED = { type: 'closed' } as const
+const NONE_TRIED: readonly Member<Pair>[] = []

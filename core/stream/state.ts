@@ -1,0 +1,144 @@
+import type { BackendGroup, Member } from '../balance/group.ts'
+import { type Attempt, assert, type Instant } from '../machine.ts'
+import type { DeadlineQueue } from '../time/deadline-queue.ts'
+import type { EndReason, RefuseReason } from './commands.ts'
+import type { ConnectionId, Side } from './events.ts'
+
+export interface StreamConfig {
+  /** For one attempt. */
+  readonly connectTimeoutMs: number
+  /** Backends one connection may try, each at most once. */
+  readonly connectAttemptsMax: number
+  /** Without a byte moving either way; 0 = no limit. */
+  readonly idleTimeoutMs: number
+  /** Connections at one time; more are refused and counted. */
+  readonly connectionsMax: number
+}
+
+export const defaultStreamConfig: StreamConfig = {
+  connectTimeoutMs: 2000,
+  connectAttemptsMax: 4,
+  idleTimeoutMs: 3_600_000,
+  connectionsMax: 10_000,
+}
+
+/** One client connection and what became of it. */
+export interface Pair {
+  readonly id: ConnectionId
+  /** The one it was accepted under. */
+  readonly config: StreamConfig
+  link: Link
+  toUpstream: Way
+  toClient: Way
+  /** Backends that failed this connection. */
+  tried: readonly Member<Pair>[]
+}
+
+export type Link =
+  | { readonly type: 'choosing' } // only within a step
+  | { readonly type: 'connecting'; readonly member: Member<Pair>; readonly attempt: Attempt }
+  | { readonly type: 'joined'; readonly member: Member<Pair> }
+  | { readonly type: 'closed' }
+
+export const LEGAL_LINKS: Record<Link['type'], readonly Link['type'][]> = {
+  choosing: ['connecting', 'closed'],
+  connecting: ['choosing', 'joined', 'closed'],
+  joined: ['closed'],
+  closed: [],
+}
+
+/** One direction. A half-closed connection is one whose ways differ. */
+export type Way =
+  | 'held' // its source is not read yet
+  | 'open'
+  | 'blocked' // its destination takes no more: its source is paused
+  | 'ending' // its source ended; the rest and the end are being delivered
+  | 'finished' // the kernel has all of it, and its end
+  | 'broken' // its destination is gone: what still comes is dropped
+
+export const LEGAL_WAYS: Record<Way, readonly Way[]> = {
+  held: ['open'],
+  open: ['blocked', 'ending', 'broken'],
+  blocked: ['open', 'ending', 'broken'],
+  ending: ['finished', 'broken'],
+  finished: [],
+  broken: [],
+}
+
+export interface ListenerState {
+  config: StreamConfig
+  phase: 'accepting' | 'closed' | 'aborting' | 'emptied'
+  readonly group: BackendGroup<Pair>
+  readonly pairs: Map<ConnectionId, Pair>
+  /** One timer a pair: the end of its attempt while connecting, of its idleness when joined. */
+  readonly timers: DeadlineQueue<ConnectionId>
+  connectionLast: number
+  attemptLast: Attempt
+  /** Backends whose connections are being ended, 1,024 a step. */
+  readonly cutting: Set<Member<Pair>>
+  /** When to go on with work too big for one step. */
+  goOnAt: Instant | undefined
+  readonly counters: StreamCounters
+}
+
+/** Everything since the machine was made. `accepted` = live connections + all in `closed`. */
+export interface StreamCounters {
+  accepted: number
+  readonly refused: Record<RefuseReason, number>
+  /** Attempts that succeeded. */
+  connected: number
+  /** Attempts that failed, timed out, or were given up. */
+  attemptsFailed: number
+  /** Attempts after a connection's first. */
+  retried: number
+  /** Answers to attempts that were given up before. */
+  staleAnswers: number
+  bytesToUpstream: number
+  bytesToClient: number
+  /** From a side whose other side was broken. */
+  bytesDropped: number
+  readonly closed: Record<EndReason, number>
+}
+
+export const zeroCounters = (): StreamCounters => ({
+  accepted: 0,
+  refused: { 'connections-max': 0, 'no-backend': 0, 'not-accepting': 0 },
+  connected: 0,
+  attemptsFailed: 0,
+  retried: 0,
+  staleAnswers: 0,
+  bytesToUpstream: 0,
+  bytesToClient: 0,
+  bytesDropped: 0,
+  closed: {
+    done: 0,
+    'client-reset': 0,
+    'upstream-reset': 0,
+    'connect-failed': 0,
+    'host-limit': 0,
+    idle: 0,
+    cut: 0,
+    aborted: 0,
+  },
+})
+
+export function enterLink(pair: Pair, next: Link): void {
+  const { type } = pair.link
+  assert(LEGAL_LINKS[type].includes(next.type), `illegal link: ${type} -> ${next.type}`)
+  pair.link = next
+}
+
+export const wayTo = (pair: Pair, side: Side): Way =>
+  side === 'client' ? pair.toClient : pair.toUpstream
+
+export function enterWay(pair: Pair, to: Side, next: Way): void {
+  const way = wayTo(pair, to)
+  assert(LEGAL_WAYS[way].includes(next), `illegal way to ${to}: ${way} -> ${next}`)
+  if (to === 'client') pair.toClient = next
+  else pair.toUpstream = next
+}
+
+/** Nothing more will be delivered this way. */
+export const isOver = (way: Way): boolean => way === 'finished' || way === 'broken'
+
+export const otherSide = (side: Side): Side => (side === 'client' ? 'upstream' : 'client')

@@ -1,0 +1,452 @@
+import { expect, test } from 'vitest'
+import type { NodeCommand, Reply } from '../../../core/node/commands.ts'
+import type { ServiceSpec } from '../../../core/spec/deployment.ts'
+import { deploymentOf, endpointOf, ObedientShell, serviceOf } from './obedient-shell.ts'
+
+const fixed = (replicas: number) => ({ mode: 'fixed', replicas }) as const
+const tcp = (port: number, more = {}) => endpointOf({ name: 'sql', protocol: 'tcp', port, ...more })
+const dependsOn = (service: string, more = {}) => [
+  { service, condition: 'healthy', timeoutMs: 5_000, onTimeout: 'fail', ...more } as const,
+]
+
+const repliesOf = (commands: readonly NodeCommand[]): Reply[] =>
+  commands.flatMap((each) => (each.type === 'reply' ? [each.result] : []))
+
+const settledOf = (commands: readonly NodeCommand[]) =>
+  commands.flatMap((each) => (each.type === 'settled' ? [[each.outcome, ...each.problems]] : []))
+
+const node = (services: Readonly<Record<string, ServiceSpec>>, name = 'hello') => {
+  const shell = new ObedientShell().boot()
+  shell.deploy(deploymentOf(services, name))
+  return shell
+}
+
+// Deploying
+
+test('proxy W8 W36 W37: a port of another deployment is refused by name, before anything starts', () => {
+  const shell = node({ cache: serviceOf({ endpoints: [tcp(6379)] }) }, 'one')
+  const other = deploymentOf(
+    { web: serviceOf(), cache: serviceOf({ endpoints: [tcp(6379)] }) },
+    'two',
+  )
+  const commands = shell.deploy(other)
+  expect(commands).toEqual([
+    {
+      type: 'reply',
+      request: 2,
+      result: {
+        ok: false,
+        code: 'conflict',
+        text: 'port-conflict: tcp port 6379 belongs to one/cache, so two/cache cannot have it; choose another port or remove one/cache first',
+      },
+    },
+  ])
+  expect(shell.service('cache').state).toBe('healthy')
+  expect(shell.machine.view(shell.now).deployments).toEqual([{ name: 'one', state: 'ready' }])
+})
+
+test('services W30: two deployments with a service of one name do not see each other', () => {
+  const shell = node({ web: serviceOf({ endpoints: [] }) }, 'one')
+  shell.deploy(deploymentOf({ web: serviceOf({ endpoints: [] }) }, 'two'))
+  expect(shell.numbers()).toEqual([1, 1])
+  expect(repliesOf(shell.scale('web', 2))).toEqual([
+    {
+      ok: false,
+      code: 'conflict',
+      text: '"web" is in several deployments: say one/web or two/web',
+    },
+  ])
+  shell.feed({ type: 'remove', request: 9, deployment: 'one' })
+  expect(shell.numbers()).toEqual([1])
+})
+
+test('services W24 W17: deploying the same file again changes nothing', () => {
+  const shell = node({ web: serviceOf({ scale: fixed(3) }) })
+  const commands = shell.deploy(deploymentOf({ web: serviceOf({ scale: fixed(3) }) }))
+  expect(commands.filter((each) => each.type !== 'notice').map((each) => each.type)).toEqual([
+    'reply',
+    'settled',
+  ])
+  expect(shell.service().state).toBe('healthy')
+})
+
+test('services W17: a changed port moves the listener and leaves the replicas alone', () => {
+  const shell = node({ web: serviceOf({ scale: fixed(2) }) })
+  const commands = shell.deploy(
+    deploymentOf({ web: serviceOf({ scale: fixed(2), endpoints: [endpointOf({ port: 9090 })] }) }),
+  )
+  const types = commands.map((each) => each.type)
+  expect(types).toContain('close-listener')
+  expect(types).toContain('open-listener')
+  expect(types).not.toContain('start-replica')
+  expect(shell.machine.view(shell.now).listeners.map((each) => each.address)).toEqual([
+    '0.0.0.0:9090',
+  ])
+})
+
+test('services W18: a port given up is free for somebody else at once', () => {
+  const shell = node({ web: serviceOf() }, 'one')
+  shell.deploy(deploymentOf({ web: serviceOf({ endpoints: [endpointOf({ port: 9090 })] }) }, 'one'))
+  const replies = repliesOf(shell.deploy(deploymentOf({ web: serviceOf() }, 'two')))
+  expect(replies).toMatchObject([{ ok: true }])
+})
+
+test('a port that moves between services of one deployment waits for the old socket to close', () => {
+  const shell = node({ old: serviceOf() })
+  let close: (() => void) | undefined
+  shell.answer = (command) => {
+    if (command.type !== 'close-listener') return undefined
+    close = () => shell.feed(...shell.obey(command))
+    return []
+  }
+  const commands = shell.deploy(deploymentOf({ young: serviceOf() }))
+  expect(commands.some((each) => each.type === 'open-listener')).toBe(false)
+  close?.()
+  expect(shell.service('young').state).toBe('healthy')
+  expect(shell.machine.view(shell.now).services).toHaveLength(1)
+})
+
+test('services W53: jobs and crons are registered, not scaled', () => {
+  const shell = node({ nightly: serviceOf({ rtype: 'cron', endpoints: [] }) })
+  expect(shell.alive.size).toBe(0)
+  expect(shell.service('nightly').detail).toBe('cron: registered, not run')
+  expect(repliesOf(shell.scale('nightly', 1))).toMatchObject([{ ok: false, code: 'invalid' }])
+})
+
+test('services W7: numbers are unique in a service whatever the role, and roles go where they belong', () => {
+  const group = (role: string, count: number) => ({ role, count, env: {}, affinity: 'spread' })
+  const endpoints = [
+    tcp(5432, { targetRole: 'primary' }),
+    tcp(5433, { name: 'read', targetRole: 'read' }),
+  ]
+  const shell = node({
+    web: serviceOf({ endpoints, replicaGroups: [group('primary', 1), group('read', 2)] }),
+  })
+  const replicas = shell.machine.view(shell.now).replicas.map((each) => [each.number, each.role])
+  expect(replicas).toEqual([
+    [1, 'primary'],
+    [2, 'read'],
+    [3, 'read'],
+  ])
+  expect(
+    shell.machine.view(shell.now).listeners.map((each) => [each.endpoint, each.backends]),
+  ).toEqual([
+    ['read', 2],
+    ['sql', 1],
+  ])
+  expect(repliesOf(shell.scale('web', 5))).toMatchObject([{ ok: false, code: 'invalid' }]) // W9
+})
+
+// Dependencies
+
+test('services W57: `started` is met by any running replica', () => {
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) => (command.type === 'probe' ? [] : undefined)
+  shell.deploy(
+    deploymentOf({
+      db: serviceOf({ endpoints: [tcp(5432)] }),
+      web: serviceOf({ depends: dependsOn('db', { condition: 'started' }) }),
+    }),
+  )
+  expect(shell.numbers('web')).toEqual([1])
+})
+
+for (const onTimeout of ['fail', 'warn', 'continue'] as const) {
+  test(`a dependency that never comes: ${onTimeout}`, () => {
+    const shell = new ObedientShell().boot()
+    shell.answer = (command) =>
+      command.type === 'create-replica' && command.replica.includes('/db/') ? [] : undefined
+    const services = {
+      db: serviceOf({ endpoints: [tcp(5432)] }),
+      web: serviceOf({ depends: dependsOn('db', { onTimeout }) }),
+    }
+    shell.deploy(deploymentOf(services))
+    shell.pass(4_999)
+    expect(shell.numbers('web')).toEqual([])
+    const commands = shell.pass(1)
+    expect(shell.numbers('web')).toEqual(onTimeout === 'fail' ? [] : [1])
+    const said = commands.some(
+      (each) => each.type === 'notice' && each.code === 'dependency-timeout',
+    )
+    expect(said).toBe(onTimeout !== 'continue')
+    if (onTimeout !== 'fail') return
+    expect(shell.service('web')).toMatchObject({
+      state: 'failed',
+      detail: 'db was not healthy within 5 s',
+    })
+    // it waits anew after a restart
+    shell.feed({ type: 'restart', request: 50, service: 'web' })
+    expect(shell.service('web').state).toBe('waiting')
+  })
+}
+
+test('services W55: independent services start side by side, one slow one holds nobody up', () => {
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) =>
+    command.type === 'create-replica' && command.replica.includes('/slow/') ? [] : undefined
+  const services = {
+    slow: serviceOf({ endpoints: [] }),
+    a: serviceOf({ endpoints: [] }),
+    b: serviceOf({ endpoints: [] }),
+  }
+  shell.deploy(deploymentOf(services))
+  expect([shell.service('a').state, shell.service('b').state]).toEqual(['healthy', 'healthy'])
+})
+
+test('services W25: a dependency that went is not healthy by its last verdict', () => {
+  const shell = node({ db: serviceOf({ endpoints: [tcp(5432)] }) })
+  shell.scale('db', 0)
+  const services = {
+    db: serviceOf({ endpoints: [tcp(5432)], scale: fixed(0) }),
+    web: serviceOf({ depends: dependsOn('db') }),
+  }
+  shell.deploy(deploymentOf(services))
+  expect(shell.service('web').state).toBe('waiting')
+})
+
+// Crashes
+
+test('services W22 W47: crashes pause longer and longer, and what runs is what is counted', () => {
+  const shell = node({ web: serviceOf() })
+  const pauses = [1, 2, 3, 4, 5, 6].map(() => {
+    shell.crash(1)
+    const from = shell.now
+    while (shell.numbers().length === 0) shell.pass(100)
+    return Math.round((shell.now - from) / 100) * 100
+  })
+  expect(pauses).toEqual([0, 500, 1_000, 2_000, 4_000, 30_000])
+  expect(shell.service().restarts).toBe(6)
+})
+
+test('a crash loop is reported as a failed deployment, with the last words', () => {
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) =>
+    command.type === 'verify-replica'
+      ? [
+          {
+            type: 'replica-exited',
+            replica: command.replica,
+            code: 3,
+            signal: null,
+            logTail: ['no config'],
+          },
+        ]
+      : undefined
+  const commands = [...shell.deploy(deploymentOf({ web: serviceOf() })), ...shell.pass(100_000)]
+  const settled = settledOf(commands)
+  expect(settled[0]).toEqual(['failed', 'web: web-1: exited with code 3; its last line: no config'])
+  expect(commands.some((each) => each.type === 'notice' && each.code === 'crash-loop')).toBe(true)
+})
+
+test('services W48: a service that exits with 0 is started again', () => {
+  const shell = node({ web: serviceOf() })
+  shell.crash(1, 'web', 0)
+  expect(shell.numbers()).toEqual([1])
+})
+
+test('services W48: isolate keeps the slot empty until a restart, shutdown stops the service', () => {
+  const isolated = node({
+    web: serviceOf({ scale: fixed(2), errors: { onInitFailure: 'fail', onPanic: 'isolate' } }),
+  })
+  isolated.crash(2)
+  isolated.pass(60_000)
+  expect(isolated.numbers()).toEqual([1])
+  expect(isolated.service().state).toBe('degraded')
+  isolated.feed({ type: 'restart', request: 5, service: 'web', replica: 2 })
+  expect(isolated.numbers()).toEqual([1, 2])
+
+  const halted = node({
+    web: serviceOf({ scale: fixed(2), errors: { onInitFailure: 'fail', onPanic: 'shutdown' } }),
+  })
+  halted.crash(2)
+  expect(halted.numbers()).toEqual([])
+  expect(halted.service()).toMatchObject({ state: 'failed' })
+})
+
+test('services W12: an exit while it is being stopped is not a crash', () => {
+  const shell = node({ web: serviceOf({ scale: fixed(2) }) })
+  shell.scale('web', 1)
+  shell.pass(60_000)
+  expect(shell.service().restarts).toBe(0)
+  expect(shell.numbers()).toEqual([1])
+})
+
+test('a program that ignores SIGTERM is killed after its grace', () => {
+  const shell = node({ web: serviceOf({ stopGraceMs: 2_000 }) })
+  shell.answer = (command) =>
+    command.type === 'signal-replica' && command.signal === 'SIGTERM' ? [] : undefined
+  shell.scale('web', 0)
+  shell.pass(1_999)
+  expect(shell.numbers()).toEqual([1])
+  const commands = shell.pass(1)
+  expect(commands).toContainEqual(
+    expect.objectContaining({ type: 'signal-replica', signal: 'SIGKILL' }),
+  )
+  expect(shell.numbers()).toEqual([])
+})
+
+test('connections that do not end are cut when the drain is over', () => {
+  const shell = node({ web: serviceOf({ scale: fixed(1) }) })
+  shell.answer = (command) =>
+    command.type === 'apply-backends'
+      ? [{ type: 'backends-applied', listener: command.listener, version: command.version }]
+      : undefined
+  shell.scale('web', 0)
+  shell.pass(29_999)
+  expect(shell.numbers()).toEqual([1])
+  const types = shell.pass(1).map((each) => each.type)
+  expect(types).toContain('cut-backend')
+  expect(shell.numbers()).toEqual([])
+})
+
+// Health
+
+test('services W44: an unhealthy replica leaves the backend set and comes back', () => {
+  const shell = node({ web: serviceOf({ scale: fixed(2) }) })
+  const sick = [...shell.alive][0]
+  shell.answer = (command) =>
+    command.type === 'probe' && command.replica === sick
+      ? [
+          {
+            type: 'probe-result',
+            replica: command.replica,
+            attempt: command.attempt,
+            ok: false,
+            reason: 'status 500',
+          },
+        ]
+      : undefined
+  shell.pass(60_000)
+  expect(shell.service().state).toBe('degraded')
+  expect(shell.service().detail).toBe('web-1: unhealthy, status 500')
+  expect([...shell.applied.values()][0]?.has(sick as never)).toBe(false)
+  shell.answer = () => undefined
+  shell.pass(10_000)
+  expect(shell.service().state).toBe('healthy')
+  expect([...shell.applied.values()][0]?.size).toBe(2)
+})
+
+test('services W23: one failing replica is not outvoted by the others', () => {
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) =>
+    command.type === 'probe' && command.replica.includes('/web/2')
+      ? [
+          {
+            type: 'probe-result',
+            replica: command.replica,
+            attempt: command.attempt,
+            ok: false,
+            reason: 'no',
+          },
+        ]
+      : undefined
+  const commands = [
+    ...shell.deploy(deploymentOf({ web: serviceOf({ scale: fixed(3) }) })),
+    ...shell.pass(60_000),
+  ]
+  expect(shell.service().state).toBe('degraded')
+  expect(settledOf(commands)).toEqual([['failed', 'web: web-2: unhealthy, no']])
+})
+
+// Listeners
+
+test('proxy W2 W34: a port somebody else holds is an error with the name, retried, never ready', () => {
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) =>
+    command.type === 'open-listener'
+      ? [
+          {
+            type: 'listener-failed',
+            listener: command.listener,
+            attempt: command.attempt,
+            reason: 'address already in use',
+            holder: 'nginx (pid 71)',
+          },
+        ]
+      : undefined
+  const commands = shell.deploy(deploymentOf({ web: serviceOf() }))
+  expect(settledOf(commands)).toEqual([
+    [
+      'failed',
+      'web: cannot listen on 0.0.0.0:8080: address already in use, held by nginx (pid 71)',
+    ],
+  ])
+  expect(shell.machine.view(shell.now).listeners[0]?.state).toBe('retrying')
+  shell.answer = () => undefined
+  expect(settledOf(shell.pass(10_000))).toEqual([['ready']])
+})
+
+test('a port a replica was promised but a stranger holds is exchanged for another', () => {
+  const shell = new ObedientShell().boot()
+  const tried: number[] = []
+  shell.answer = (command) => {
+    if (command.type !== 'create-replica') return undefined
+    const port = command.program.ports.http as number
+    tried.push(port)
+    if (tried.length > 1) return undefined
+    const { replica, attempt } = command
+    return [
+      { type: 'replica-create-failed', replica, attempt, reason: 'port taken', portsTaken: [port] },
+    ]
+  }
+  shell.deploy(deploymentOf({ web: serviceOf() }))
+  shell.pass(1_000)
+  expect(shell.numbers()).toEqual([1])
+  expect(new Set(tried).size).toBe(2)
+})
+
+// The end
+
+test('what asks for something after a shutdown began is refused, and a second shutdown is answered', () => {
+  const shell = node({ web: serviceOf() })
+  shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+  shell.feed({ type: 'shutdown', request: 1, mode: 'drain' })
+  expect(repliesOf(shell.deploy(deploymentOf({ late: serviceOf() })))).toMatchObject([
+    { ok: false, code: 'stopping' },
+  ])
+  expect(repliesOf(shell.scale('web', 2))).toMatchObject([{ ok: false, code: 'stopping' }])
+  shell.answer = () => undefined
+  const commands = shell.feed({ type: 'shutdown', request: 3, mode: 'abort' })
+  expect(repliesOf(commands)).toHaveLength(2)
+  expect(commands.filter((each) => each.type === 'stopped')).toHaveLength(1)
+})
+
+test('a deploy before the leftovers are gone is accepted and held', () => {
+  const shell = new ObedientShell()
+  shell.answer = (command) => (command.type === 'reap-leftovers' ? [] : undefined)
+  shell.boot()
+  shell.deploy(deploymentOf({ web: serviceOf() }))
+  expect(shell.alive.size).toBe(0)
+  expect(shell.service().detail).toBe('leftovers of an earlier run are being ended')
+  shell.feed({ type: 'leftovers-reaped', attempt: 1, reaped: [4711], surviving: [] })
+  expect(shell.numbers()).toEqual([1])
+})
+
+// Tokens
+
+test('an answer to an old question is ignored: the comparison matters', () => {
+  const shell = new ObedientShell().boot()
+  const kept: NodeCommand[] = []
+  shell.answer = (command) => {
+    if (command.type !== 'create-replica') return undefined
+    kept.push(command)
+    return []
+  }
+  shell.deploy(deploymentOf({ web: serviceOf({ endpoints: [] }) }))
+  shell.pass(15_000) // it took too long, was given up and asked again
+  expect(kept.length).toBeGreaterThan(1)
+  const first = kept[0] as Extract<NodeCommand, { type: 'create-replica' }>
+  const last = kept.at(-1) as typeof first
+  const stale = { type: 'replica-created', replica: last.replica, attempt: first.attempt } as const
+  expect(shell.feed(stale)).toEqual([])
+  expect(shell.feed({ ...stale, attempt: last.attempt }).map((each) => each.type)).toContain(
+    'start-replica',
+  )
+})
+
+test('a start that is answered after the replica was given up is given back', () => {
+  const shell = new ObedientShell().boot()
+  expect(
+    shell.feed({ type: 'replica-started', replica: 'hello/web/1#9' as never, attempt: 4, pid: 7 }),
+  ).toEqual([{ type: 'remove-replica', replica: 'hello/web/1#9', attempt: 0 }])
+})
