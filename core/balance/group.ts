@@ -99,10 +99,16 @@ export class BackendGroup<Life> {
   }
 
   /** Gives `life` to the next backend outside `exclude`; undefined when there is none. */
-  choose(life: Life, exclude: readonly Member<Life>[]): Member<Life> | undefined {
-    const member = this.#strategy.choose(exclude)
+  choose(life: Life, exclude: readonly BackendId[] = NOBODY): Member<Life> | undefined {
+    const member = this.#strategy.choose(exclude.length === 0 ? NOBODY : this.#serving(exclude))
     member?.lives.add(life)
     return member
+  }
+
+  /** By id: a backend that drained and came back since is the same backend to who excludes it. */
+  #serving(ids: readonly BackendId[]): Member<Life>[] {
+    const { serving } = this.state
+    return ids.map((id) => serving.get(id)).filter((member) => member !== undefined)
   }
 
   /** Ends a life. True when it was the last one of a draining backend, which is then gone. */
@@ -144,6 +150,8 @@ const fresh = <Life>(backend: Backend): Member<Life> => ({
   lives: new Set(),
   failureReportedAt: undefined,
 })
+
+const NOBODY: readonly never[] = []
 
 /** Failures go to the journal one by one: a dead backend under load must not fill it. */
 const FAILURE_REPORT_INTERVAL_MS = 1000

@@ -50,8 +50,10 @@ export function checkDependencies(step: Step, service: Service): void {
   }
   state.timers.cancel(`wait ${service.key}`)
   service.stage = 'running'
-  if (service.wanted > 0)
-    say(step, service, 'info', 'starting', `starts ${service.wanted} replicas`)
+  if (service.wanted > 0) {
+    const what = service.wanted === 1 ? 'its replica' : `${service.wanted} replicas`
+    say(step, service, 'info', 'starting', `starts ${what}`)
+  }
   state.toPlan.add(service.key)
   state.toJudge.add(service.key)
 }

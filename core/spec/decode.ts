@@ -11,7 +11,7 @@ import { checkService } from './rules/service.ts'
 import { isMap } from './schema/objects.ts'
 import { Reading } from './schema/reading.ts'
 import type { JsonSchema } from './schema/shape.ts'
-import { showKey } from './schema/words.ts'
+import { show, showKey } from './schema/words.ts'
 
 export type Decoded =
   | { readonly ok: true; readonly deployment: Deployment }
@@ -20,8 +20,12 @@ export type Decoded =
 /** Never throws. Problems come in the order of the checks; sort them by position to print them. */
 export function decodeDeployment(tree: unknown): Decoded {
   const reading = new Reading()
+  if (!isMap(tree)) {
+    const message = `a deployment file is a map that begins with version: v1, not ${show(tree)}`
+    return { ok: false, problems: [{ path: [], message }] }
+  }
   const deployment = deploymentFile.read(tree, [], reading)
-  if (deployment !== undefined) checkRules(deployment, tree, reading)
+  if (deployment !== undefined) checkRules(deployment, tree.services, reading)
   if (deployment === undefined || reading.problems.length > 0) {
     return { ok: false, problems: reading.problems }
   }
@@ -41,8 +45,7 @@ export function jsonSchema(): JsonSchema {
   }
 }
 
-function checkRules(deployment: Deployment, tree: unknown, reading: Reading): void {
-  const services = isMap(tree) ? tree.services : undefined
+function checkRules(deployment: Deployment, services: unknown, reading: Reading): void {
   const declared = new Set(isMap(services) ? Object.keys(services) : [])
   for (const spec of Object.values(deployment.services)) checkService(spec, reading)
   checkDepends(deployment, declared, reading)

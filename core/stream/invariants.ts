@@ -19,7 +19,7 @@ export function checkInvariants(listener: StreamListener): void {
     assert((pair.toUpstream === 'held') === held, `${id} holds the client back iff connecting`)
     assert((pair.toClient === 'held') === held, `${id} holds the upstream back iff connecting`)
     assert(!isOver(pair.toUpstream) || !isOver(pair.toClient), `${id} is over but open`)
-    assert(!pair.tried.includes(link.member), `${id} tries no backend twice`)
+    assert(!pair.tried.includes(link.member.backend.id), `${id} tries no backend twice`)
     assert(pair.tried.length < pair.config.connectAttemptsMax, `${id} stays within its attempts`)
     const timed = held || pair.config.idleTimeoutMs > 0
     assert((timers.at(id) !== undefined) === timed, `${id} has a timer iff one can end it`)

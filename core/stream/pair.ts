@@ -3,7 +3,7 @@
  * ending by itself. Nothing is read from a client before its upstream is connected, so that
  * waiting bytes are the kernel's and a second backend can be tried without the client noticing.
  */
-import type { Member } from '../balance/group.ts'
+import type { BackendId, Member } from '../balance/group.ts'
 import { type Attempt, assert, type Instant } from '../machine.ts'
 import type { EndReason, StreamListenerCommand } from './commands.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from './events.ts'
@@ -220,7 +220,7 @@ export function onErrored(
 export function tryNext(state: ListenerState, pair: Connecting, now: Instant, out: Out): void {
   const { member } = pair.link
   state.counters.attemptsFailed += 1
-  pair.tried = [...pair.tried, member]
+  pair.tried = [...pair.tried, member.backend.id]
   enterLink(pair, CHOOSING)
   leave(state, pair, member, out)
   chooseUpstream(state, pair, now, out)
@@ -285,4 +285,4 @@ function touch(state: ListenerState, pair: Pair, now: Instant): void {
 
 const CHOOSING = { type: 'choosing' } as const
 const CLOSED = { type: 'closed' } as const
-const NONE_TRIED: readonly Member<Pair>[] = []
+const NONE_TRIED: readonly BackendId[] = []

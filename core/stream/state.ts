@@ -1,4 +1,4 @@
-import type { BackendGroup, Member } from '../balance/group.ts'
+import type { BackendGroup, BackendId, Member } from '../balance/group.ts'
 import { type Attempt, assert, type Instant } from '../machine.ts'
 import type { DeadlineQueue } from '../time/deadline-queue.ts'
 import type { EndReason, RefuseReason } from './commands.ts'
@@ -31,7 +31,7 @@ export interface Pair {
   toUpstream: Way
   toClient: Way
   /** Backends that failed this connection. */
-  tried: readonly Member<Pair>[]
+  tried: readonly BackendId[]
 }
 
 export type Link =

@@ -198,7 +198,6 @@ const DEFAULT_HTTP = defaultsOf(http)
 export const endpoint: Shape<EndpointSpec> = placed(
   mapped(
     object('endpoint', 'an endpoint', endpointFields, {
-      targetport: 'did you mean target_port?',
       host_port: 'write port',
       container_port: 'write target_port',
     }),

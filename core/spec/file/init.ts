@@ -67,6 +67,5 @@ export const initStep: Shape<InitStepSpec> = {
 
 const when = (use: keyof typeof parameters, defs: Record<string, JsonSchema>): JsonSchema => ({
   if: { properties: { uses: { const: use } } },
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema; nothing awaits it
   then: { properties: { with: parameters[use].describe(defs) } },
 })

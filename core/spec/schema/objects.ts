@@ -135,7 +135,7 @@ function readField(
   }
   if (Object.hasOwn(map, key)) return shape.read(map[key], [...path, key], reading) ?? standIn
   if (presence === 'required') {
-    reading.report(path, `${subject(path)}: missing key ${name} in ${what}`)
+    reading.report(path, `missing key ${name} in ${what}`)
   }
   return standIn
 }
@@ -204,7 +204,7 @@ export function tagged<V extends Readonly<Record<string, Shape<unknown>>>>(
       const at = [...path, tag]
       if (word === undefined) {
         const choice = alternatives(words)
-        reading.report(path, `${subject(path)}: missing key ${tag} in ${what}: ${choice}`)
+        reading.report(path, `missing key ${tag} in ${what}: ${choice}`)
         return undefined
       }
       if (typeof word !== 'string') return mismatch(alternatives(words), word, at, reading, 'word')

@@ -207,6 +207,17 @@ describe('questions', () => {
   })
 })
 
+test('addresses that are nearly the same have keys of their own', () => {
+  const near = [
+    ...['0.0.0.0:0', '0.0.0.0:1', '0.0.0.1:0', '0.0.1.0:0', '255.255.255.255:65535'],
+    ...['[::]:0', '[::]:1', '[::1]:0', '[1::]:0', '[::ffff:0.0.0.0]:0', '[0:1::]:0'],
+    ...['[fe80::1]:80', '[fe80::1%a]:80', '[fe80::1%b]:80', '[fe80::1%ab]:80'],
+  ].map((text) => parseSocketAddress(text)!)
+  expect(new Set(near.map(socketAddressKey)).size).toBe(near.length)
+  const ips = new Set(near.map((address) => formatIp(address.ip)))
+  expect(new Set(near.map((address) => addressKey(address.ip))).size).toBe(ips.size)
+})
+
 describe('properties', () => {
   test('what is printed parses back to the same address, and Node knows it', () => {
     fc.assert(

@@ -114,7 +114,12 @@ test('services W53: jobs and crons are registered, not scaled', () => {
 })
 
 test('services W7: numbers are unique in a service whatever the role, and roles go where they belong', () => {
-  const group = (role: string, count: number) => ({ role, count, env: {}, affinity: 'spread' })
+  const group = (role: string, count: number) => ({
+    role,
+    count,
+    env: {},
+    affinity: 'spread' as const,
+  })
   const endpoints = [
     tcp(5432, { targetRole: 'primary' }),
     tcp(5433, { name: 'read', targetRole: 'read' }),

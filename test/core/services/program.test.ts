@@ -59,7 +59,7 @@ test("services W8: a group's command and environment win over the service's", ()
       count: 1,
       env: { MODE: 'read' },
       command: { entrypoint: [], args: ['reader'] },
-      affinity: 'spread',
+      affinity: 'spread' as const,
     },
   ]
   const program = build({ replicaGroups, env: { MODE: 'all', KEEP: '1' } }, 'read')

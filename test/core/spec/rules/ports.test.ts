@@ -1,0 +1,216 @@
+import { describe, expect, test } from 'vitest'
+import { fileOf, problemsOf, type Tree } from '../files.ts'
+
+type Endpoint = readonly [protocol: string, port: number, more?: Tree]
+
+const service = (...endpoints: readonly Endpoint[]): Tree => ({
+  command: ['run'],
+  scale: { mode: 'fixed', replicas: 1 },
+  endpoints: endpoints.map(([protocol, port, more], index) => ({
+    name: `e${index}`,
+    protocol,
+    port,
+    ...more,
+  })),
+})
+const mapped = (...mappings: readonly Tree[]): Tree => ({
+  command: ['run'],
+  port_mappings: mappings,
+})
+
+interface Row {
+  readonly name: string
+  readonly services: Tree
+  /** The later one of each conflict. */
+  readonly problems: readonly string[]
+}
+
+const APART: readonly Row[] = [
+  {
+    name: 'tcp and udp of one service',
+    services: { a: service(['tcp', 53], ['udp', 53]) },
+    problems: [],
+  },
+  {
+    name: 'tcp and udp of two services',
+    services: { a: service(['tcp', 53]), b: service(['udp', 53]) },
+    problems: [],
+  },
+  {
+    name: 'http under different paths',
+    services: {
+      a: service(['http', 80, { path: '/a' }]),
+      b: service(['http', 80, { path: '/b' }]),
+    },
+    problems: [],
+  },
+  {
+    name: 'http for different hosts, and for any',
+    services: {
+      a: service(['http', 80, { host: 'a.test' }]),
+      b: service(['http', 80, { host: 'b.test' }], ['websocket', 80]),
+    },
+    problems: [],
+  },
+  {
+    name: 'https of two services by host',
+    services: { a: service(['https', 443, { host: 'a' }]), b: service(['https', 443]) },
+    problems: [],
+  },
+  {
+    name: 'http and udp',
+    services: { a: service(['http', 443]), b: service(['udp', 443]) },
+    problems: [],
+  },
+  {
+    name: 'a mapping and a tcp endpoint of one service',
+    services: {
+      a: { ...service(['tcp', 53]), port_mappings: [{ host_port: 53, container_port: 53 }] },
+    },
+    problems: [],
+  },
+  {
+    name: 'one mapped port on two addresses',
+    services: {
+      a: mapped(
+        { host_port: 53, container_port: 53, host_ip: '127.0.0.1' },
+        { host_port: 53, container_port: 53, host_ip: '127.0.0.2' },
+      ),
+    },
+    problems: [],
+  },
+  {
+    name: 'two endpoints to the port a program itself listens on',
+    services: {
+      a: service(['http', 80, { target_port: 9000 }], ['tcp', 81, { target_port: 9000 }]),
+    },
+    problems: [],
+  },
+]
+const CLASHES: readonly Row[] = [
+  {
+    name: 'tcp of two services',
+    services: { a: service(['tcp', 5432]), b: service(['tcp', 5432]) },
+    problems: [
+      '=/services/b/endpoints/0/port: endpoint e0 of service a has tcp port 5432 already; a tcp port belongs to one service',
+    ],
+  },
+  {
+    name: 'udp of two services',
+    services: { a: service(['udp', 53]), b: service(['udp', 53]) },
+    problems: [
+      '=/services/b/endpoints/0/port: endpoint e0 of service a has udp port 53 already; a udp port belongs to one service',
+    ],
+  },
+  {
+    name: 'two tcp endpoints of one service',
+    services: { a: service(['tcp', 53], ['tcp', 53, { expose: 'public' }]) },
+    problems: [
+      '=/services/a/endpoints/1/port: endpoint e0 of service a has tcp port 53 already; choose another port',
+    ],
+  },
+  {
+    name: 'http after tcp, of one service too',
+    services: { a: service(['tcp', 80], ['http', 80]) },
+    problems: [
+      '=/services/a/endpoints/1/port: endpoint e0 of service a has tcp port 80 already; choose another port',
+    ],
+  },
+  {
+    name: 'tcp after http',
+    services: { a: service(['http', 80]), b: service(['tcp', 80]) },
+    problems: [
+      '=/services/b/endpoints/0/port: endpoint e0 of service a has tcp port 80 already; choose another port',
+    ],
+  },
+  {
+    name: 'TLS and plain',
+    services: { a: service(['http', 80]), b: service(['https', 80, { path: '/b' }]) },
+    problems: [
+      '=/services/b/endpoints/0/port: tcp port 80 is plain for endpoint e0 of service a and would be TLS here; choose another port',
+    ],
+  },
+  {
+    name: 'an equal host and path, however written',
+    services: {
+      a: service(['http', 80, { host: 'A.test', path: '/api/' }]),
+      b: service(['websocket', 80, { host: 'a.test', path: '/api' }]),
+    },
+    problems: [
+      '=/services/b/endpoints/0/port: endpoint e0 of service a serves a.test/api on tcp port 80 already; choose another port, host or path',
+    ],
+  },
+  {
+    name: 'a mapping and the endpoint of another service',
+    services: { a: service(['tcp', 53]), b: mapped({ host_port: 53, container_port: 1 }) },
+    problems: [
+      '=/services/b/port_mappings/0/host_port: endpoint e0 of service a has tcp port 53 already; a tcp port belongs to one service',
+    ],
+  },
+  {
+    name: 'a mapping given twice',
+    services: {
+      a: mapped({ host_port: 53, container_port: 1 }, { host_port: 53, container_port: 2 }),
+    },
+    problems: [
+      '=/services/a/port_mappings/1/host_port: a port mapping of service a has tcp port 53 already; choose another port',
+    ],
+  },
+  {
+    name: 'a program and Weir itself at one port',
+    services: { a: service(['http', 80, { target_port: 80 }]) },
+    problems: [
+      '=/services/a/endpoints/0/target_port: Weir itself listens on tcp port 80, for endpoint e0 of service a, so the program cannot; remove target_port and let the program listen on $PORT, or choose another',
+    ],
+  },
+  {
+    name: 'a program and the endpoint of a later service',
+    services: { a: service(['http', 80, { target_port: 90 }]), b: service(['tcp', 90]) },
+    problems: [
+      '=/services/a/endpoints/0/target_port: Weir itself listens on tcp port 90, for endpoint e0 of service b, so the program cannot; remove target_port and let the program listen on $PORT, or choose another',
+    ],
+  },
+  {
+    name: 'the programs of two services',
+    services: {
+      a: service(['http', 80, { target_port: 90 }]),
+      b: service(['http', 81, { target_port: 90 }]),
+    },
+    problems: [
+      '=/services/b/endpoints/0/target_port: the program of service a listens on tcp port 90 already; choose another target_port',
+    ],
+  },
+]
+
+describe('who may be on one port', () => {
+  for (const { name, services } of APART) {
+    test(name, () => expect(problemsOf(fileOf(services))).toEqual([]))
+  }
+})
+
+describe('services W32: who may not', () => {
+  for (const { name, services, problems } of CLASHES) {
+    test(name, () => expect(problemsOf(fileOf(services))).toEqual(problems))
+  }
+})
+
+test('in containers a target port is nobody else’s', () => {
+  const inContainer = { ...service(['http', 80, { target_port: 80 }]), image: { name: 'nginx' } }
+  expect(problemsOf(fileOf({ a: inContainer }))).toEqual([])
+})
+
+test('externals and the api hold ports too', () => {
+  const more = {
+    externals: {
+      old: { backends: ['b:1'], endpoints: [{ name: 'x', protocol: 'tcp', port: 80 }] },
+    },
+    api: { enabled: true, bind: '127.0.0.1:81' },
+  }
+  expect(problemsOf(fileOf({ a: service(['tcp', 80], ['http', 81]) }, more))).toEqual([
+    '=/api/bind: endpoint e1 of service a has tcp port 81 already; choose another port',
+    '=/externals/old/endpoints/0/port: endpoint e0 of service a has tcp port 80 already; a tcp port belongs to one service',
+  ])
+  expect(
+    problemsOf(fileOf({ a: service(['http', 81]) }, { api: { bind: '127.0.0.1:81' } })),
+  ).toEqual([])
+})

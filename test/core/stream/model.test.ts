@@ -1,0 +1,84 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { BACKENDS, World } from './world.ts'
+
+type Action =
+  | { readonly type: 'act'; readonly choice: number }
+  | { readonly type: 'wait'; readonly ms: number }
+  | { readonly type: 'set'; readonly ids: readonly string[] }
+  | { readonly type: 'cut'; readonly id: string }
+  | { readonly type: 'close' }
+
+const ids = fc.constantFrom(...BACKENDS)
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 40, arbitrary: fc.record({ type: fc.constant('act'), choice: fc.nat(1000) }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('wait'), ms: fc.nat(150) }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('set'), ids: fc.uniqueArray(ids) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('cut'), id: ids }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('close') }) },
+)
+
+const config = fc.record({
+  connectTimeoutMs: fc.integer({ min: 1, max: 100 }),
+  connectAttemptsMax: fc.integer({ min: 1, max: 4 }),
+  idleTimeoutMs: fc.constantFrom(50, 300),
+  connectionsMax: fc.integer({ min: 1, max: 6 }),
+})
+
+function act(world: World, step: Action): void {
+  switch (step.type) {
+    case 'act':
+      world.act(step.choice)
+      return
+    case 'wait':
+      world.now += step.ms
+      world.tick()
+      return
+    case 'set':
+      world.applySet(step.ids)
+      return
+    case 'cut':
+      world.step({ type: 'cut-backend', backend: step.id })
+      return
+    case 'close':
+      world.step({ type: 'close' })
+  }
+}
+
+describe('whatever happens, in whatever order', () => {
+  const script = fc.array(action, { minLength: 20, maxLength: 120 })
+
+  test('invariants hold, counts are true, bytes stay in order, each drain is told once', () => {
+    fc.assert(
+      fc.property(config, script, (limits, actions) => {
+        const world = new World(limits)
+        world.applySet(['A', 'B'])
+        for (const step of actions) act(world, step)
+        // Heal: no more events, only time. Everything ends, once, with its reason.
+        world.runOut()
+        const { accepted, refused, closed } = world.listener.counters
+        const sum = (counts: Record<string, number>): number =>
+          Object.values(counts).reduce((total, count) => total + count, 0)
+        expect(sum(refused) + accepted).toBe(world.connections.size)
+        expect(sum(closed)).toBe(accepted)
+        expect(world.listener.deadline()).toBeUndefined()
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  test('the same events at the same instants give the same counters', () => {
+    fc.assert(
+      fc.property(config, script, (limits, actions) => {
+        const [first, second] = [new World(limits), new World(limits)]
+        for (const world of [first, second]) {
+          world.applySet(['A', 'B', 'C'])
+          for (const step of actions) act(world, step)
+        }
+        expect(second.listener.counters).toEqual(first.listener.counters)
+        expect(second.listener.deadline()).toBe(first.listener.deadline())
+      }),
+      { numRuns: 50 },
+    )
+  })
+})

@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest'
+import type { Backend } from '../../../core/balance/group.ts'
+import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
+import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
+import { checkInvariants } from '../../../core/stream/invariants.ts'
+import { StreamListener } from '../../../core/stream/listener.ts'
+import type { StreamConfig } from '../../../core/stream/state.ts'
+
+/** An event, and when: by itself it happens at 0. */
+export type Step =
+  | StreamListenerEvent
+  | { readonly at: number; readonly event: StreamListenerEvent }
+
+export interface Row {
+  readonly name: string
+  readonly given?: readonly Step[]
+  readonly when: Step
+  readonly then: readonly StreamListenerCommand[]
+}
+
+export const CONFIG: StreamConfig = {
+  connectTimeoutMs: 2000,
+  connectAttemptsMax: 3,
+  idleTimeoutMs: 60_000,
+  connectionsMax: 100,
+}
+
+export function run(
+  listener: StreamListener,
+  step: Step,
+  out: StreamListenerCommand[] = [],
+): StreamListenerCommand[] {
+  const { at, event } = 'event' in step ? step : { at: 0, event: step }
+  listener.step(event, at, out)
+  checkInvariants(listener)
+  return out
+}
+
+export function listenerAfter(given: readonly Step[], config = CONFIG): StreamListener {
+  const listener = new StreamListener(config)
+  for (const step of given) run(listener, step)
+  return listener
+}
+
+/** One test a row: the whole command list, nothing more and nothing less. */
+export function testRows(rows: readonly Row[]): void {
+  for (const { name, given = [], when, then } of rows) {
+    test(name, () => expect(run(listenerAfter(given), when)).toEqual(then))
+  }
+}
+
+export const at = (instant: number, event: StreamListenerEvent): Step => ({ at: instant, event })
+
+export const C1 = 1 as ConnectionId
+export const C2 = 2 as ConnectionId
+export const C3 = 3 as ConnectionId
+
+const PORTS: Readonly<Record<string, number>> = { A: 20_001, B: 20_002, C: 20_003, D: 20_004 }
+export const backend = (id: string): Backend => ({ id, host: '127.0.0.1', port: PORTS[id] ?? 1 })
+
+export const backends = (version: number, ids: string): StreamListenerEvent => ({
+  type: 'apply-backends',
+  version,
+  backends: [...ids].map(backend),
+})
+export const TICK: StreamListenerEvent = { type: 'tick' }
+export const accepted = (connection: ConnectionId): StreamListenerEvent => ({
+  type: 'accepted',
+  connection,
+})
+export const connected = (connection: ConnectionId, attempt: number): StreamListenerEvent => ({
+  type: 'upstream-connected',
+  connection,
+  attempt,
+})
+export const refused = (
+  connection: ConnectionId,
+  attempt: number,
+  blame: 'backend' | 'host' = 'backend',
+): StreamListenerEvent => ({
+  type: 'upstream-failed',
+  connection,
+  attempt,
+  blame,
+  reason: 'connection refused',
+})
+export const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text))
+export const data = (connection: ConnectionId, from: Side, text: string): StreamListenerEvent => ({
+  type: 'data',
+  connection,
+  from,
+  bytes: bytes(text),
+})
+export const ended = (connection: ConnectionId, from: Side): StreamListenerEvent => ({
+  type: 'ended',
+  connection,
+  from,
+})
+type SideEvent = 'errored' | 'blocked' | 'writable' | 'finished'
+export const side = (
+  type: SideEvent,
+  connection: ConnectionId,
+  which: Side,
+): StreamListenerEvent => ({ type, connection, side: which })
+
+/** A connection to A that carries data. */
+export const JOINED: readonly Step[] = [backends(1, 'AB'), accepted(C1), connected(C1, 1)]
+
+export const connectCommand = (
+  connection: ConnectionId,
+  attempt: number,
+  id: string,
+): StreamListenerCommand => ({
+  type: 'connect-upstream',
+  connection,
+  attempt,
+  backend: id,
+  host: '127.0.0.1',
+  port: PORTS[id] ?? 1,
+})
+type CloseCommand = Extract<StreamListenerCommand, { type: 'close' }>
+export const closeCommand = (
+  connection: ConnectionId,
+  reason: CloseCommand['reason'],
+  how: 'reset' | 'end' = 'reset',
+): StreamListenerCommand => ({ type: 'close', connection, reason, reset: how === 'reset' })

@@ -1,0 +1,307 @@
+/**
+ * A world of sockets without sockets, for one listener. It does what any legal shell and any
+ * peers could do, in any order, runs the commands, and throws where one is wrong. It judges by
+ * what it has seen happen, never by what the machine believes.
+ */
+import { expect } from 'vitest'
+import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
+import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
+import { checkInvariants } from '../../../core/stream/invariants.ts'
+import { StreamListener } from '../../../core/stream/listener.ts'
+import type { StreamConfig } from '../../../core/stream/state.ts'
+import { backend } from './rows.ts'
+
+/** What one side of a connection is, as its socket would tell. */
+interface Socket {
+  sent: number[]
+  written: number[]
+  reading: boolean
+  /** It sent its end. */
+  ended: boolean
+  broken: boolean
+  blocked: boolean
+  /** We half-closed it. */
+  endWritten: boolean
+  finished: boolean
+}
+
+interface Attempt {
+  readonly attempt: number
+  readonly backend: string
+  state: 'connecting' | 'connected' | 'failed' | 'abandoned'
+}
+
+interface Connection {
+  readonly id: ConnectionId
+  readonly client: Socket
+  readonly upstream: Socket
+  readonly attempts: Attempt[]
+  joined: boolean
+  closed: boolean
+}
+
+const freshSocket = (): Socket => ({
+  sent: [],
+  written: [],
+  reading: false,
+  ended: false,
+  broken: false,
+  blocked: false,
+  endWritten: false,
+  finished: false,
+})
+
+const SIDES: readonly Side[] = ['client', 'upstream']
+export const BACKENDS = 'ABCD'
+
+export class World {
+  readonly listener: StreamListener
+  readonly connections = new Map<ConnectionId, Connection>()
+  now = 0
+  #version = 0
+  #set: string[] = []
+  /** Left the set since, with connections then; each owes one `backend-drained`. */
+  readonly #owesDrained = new Set<string>()
+  readonly #failureReportedAt = new Map<string, number>()
+  #byte = 0
+  #stopped = false
+
+  constructor(config: StreamConfig) {
+    this.listener = new StreamListener(config)
+  }
+
+  get open(): Connection[] {
+    return [...this.connections.values()].filter(({ closed }) => !closed)
+  }
+
+  /** Does the `choice`-th of all that could happen now. */
+  act(choice: number): void {
+    const possible = this.#possible()
+    possible[choice % possible.length]!()
+  }
+
+  applySet(ids: readonly string[]): void {
+    const gone = this.#set.filter((id) => !ids.includes(id))
+    for (const id of ids) this.#owesDrained.delete(id)
+    for (const id of gone) this.#owesDrained.add(id)
+    this.#set = [...ids]
+    this.#version += 1
+    this.step({ type: 'apply-backends', version: this.#version, backends: ids.map(backend) })
+  }
+
+  accept(): void {
+    const id = (this.connections.size + 1) as ConnectionId
+    const sockets = { client: freshSocket(), upstream: freshSocket() }
+    this.connections.set(id, { id, ...sockets, attempts: [], joined: false, closed: false })
+    this.step({ type: 'accepted', connection: id })
+  }
+
+  /** Lets time pass to the deadline and over it until nothing is left to do. */
+  runOut(): void {
+    for (let ticks = 0; this.open.length > 0; ticks++) {
+      expect(ticks, 'ticks come to an end').toBeLessThan(1000)
+      const deadline = this.listener.deadline()
+      expect(deadline, 'a live connection has a deadline').toBeDefined()
+      this.now = Math.max(this.now, deadline!)
+      this.tick()
+    }
+  }
+
+  tick(): void {
+    this.step({ type: 'tick' })
+    const next = this.listener.deadline()
+    if (next !== undefined) expect(next).toBeGreaterThan(this.now)
+  }
+
+  step(event: StreamListenerEvent): void {
+    const out: StreamListenerCommand[] = []
+    this.listener.step(event, this.now, out)
+    checkInvariants(this.listener)
+    const drainedOwed = new Set(this.#owesDrained)
+    for (const command of out) this.#apply(command, drainedOwed)
+    for (const id of drainedOwed) {
+      expect(this.#liveOn(id), `${id} has nothing left but is not drained`).toBeGreaterThan(0)
+    }
+    for (const id of BACKENDS) expect(this.listener.connectionsOn(id)).toBe(this.#liveOn(id))
+    expect(this.listener.connections).toBe(this.open.length)
+    for (const connection of this.open) this.#checkFlow(connection)
+  }
+
+  /** A source is paused while its destination is blocked, and only then. */
+  #checkFlow(connection: Connection): void {
+    if (!connection.joined) {
+      expect(connection.client.reading || connection.upstream.reading).toBe(false)
+      return
+    }
+    for (const side of SIDES) {
+      const from = connection[side]
+      const to = connection[side === 'client' ? 'upstream' : 'client']
+      if (from.ended || from.broken) continue
+      expect(from.reading).toBe(!to.blocked && !to.broken)
+    }
+  }
+
+  #liveOn(id: string): number {
+    return this.open.filter(({ attempts }) => {
+      const last = attempts.at(-1)
+      return last?.backend === id && (last.state === 'connecting' || last.state === 'connected')
+    }).length
+  }
+
+  #apply(command: StreamListenerCommand, drainedOwed: Set<string>): void {
+    if ('connection' in command) {
+      this.#applyToConnection(command, this.connections.get(command.connection)!)
+      return
+    }
+    switch (command.type) {
+      case 'stop-listening':
+        expect(this.#stopped, 'stopped once').toBe(false)
+        this.#stopped = true
+        return
+      case 'backends-applied':
+        expect(command.version).toBe(this.#version)
+        return
+      case 'backend-drained':
+        expect(command.version).toBe(this.#version)
+        expect(this.#owesDrained.delete(command.backend), 'drained once').toBe(true)
+        drainedOwed.delete(command.backend)
+        expect(this.#liveOn(command.backend)).toBe(0)
+        this.#failureReportedAt.delete(command.backend) // should it come back, it is a new one
+        return
+      case 'backend-failed': {
+        const last = this.#failureReportedAt.get(command.backend) ?? -1000
+        expect(this.now - last, 'one report a second').toBeGreaterThanOrEqual(1000)
+        this.#failureReportedAt.set(command.backend, this.now)
+        return
+      }
+    }
+  }
+
+  #applyToConnection(
+    command: Extract<StreamListenerCommand, { connection: ConnectionId }>,
+    connection: Connection,
+  ): void {
+    const { attempts } = connection
+    const last = attempts.at(-1)
+    if (command.type === 'abandon-upstream') {
+      const attempt = attempts.find((each) => each.attempt === command.attempt)!
+      attempt.state = 'abandoned'
+      return
+    }
+    expect(connection.closed, `${command.type} for a closed connection`).toBe(false)
+    switch (command.type) {
+      case 'connect-upstream':
+        expect(['connecting', 'connected']).not.toContain(last?.state)
+        expect(this.#set, 'only backends of the set').toContain(command.backend)
+        expect(attempts.map((each) => each.backend)).not.toContain(command.backend)
+        attempts.push({ ...command, state: 'connecting' })
+        return
+      case 'join':
+        expect(last?.state).toBe('connected')
+        connection.joined = true
+        connection.client.reading = true
+        connection.upstream.reading = true
+        return
+      case 'write': {
+        const socket = connection[command.to]
+        expect(socket.broken, 'nothing is written to a destroyed socket').toBe(false)
+        expect(socket.endWritten, 'nothing is written after the end').toBe(false)
+        socket.written.push(...command.bytes)
+        const source = connection[command.to === 'client' ? 'upstream' : 'client']
+        expect(socket.written, 'bytes in order').toEqual(
+          source.sent.slice(0, socket.written.length),
+        )
+        return
+      }
+      case 'pause':
+      case 'resume':
+        expect(connection.joined).toBe(true)
+        connection[command.side].reading = command.type === 'resume'
+        return
+      case 'end': {
+        const socket = connection[command.to]
+        expect(socket.endWritten, 'ended once').toBe(false)
+        expect(connection[command.to === 'client' ? 'upstream' : 'client'].ended).toBe(true)
+        socket.endWritten = true
+        socket.blocked = false
+        return
+      }
+      case 'close':
+        connection.closed = true
+        if (command.reason === 'done') {
+          expect(connection.upstream.written).toEqual(connection.client.sent)
+          expect(connection.client.written).toEqual(connection.upstream.sent)
+        }
+        return
+    }
+  }
+
+  #possible(): (() => void)[] {
+    const all = [() => this.accept(), () => this.tick()]
+    for (const connection of this.connections.values()) {
+      // What arrives late for a closed connection, or an attempt that is over.
+      for (const attempt of connection.attempts) all.push(...this.#answers(connection, attempt))
+      if (connection.closed || !connection.joined) continue
+      for (const side of SIDES) all.push(...this.#socketEvents(connection, side))
+    }
+    return all
+  }
+
+  #answers({ id: connection, closed }: Connection, entry: Attempt): (() => void)[] {
+    if (entry.state === 'connected' || entry.state === 'failed') return []
+    const { attempt } = entry
+    // A late success of a connection that is over owns a socket until it is abandoned.
+    const connected = (): void => {
+      entry.state = entry.state === 'connecting' && !closed ? 'connected' : entry.state
+      this.step({ type: 'upstream-connected', connection, attempt })
+      if (closed) expect(entry.state).toBe('abandoned')
+    }
+    const failed = (blame: 'backend' | 'host'): void => {
+      if (entry.state === 'connecting' && !closed) entry.state = 'failed'
+      const reason = 'connection refused'
+      this.step({ type: 'upstream-failed', connection, attempt, blame, reason })
+    }
+    return [connected, connected, () => failed('backend'), () => failed('host')]
+  }
+
+  #socketEvents(connection: Connection, side: Side): (() => void)[] {
+    const { id } = connection
+    const socket = connection[side]
+    const all: (() => void)[] = []
+    if (socket.broken) return all
+    if (socket.reading && !socket.ended) {
+      all.push(() => {
+        const bytes = Uint8Array.of(++this.#byte & 255, this.#byte >> 8)
+        socket.sent.push(...bytes)
+        this.step({ type: 'data', connection: id, from: side, bytes })
+      })
+      all.push(() => {
+        socket.ended = true
+        this.step({ type: 'ended', connection: id, from: side })
+      })
+    }
+    if (socket.written.length > 0 && !socket.blocked && !socket.endWritten) {
+      all.push(() => {
+        socket.blocked = true
+        this.step({ type: 'blocked', connection: id, side })
+      })
+    }
+    if (socket.blocked) {
+      all.push(() => {
+        socket.blocked = false
+        this.step({ type: 'writable', connection: id, side })
+      })
+    }
+    if (socket.endWritten && !socket.finished) {
+      all.push(() => {
+        socket.finished = true
+        this.step({ type: 'finished', connection: id, side })
+      })
+    }
+    all.push(() => {
+      socket.broken = true
+      this.step({ type: 'errored', connection: id, side })
+    })
+    return all
+  }
+}
