@@ -148,7 +148,7 @@ const drainTimeoutMs = ({ spec }: Service): number =>
     : Math.max(...spec.endpoints.map((endpoint) => endpoint.stream.drainTimeoutMs))
 
 function act(step: Step, replica: Replica, service: Service, action: ReplicaAction): void {
-  const { state, out } = step
+  const { out } = step
   const { id } = replica
   switch (action) {
     case 'create': {
@@ -174,8 +174,7 @@ function act(step: Step, replica: Replica, service: Service, action: ReplicaActi
     case 'check':
       return startMonitor(step, replica, service)
     case 'drain':
-      for (const listener of service.listeners) state.toApply.add(listener)
-      return finishDrain(step, replica)
+      return finishDrain(step, replica) // its listeners are told by `enter`
     case 'cut':
       return cut(step, replica, service)
     case 'stop':

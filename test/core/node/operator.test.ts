@@ -455,3 +455,76 @@ test('a start that is answered after the replica was given up is given back', ()
     shell.feed({ type: 'replica-started', replica: 'hello/web/1#9' as never, attempt: 4, pid: 7 }),
   ).toEqual([{ type: 'remove-replica', replica: 'hello/web/1#9', attempt: 0 }])
 })
+
+test('an exit that is reported twice is one exit', () => {
+  const shell = node({ web: serviceOf() })
+  shell.answer = (command) => (command.type === 'remove-replica' ? [] : undefined)
+  const [replica] = shell.alive
+  const exit = { type: 'replica-exited', replica, code: 1, signal: null, logTail: [] } as never
+  expect(shell.feed(exit).length).toBeGreaterThan(0)
+  expect(shell.feed(exit)).toEqual([])
+})
+
+test('a replica that recovered is not held against its service later', () => {
+  const shell = node({ web: serviceOf() })
+  shell.crash(1)
+  expect(shell.service().state).toBe('healthy')
+  shell.answer = (command) => (command.type === 'probe' ? [] : undefined)
+  shell.scale('web', 2)
+  expect(shell.service()).toMatchObject({ state: 'starting', detail: '' })
+})
+
+test('with on_panic shutdown, a program that ends with code 0 is still started again', () => {
+  const shell = node({ web: serviceOf({ errors: { onInitFailure: 'fail', onPanic: 'shutdown' } }) })
+  shell.crash(1, 'web', 0)
+  expect(shell.numbers()).toEqual([1])
+})
+
+/** Answers of listeners are held back until a test gives them. */
+function holding(type: NodeCommand['type']) {
+  const shell = node({ web: serviceOf({ scale: fixed(2) }) })
+  const held: NodeCommand[] = []
+  shell.answer = (command) => {
+    if (command.type !== type) return undefined
+    held.push(command)
+    return []
+  }
+  return { shell, held }
+}
+
+test('a set that holds is the one asked last: an older answer is not taken for it', () => {
+  const { shell, held } = holding('apply-backends')
+  shell.scale('web', 1)
+  const asked = held[0] as Extract<NodeCommand, { type: 'apply-backends' }>
+  const { listener, version } = asked
+  shell.feed({ type: 'backends-applied', listener, version: version - 1 })
+  shell.scale('web', 0)
+  expect(held).toHaveLength(1) // the question is still open
+  shell.feed({ type: 'backends-applied', listener, version })
+  expect(held).toHaveLength(2)
+})
+
+test('a backend that came back is not forgotten by a late word that it had drained', () => {
+  const shell = node({ web: serviceOf() })
+  const [replica] = shell.alive
+  const [listener] = shell.applied.keys()
+  shell.feed({
+    type: 'backend-drained',
+    listener: listener as never,
+    backend: replica as never,
+    version: 1,
+  })
+  // it still has to be drained before it is stopped
+  shell.answer = (command) => (command.type === 'apply-backends' ? [] : undefined)
+  expect(shell.scale('web', 0).map((each) => each.type)).not.toContain('signal-replica')
+})
+
+test('a listener is closed when its own close is confirmed, not by an older word', () => {
+  const { shell, held } = holding('close-listener')
+  shell.feed({ type: 'remove', request: 70, deployment: 'hello' })
+  const { listener, attempt } = held[0] as Extract<NodeCommand, { type: 'close-listener' }>
+  shell.feed({ type: 'listener-closed', listener, attempt: attempt - 1 })
+  expect(shell.machine.view(shell.now).services).toHaveLength(1)
+  shell.feed({ type: 'listener-closed', listener, attempt })
+  expect(shell.machine.view(shell.now).services).toHaveLength(0)
+})
