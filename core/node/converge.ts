@@ -125,7 +125,7 @@ export function planNow(step: Step, service: Service): void {
     if (replica !== undefined) stopReplica(step, replica, reasonToStop(service, why))
   }
   for (const { number, role } of plan.start)
-    startReplica(step, service, slotFor(service, number, role))
+    startReplica(step, service, slotFor(step, service, number, role))
   if (plan.wakeAt !== undefined) state.timers.set(`plan ${service.key}`, plan.wakeAt)
   service.updating = observed.some(
     (slot) =>
@@ -155,7 +155,7 @@ function observe(step: Step, service: Service): ObservedSlot[] {
       role: slot.role,
       revision: replica?.revision ?? service.revision,
       state: replica === undefined ? 'empty' : standingOf(replica),
-      readyAt: replica?.enteredAt ?? 0,
+      readyAt: replica?.enteredAt ?? now,
       startAt: slot.startAt,
       isolated: slot.isolated,
     }
@@ -177,7 +177,7 @@ export function rolesOf(spec: ServiceSpec, wanted: number): string[] {
     .slice(0, wanted)
 }
 
-function slotFor(service: Service, number: number, role: string): Slot {
+function slotFor({ now }: Step, service: Service, number: number, role: string): Slot {
   const present = service.slots.get(number)
   if (present !== undefined) {
     present.role = role
@@ -192,7 +192,7 @@ function slotFor(service: Service, number: number, role: string): Slot {
     role,
     replica: '',
     crashesAt: [],
-    startAt: 0,
+    startAt: now,
     isolated: false,
     restarts: 0,
     lastEnd: '',
@@ -201,9 +201,11 @@ function slotFor(service: Service, number: number, role: string): Slot {
   return slot
 }
 
+/** A stand-in's slot outlives its replica while the update lasts: its crashes must not be forgotten. */
 function dropEmptySlots(service: Service, wanted: number): void {
+  const kept = service.updating ? wanted + service.spec.update.surgeMax : wanted
   for (const slot of service.slots.values()) {
-    if (slot.number <= wanted || slot.replica !== '') continue
+    if (slot.number <= kept || slot.replica !== '') continue
     service.failing.delete(slot.number)
     service.slots.delete(slot.number)
   }
@@ -238,8 +240,8 @@ function forgetIfGone(step: Step, service: Service): void {
   const deployment = state.deployments.get(service.deployment)
   assert(deployment !== undefined, `${service.key} has no deployment`)
   deployment.services.delete(service.key)
-  if (deployment.services.size > 0) return judgeDeployment(step, deployment.name)
-  if (deployment.outcome !== 'removing') return judgeDeployment(step, deployment.name)
+  state.toSettle.add(deployment.name)
+  if (deployment.services.size > 0 || deployment.outcome !== 'removing') return
   state.deployments.delete(deployment.name)
   for (const request of deployment.removeRequests) {
     out.push({
@@ -285,7 +287,7 @@ export function judge(step: Step, service: Service): void {
     const dependent = state.services.get(key)
     if (dependent !== undefined) checkDependencies(step, dependent)
   }
-  judgeDeployment(step, service.deployment)
+  state.toSettle.add(service.deployment)
 }
 
 function stateOf(service: Service): ServiceState {
@@ -301,8 +303,8 @@ function stateOf(service: Service): ServiceState {
       break
   }
   if (service.wanted === 0) return 'idle'
-  if (service.ready >= service.wanted) return 'healthy'
-  if (service.failing.size === 0) return 'starting'
+  if (service.current >= service.wanted) return 'healthy'
+  if (service.failing.size === 0) return service.ready >= service.wanted ? 'updating' : 'starting'
   return service.ready > 0 ? 'degraded' : 'unhealthy'
 }
 

@@ -2,6 +2,7 @@
 import { assert } from '../machine.ts'
 import { isChecked, isRunning, STATE_TIMEOUT_MS } from '../services/replica-life.ts'
 import type { NodeMachine } from './node.ts'
+import { isCurrent } from './replicas.ts'
 import type { NodeState } from './state.ts'
 
 /** Throws `InvariantError` naming what does not hold. O(everything). */
@@ -15,8 +16,11 @@ export function checkInvariants(node: NodeMachine): void {
   checkPorts(state)
 }
 
-function checkPending({ toPlan, toJudge, toApply }: NodeState): void {
-  assert(toPlan.size + toJudge.size + toApply.size === 0, 'work is left after a step')
+function checkPending({ toPlan, toJudge, toApply, toSettle }: NodeState): void {
+  assert(
+    toPlan.size + toJudge.size + toApply.size + toSettle.size === 0,
+    'work is left after a step',
+  )
 }
 
 function checkDeployments({ deployments, services, phase }: NodeState): void {
@@ -42,6 +46,7 @@ function checkServices({ services, replicas, listeners, timers }: NodeState): vo
     const { key } = service
     let running = 0
     let ready = 0
+    let current = 0
     for (const slot of service.slots.values()) {
       if (slot.replica === '') continue
       const replica = replicas.get(slot.replica)
@@ -49,9 +54,11 @@ function checkServices({ services, replicas, listeners, timers }: NodeState): vo
       assert(replica.number === slot.number, `${replica.id} is in slot ${slot.number}`)
       running += Number(isRunning(replica.state))
       ready += Number(replica.state === 'ready')
+      current += Number(replica.state === 'ready' && isCurrent(service, replica))
     }
     assert(service.running === running, `${key} counts ${service.running} running, not ${running}`)
     assert(service.ready === ready, `${key} counts ${service.ready} ready, not ${ready}`)
+    assert(service.current === current, `${key} counts ${service.current} current, not ${current}`)
     for (const number of service.failing)
       assert(service.slots.has(number), `${key} fails in no slot`)
     for (const id of service.listeners) assert(listeners.has(id), `${id} is listed but not there`)

@@ -8,7 +8,7 @@
 import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
 import type { NodeCommand } from './commands.ts'
-import { checkDependencies, judge, planNow } from './converge.ts'
+import { checkDependencies, judge, judgeDeployment, planNow } from './converge.ts'
 import type { NodeEvent } from './events.ts'
 import { applyBackends, onListenerEvent, onRetry } from './listeners.ts'
 import {
@@ -150,7 +150,7 @@ function onTimer(step: Step, key: TimerKey): void {
 
 /** Plans, judges and sends until nothing is left to do: what one changes, the others see. */
 function settle(step: Step): void {
-  const { toPlan, toJudge, toApply, services, listeners } = step.state
+  const { toPlan, toJudge, toApply, toSettle, services, listeners } = step.state
   while (toPlan.size > 0 || toJudge.size > 0 || toApply.size > 0) {
     for (const key of takeAll(toPlan)) {
       const service = services.get(key)
@@ -165,6 +165,8 @@ function settle(step: Step): void {
       if (service !== undefined) judge(step, service)
     }
   }
+  // Last: a deployment is judged by what all of its services are now.
+  for (const name of takeAll(toSettle)) judgeDeployment(step, name)
 }
 
 function takeAll<Key>(keys: Set<Key>): Key[] {

@@ -8,7 +8,7 @@ import type { Reply, ReplyError } from './commands.ts'
 import { beginService, releaseClaims, replicaIn, rolesOf } from './converge.ts'
 import type { OperatorEvent, RequestId } from './events.ts'
 import { convergeListeners, cutListener, listenersOf } from './listeners.ts'
-import { abortReplica, driveMonitor, stopReplica } from './replicas.ts'
+import { abortReplica, driveMonitor, isCurrent, stopReplica } from './replicas.ts'
 import { type DeploymentRecord, nextAttempt, type Service, type Step } from './state.ts'
 
 type Of<Type extends OperatorEvent['type']> = Extract<OperatorEvent, { type: Type }>
@@ -171,6 +171,7 @@ function newService(
     updating: false,
     running: 0,
     ready: 0,
+    current: 0,
     failing: new Set(),
     restarts: 0,
   }
@@ -200,13 +201,16 @@ function updateService(
     canonicalJson(service.spec) === canonicalJson(spec) && service.directory === directory
   const before = runsAs(service.spec, service.directory)
   const health = canonicalJson(service.spec.health ?? null)
+  const depends = canonicalJson(service.spec.depends)
   service.spec = spec
   service.directory = directory
   service.wanted = wantedOf(spec, spec.scale.mode === 'manual' ? service.wanted : 1)
-  if (service.stage === 'leaving' || service.stage === 'halted') {
+  if (runsAs(spec, directory) !== before) service.revision += 1
+  recount(step, service)
+  const waitsForOthers = service.stage === 'waiting' && canonicalJson(spec.depends) !== depends
+  if (service.stage === 'leaving' || service.stage === 'halted' || waitsForOthers) {
     begin(step, service)
   }
-  if (runsAs(spec, directory) !== before) service.revision += 1
   claimPorts(step, service)
   if (state.phase === 'running') {
     convergeListeners(step, service, spec.rtype === 'service' ? spec.endpoints : [])
@@ -226,7 +230,11 @@ function updateService(
 /** All of a spec that a running program was started with: when it differs, replicas are replaced. */
 function runsAs(spec: ServiceSpec, directory: string): string {
   const { runtime, image, command, env, envInherit, logs } = spec
-  const endpoints = spec.endpoints.map(({ name, targetPort }) => [name, targetPort ?? 0])
+  const endpoints = spec.endpoints.map(({ name, protocol, targetPort }) => [
+    name,
+    protocol,
+    targetPort ?? 0,
+  ])
   const groups = spec.replicaGroups.map((each) => [each.role, each.env, each.command ?? null])
   return canonicalJson([
     runtime,
@@ -314,6 +322,7 @@ export function onScale(step: Step, event: Of<'scale'>): void {
   if (refusal !== undefined) return refuse(step, request, 'invalid', refusal)
   const text = `${service.key}: ${service.wanted} -> ${replicas} replicas`
   service.wanted = replicas
+  recount(step, service)
   unsettle(step, service)
   step.out.push({ type: 'notice', level: 'info', code: 'scaled', service: service.key, text })
   reply(step, request, { ok: true, text })
@@ -338,17 +347,27 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
   for (const slot of service.slots.values()) {
     if (number !== undefined && slot.number !== number) continue
     slot.crashesAt = []
-    slot.startAt = 0
+    slot.startAt = step.now
     slot.isolated = false
     if (slot.replica === '') service.failing.delete(slot.number)
   }
   const single = number === undefined ? undefined : replicaIn(step, service, number)
   if (single !== undefined) stopReplica(step, single, 'restarted by the operator')
   if (number === undefined) service.revision += 1
+  recount(step, service)
   if (service.stage === 'halted') begin(step, service)
   unsettle(step, service)
   const what = number === undefined ? 'its replicas one after the other' : `replica ${number}`
   reply(step, request, { ok: true, text: `${service.key}: restarting ${what}` })
+}
+
+/** After another revision or number of replicas: how many are what is asked for now. */
+function recount(step: Step, service: Service): void {
+  service.current = 0
+  for (const { number } of service.slots.values()) {
+    const replica = replicaIn(step, service, number)
+    if (replica?.state === 'ready' && isCurrent(service, replica)) service.current += 1
+  }
 }
 
 function begin(step: Step, service: Service): void {

@@ -121,7 +121,9 @@ function enter(step: Step, replica: Replica, service: Service, next: ReplicaStat
   const { state, now } = step
   const previous = replica.state
   service.running += Number(isRunning(next)) - Number(isRunning(previous))
-  service.ready += Number(next === 'ready') - Number(previous === 'ready')
+  const ready = Number(next === 'ready') - Number(previous === 'ready')
+  service.ready += ready
+  if (isCurrent(service, replica)) service.current += ready
   replica.state = next
   replica.enteredAt = now
   if (previous === 'ready' || next === 'ready') {
@@ -369,25 +371,37 @@ export function driveMonitor(step: Step, replica: Replica, event: HealthEvent): 
   const service = serviceOf(step, replica)
   const commands: HealthCommand[] = []
   monitor.step(event, now, commands)
-  for (const command of commands) obeyMonitor(step, replica, service, command)
+  for (const command of commands) obeyMonitor(step, replica, service, command, commands)
   const deadline = monitor.deadline()
   if (deadline === undefined || replica.monitor !== monitor)
     state.timers.cancel(`health ${replica.id}`)
   else state.timers.set(`health ${replica.id}`, deadline)
 }
 
-function obeyMonitor(step: Step, replica: Replica, service: Service, command: HealthCommand): void {
-  const { attempt } = { attempt: 0, ...command }
+function obeyMonitor(
+  step: Step,
+  replica: Replica,
+  service: Service,
+  command: HealthCommand,
+  commands: HealthCommand[],
+): void {
   switch (command.type) {
     case 'probe': {
+      const { attempt, timeoutMs } = command
       const target = probeTarget(service.spec, replica.host, replica.ports)
-      if (target === undefined) return onVerdict(step, replica, service, 'healthy', '')
-      const { timeoutMs } = command
+      if (target === undefined) {
+        // The file took the check away: what runs is healthy from now on.
+        return replica.monitor?.step(
+          { type: 'result', attempt, ok: true, reason: '' },
+          step.now,
+          commands,
+        )
+      }
       step.out.push({ type: 'probe', replica: replica.id, attempt, target, timeoutMs })
       return
     }
     case 'cancel':
-      step.out.push({ type: 'cancel-probe', replica: replica.id, attempt })
+      step.out.push({ type: 'cancel-probe', replica: replica.id, attempt: command.attempt })
       return
     case 'verdict':
       return onVerdict(step, replica, service, command.verdict, command.reason)
@@ -419,6 +433,10 @@ function stopMonitor(step: Step, replica: Replica): void {
 }
 
 // Leaf helpers
+
+/** It is what the file asks for: not an older revision, not surplus. */
+export const isCurrent = (service: Service, replica: Replica): boolean =>
+  replica.revision === service.revision && replica.number <= service.wanted
 
 export function serviceOf({ state }: Step, replica: Replica): Service {
   const service = state.services.get(replica.service)

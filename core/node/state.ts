@@ -60,6 +60,8 @@ export interface NodeState {
   readonly toPlan: Set<ServiceKey>
   readonly toJudge: Set<ServiceKey>
   readonly toApply: Set<ListenerId>
+  /** Deployments to judge once all of their services are. */
+  readonly toSettle: Set<string>
 }
 
 /** Whose timer it is: a replica's state, its health, a service's plan or wait, a listener's retry. */
@@ -105,6 +107,8 @@ export interface Service {
   /** Replicas by what they count as; kept by `enter` in `replicas.ts`. */
   running: number
   ready: number
+  /** Ready ones of the current revision in the slots 1..wanted: what the file asks for. */
+  current: number
   /** Numbers of slots whose last replica failed, or whose replica is unhealthy. */
   readonly failing: Set<number>
   restarts: number
@@ -209,6 +213,7 @@ export const newNodeState = (config: NodeConfig): NodeState => ({
   toPlan: new Set(),
   toJudge: new Set(),
   toApply: new Set(),
+  toSettle: new Set(),
 })
 
 export function nextAttempt(state: NodeState): Attempt {

@@ -35,7 +35,8 @@ export interface ServiceView {
 export type ServiceState =
   | 'waiting' // for its dependencies
   | 'starting'
-  | 'healthy' // as many replicas are ready as are wanted
+  | 'updating' // enough are ready, but not yet all of the newest version
+  | 'healthy' // as many replicas are ready as are wanted, all of the newest version
   | 'degraded' // some are
   | 'unhealthy' // none is
   | 'idle' // none is wanted

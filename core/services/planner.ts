@@ -118,7 +118,7 @@ class Planning {
     for (let extra = 1; extra <= Math.min(this.#desired.surgeMax, ready); extra++) {
       const number = this.#wanted + extra
       const present = this.#beyond.find((slot) => slot.number === number)
-      if (present === undefined || present.state === 'empty') {
+      if (present === undefined || (present.state === 'empty' && !present.isolated)) {
         this.#startAt(number, present, this.#roleOf(first))
       }
     }

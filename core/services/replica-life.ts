@@ -207,9 +207,13 @@ export const isComing = (state: ReplicaState): boolean =>
   state === 'addressing' ||
   state === 'checking'
 
-/** A program of this replica may be running. */
+/** A program of this replica was started and has not been seen to end. */
 export const isRunning = (state: ReplicaState): boolean =>
-  state !== 'creating' && state !== 'removing' && state !== 'removed' && state !== 'starting'
+  state !== 'creating' &&
+  state !== 'starting' &&
+  state !== 'cancelling' &&
+  state !== 'removing' &&
+  state !== 'removed'
 
 /** Its health is being watched. */
 export const isChecked = (state: ReplicaState): boolean =>

@@ -190,7 +190,7 @@ export const portMapping: Shape<PortMappingSpec> = placed(
       'a port mapping',
       {
         host_port: optional(
-          integer(0, 65535, 'a port from 0 to 65535'),
+          integer(0, 65535, 'a number from 0 to 65535'),
           'Port of the host; absent or 0 is any free one.',
         ),
         container_port: required(port, 'Port of the replica.'),

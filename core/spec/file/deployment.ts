@@ -74,7 +74,7 @@ export const deploymentFile: Shape<Deployment> = mapped(
     'deployment',
     'the deployment file',
     {
-      version: required(oneOf(['v1']), 'Of the format; v1.', 'v1'),
+      version: required(oneOf(['v1']), 'Version of the format.', 'v1'),
       deployment: required(
         text('a name', { pattern: DEPLOYMENT_NAME, fault: deploymentNameFault }),
         'Name of the whole: 3-63 letters, digits and hyphens.',

@@ -25,7 +25,7 @@ const check: Shape<HealthCheck> = mapped(
       tcp: object('check_tcp', 'a tcp check', {
         type: required(oneOf(['tcp']), 'Healthy when a connection is accepted.'),
         port: byDefault(
-          integer(0, 65535, 'a port from 0 to 65535'),
+          integer(0, 65535, 'a number from 0 to 65535'),
           0,
           "Of an endpoint; 0 is the first endpoint's.",
         ),

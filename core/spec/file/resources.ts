@@ -113,7 +113,7 @@ export const logs: Shape<LogsSpec> = mapped(
     {
       destination: byDefault(oneOf(['disk', 'memory']), 'disk', 'Where output is kept.'),
       max_size_bytes: byDefault(
-        integer(4096, Number.MAX_SAFE_INTEGER),
+        integer(1, Number.MAX_SAFE_INTEGER),
         104_857_600,
         "Bytes kept of each replica's output; the oldest go first.",
       ),

@@ -29,7 +29,7 @@ const targets = object('scale_targets', 'scale targets', {
 const adaptive = object('scale_adaptive', 'an adaptive scale', {
   mode: required(oneOf(['adaptive']), 'As many replicas as the targets ask for.'),
   min: required(replicas, 'Never fewer.'),
-  max: required(integer(1, REPLICAS_MAX), 'Never more.'),
+  max: required(replicas, 'Never more.'),
   cooldown: byDefault(duration(0), '30s', 'The least time between two changes.'),
   targets: byDefault(targets, {}, 'Without any, the service stays at min.'),
 })

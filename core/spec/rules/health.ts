@@ -42,7 +42,10 @@ function settleCheck(
     if (connectable.length === 0 || endpoints[0]?.protocol === 'udp') {
       const first = endpoints.length === 0 ? 'there is no endpoint' : 'the first endpoint is udp'
       const advice = 'write { type: command, command: "..." } or name the port of another endpoint'
-      reading.report(path, `a ${check.type} check needs an endpoint, and ${first}; ${advice}`)
+      reading.report(
+        path,
+        `${check.type === 'http' ? 'an http' : 'a tcp'} check needs an endpoint, and ${first}; ${advice}`,
+      )
     }
     return check
   }

@@ -189,7 +189,7 @@ export const describedAs = <T>(shape: Shape<T>, schema: JsonSchema): Shape<T> =>
   describe: () => schema,
 })
 
-export const port = integer(1, 65535, 'a port from 1 to 65535')
+export const port = integer(1, 65535, 'a number from 1 to 65535')
 
 /** Reports a value of the wrong type, with what to write instead where that is plain. */
 export function mismatch(

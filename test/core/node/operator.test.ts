@@ -528,3 +528,27 @@ test('a listener is closed when its own close is confirmed, not by an older word
   shell.feed({ type: 'listener-closed', listener, attempt })
   expect(shell.machine.view(shell.now).services).toHaveLength(0)
 })
+
+test('an operator’s restart forgets the crashes before it', () => {
+  const shell = node({ web: serviceOf() })
+  for (let crash = 0; crash < 4; crash++) {
+    shell.crash(1)
+    shell.pass(5_000)
+  }
+  shell.feed({ type: 'restart', request: 60, service: 'web', replica: 1 })
+  shell.crash(1)
+  expect(shell.numbers()).toEqual([1])
+})
+
+test('a port that a replica was given is not given to a service', () => {
+  const shell = node({ web: serviceOf() })
+  const [port = 0] = [...shell.machine.state.ports.leased.keys()]
+  const other = deploymentOf({ web: serviceOf({ endpoints: [tcp(port)] }) }, 'two')
+  expect(repliesOf(shell.deploy(other))).toEqual([
+    {
+      ok: false,
+      code: 'conflict',
+      text: `port-conflict: port ${port} is used by replica hello/web/1#1, so two/web cannot have it`,
+    },
+  ])
+})

@@ -81,6 +81,8 @@ const actions = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), pick: fc.nat() }) },
 )
 
+const ANOTHER_CLOCK = 7_777_777
+
 class Chaos extends ObedientShell {
   readonly pending: NodeCommand[] = []
   readonly answered = new Map<number, number>()
@@ -88,12 +90,18 @@ class Chaos extends ObedientShell {
   event(event: NodeEvent): void {
     const snapshot = JSON.parse(JSON.stringify(this.machine.snapshot(this.now)))
     const twin = NodeMachine.restore(snapshot, this.now)
+    // another process has another clock: only differences mean anything
+    const later = NodeMachine.restore(snapshot, this.now + ANOTHER_CLOCK)
     const out: NodeCommand[] = []
     const again: NodeCommand[] = []
+    const elsewhere: NodeCommand[] = []
     this.machine.step(event, this.now, out)
     twin.step(event, this.now, again)
+    later.step(event, this.now + ANOTHER_CLOCK, elsewhere)
     expect(again).toEqual(out)
+    expect(elsewhere).toEqual(out)
     expect(twin.deadline()).toBe(this.machine.deadline())
+    expect(later.snapshot(this.now + ANOTHER_CLOCK)).toEqual(this.machine.snapshot(this.now))
     this.machine = twin
     checkInvariants(this.machine)
     for (const command of out) {

@@ -72,13 +72,13 @@ describe('what is wrong is said at its place', () => {
     [
       'port 0',
       endpointWith({ port: 0 }),
-      ['=/services/web/endpoints/0/port: port must be a port from 1 to 65535, not 0'],
+      ['=/services/web/endpoints/0/port: port must be a number from 1 to 65535, not 0'],
     ],
     [
       'a port in quotes',
       endpointWith({ port: '8080' }),
       [
-        '=/services/web/endpoints/0/port: port must be a port from 1 to 65535, not "8080"; write it without quotes',
+        '=/services/web/endpoints/0/port: port must be a number from 1 to 65535, not "8080"; write it without quotes',
       ],
     ],
     [

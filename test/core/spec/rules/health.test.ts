@@ -82,7 +82,7 @@ const BAD: readonly [string, Tree, readonly string[]][] = [
     'the first endpoint where that is udp',
     withCheck({ type: 'http', url: 'http://x/' }, [...ENDPOINTS].reverse()),
     [
-      `/services/web/health/check: a http check needs an endpoint, and the first endpoint is udp; ${NO_ENDPOINT}`,
+      `/services/web/health/check: an http check needs an endpoint, and the first endpoint is udp; ${NO_ENDPOINT}`,
     ],
   ],
   [
@@ -110,7 +110,7 @@ const BAD: readonly [string, Tree, readonly string[]][] = [
   [
     'nothing is said of the check while an endpoint is wrong',
     withCheck({ type: 'tcp', port: 81 }, [{ name: 'a', protocol: 'tcp', port: 0 }]),
-    ['=/services/web/endpoints/0/port: port must be a port from 1 to 65535, not 0'],
+    ['=/services/web/endpoints/0/port: port must be a number from 1 to 65535, not 0'],
   ],
 ]
 for (const [name, tree, problems] of BAD) {

@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest'
+import { unbuilt } from '../../../core/spec/built.ts'
+import { everything } from './everything.ts'
+import { deploymentOf, fileOf, type Tree, webWith } from './files.ts'
+
+const levelsOf = (tree: Tree): readonly string[] =>
+  unbuilt(deploymentOf(tree)).map(({ level, path }) => `${level} ${path.join('.')}`)
+
+const endpoint = (more: Tree): Tree =>
+  webWith({ endpoints: [{ name: 'a', protocol: 'tcp', port: 80, ...more }] })
+
+describe('what is built passes in silence', () => {
+  const ROWS: readonly [string, Tree][] = [
+    ['nothing but a command', webWith({})],
+    [
+      'scale, groups, roles',
+      webWith({
+        replica_groups: [
+          { role: 'a', count: 1, env: { X: '1' }, command: 'a' },
+          { role: 'b', count: 2 },
+        ],
+        endpoints: [{ name: 'a', protocol: 'tcp', port: 80, target_role: 'b', expose: 'public' }],
+      }),
+    ],
+    ['adaptive without targets', webWith({ scale: { mode: 'adaptive', min: 2, max: 4 } })],
+    ['manual', webWith({ scale: { mode: 'manual' } })],
+    [
+      'dependencies',
+      fileOf({
+        a: { command: 'a' },
+        b: { command: 'b', depends: [{ service: 'a', condition: 'ready' }] },
+      }),
+    ],
+    [
+      'health, stopping, errors, updates, logs',
+      webWith({
+        health: { check: { type: 'command', command: 'x' }, retries: 1 },
+        stop_signal: 'INT',
+        stop_grace_period: '5s',
+        errors: { on_panic: { action: 'isolate' } },
+        update: { max_surge: 2, max_unavailable: 1, min_ready: '1s' },
+        logs: { max_size_bytes: 65_536 },
+        restart_policy: { kind: 'always' },
+      }),
+    ],
+    ['environments', webWith({ env: { A: '$E:HOME' }, env_inherit: true, labels: { a: 'b' } })],
+    [
+      'http and websocket at ports of their own',
+      webWith({
+        endpoints: [
+          { name: 'a', protocol: 'http', port: 80, expose: 'public' },
+          { name: 'b', protocol: 'websocket', port: 81 },
+        ],
+      }),
+    ],
+    [
+      'limits of a stream',
+      endpoint({
+        stream: {
+          connect_timeout: '1s',
+          idle_timeout: '5s',
+          max_connections: 5,
+          drain_timeout: '1s',
+        },
+      }),
+    ],
+    ['loopback', webWith({ localhost_reachability: 'always', host_network: true })],
+  ]
+  for (const [name, tree] of ROWS) test(name, () => expect(levelsOf(tree)).toEqual([]))
+})
+
+describe('what is not', () => {
+  const ROWS: readonly [string, Tree, readonly string[]][] = [
+    ['an image', fileOf({ web: { image: { name: 'x' } } }), ['refuse services.web.image']],
+    [
+      'an image beside runtime: process',
+      fileOf({ web: { image: { name: 'x' }, runtime: 'process', command: 'x' } }),
+      ['warn services.web.image'],
+    ],
+    ['udp', endpoint({ protocol: 'udp' }), ['refuse services.web.endpoints.0.protocol']],
+    ['https', endpoint({ protocol: 'https' }), ['refuse services.web.endpoints.0.protocol']],
+    [
+      'a host and a path',
+      endpoint({ protocol: 'http', host: 'a', path: '/a' }),
+      ['refuse services.web.endpoints.0.path', 'refuse services.web.endpoints.0.host'],
+    ],
+    [
+      'two services at one L7 port',
+      fileOf({
+        a: { command: 'a', endpoints: [{ name: 'x', protocol: 'http', port: 80 }] },
+        b: { command: 'b', endpoints: [{ name: 'x', protocol: 'http', port: 80, host: 'b' }] },
+      }),
+      ['refuse services.b.endpoints.0.host', 'refuse services.b.endpoints.0.port'],
+    ],
+    ['a secret', webWith({ env: { A: '$S:a' } }), ['refuse services.web.env.A']],
+    [
+      'targets',
+      webWith({ scale: { mode: 'adaptive', min: 1, max: 2, targets: { cpu: 1 } } }),
+      ['refuse services.web.scale.targets'],
+    ],
+    [
+      'a job is registered, and nothing in it matters yet',
+      fileOf({ job: { rtype: 'job', image: { name: 'x' } } }),
+      ['warn services.job.rtype'],
+    ],
+    [
+      'waiting for a job',
+      fileOf({
+        job: { rtype: 'job', command: 'x' },
+        web: { command: 'x', depends: [{ service: 'job' }] },
+      }),
+      ['warn services.job.rtype', 'refuse services.web.depends.0.service'],
+    ],
+    [
+      'hashing strategies change who gets what, others do not',
+      webWith({
+        endpoints: [
+          { name: 'a', protocol: 'tcp', port: 80, balance: { strategy: 'maglev' } },
+          { name: 'b', protocol: 'tcp', port: 81, balance: { strategy: 'power_of_two' } },
+          { name: 'c', protocol: 'tcp', port: 82, balance: { fail_open: false } },
+        ],
+      }),
+      [
+        'refuse services.web.endpoints.0.balance.strategy',
+        'warn services.web.endpoints.1.balance.strategy',
+        'warn services.web.endpoints.2.balance',
+      ],
+    ],
+    ['limits', webWith({ resources: { pids_limit: 5 } }), ['warn services.web.resources']],
+    ['a user', webWith({ user: 'nobody' }), ['refuse services.web.user']],
+    ['what is said to be off', webWith({ privileged: false, tty: false, lifecycle: {} }), []],
+    [
+      'a restart policy',
+      webWith({ restart_policy: { kind: 'no' } }),
+      ['refuse services.web.restart_policy.kind'],
+    ],
+    [
+      'a check over https',
+      webWith({
+        endpoints: [{ name: 'a', protocol: 'tcp', port: 80 }],
+        health: { check: { type: 'http', url: 'https://localhost/' } },
+      }),
+      ['refuse services.web.health.check.url'],
+    ],
+  ]
+  for (const [name, tree, levels] of ROWS) test(name, () => expect(levelsOf(tree)).toEqual(levels))
+})
+
+test('every place named is a place of the file', () => {
+  const tree = everything()
+  const { db } = tree.services as Record<string, Tree>
+  // the problem names the key itself, not its other name
+  db!.capabilities = db!.cap_add
+  delete db!.cap_add
+  const found = unbuilt(deploymentOf(tree))
+  expect(found.length).toBeGreaterThan(60)
+  for (const { path, message } of found) {
+    let node: unknown = tree
+    for (const part of path) {
+      expect(node, `${path.join('.')}: ${message}`).toHaveProperty([part])
+      node = (node as Record<string, unknown>)[part]
+    }
+  }
+})
