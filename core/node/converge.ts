@@ -155,7 +155,7 @@ function observe(step: Step, service: Service): ObservedSlot[] {
       role: slot.role,
       revision: replica?.revision ?? service.revision,
       state: replica === undefined ? 'empty' : standingOf(replica),
-      readyAt: replica?.enteredAt ?? now,
+      readyAt: replica?.enteredAt ?? step.now,
       startAt: slot.startAt,
       isolated: slot.isolated,
     }
