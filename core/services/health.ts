@@ -91,7 +91,7 @@ export class HealthMonitor implements Machine<HealthEvent, HealthCommand> {
       case 'policy':
         state.policy = event.policy
         if (state.phase === 'waiting') state.dueAt = Math.min(state.dueAt, now + pause(state))
-        return
+        return judge(state, out)
       case 'stop':
         if (state.phase === 'probing') out.push({ type: 'cancel', attempt: state.attempt })
         state.phase = 'stopped'
@@ -139,12 +139,16 @@ function onResult(
     state.reason = reason
     const inGrace = !state.passed && now - state.startedAt < state.policy.startGraceMs
     if (!inGrace) state.failures += 1
-    if (state.failures >= state.policy.retries && state.verdict !== 'unhealthy') {
-      state.verdict = 'unhealthy'
-      out.push({ type: 'verdict', verdict: 'unhealthy', reason })
-    }
+    judge(state, out)
   }
   state.dueAt = now + pause(state)
+}
+
+/** Enough failures in a row, by the policy that holds now, make it unhealthy. */
+function judge(state: HealthState, out: HealthCommand[]): void {
+  if (state.failures < state.policy.retries || state.verdict === 'unhealthy') return
+  state.verdict = 'unhealthy'
+  out.push({ type: 'verdict', verdict: 'unhealthy', reason: state.reason })
 }
 
 /** Before the first pass a replica is watched closely: it should serve as soon as it can. */

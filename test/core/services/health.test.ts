@@ -110,6 +110,17 @@ test('proxy W19: what traffic saw fail is probed at once', () => {
   expect(feed({ type: 'hurry' }, 101)).toEqual([]) // one is under way
 })
 
+test('a stricter policy judges the failures that are already there', () => {
+  const { feed, answer } = watch({ ...POLICY, retries: 5 })
+  feed({ type: 'tick' }, 0)
+  answer(true, 0)
+  for (let now = 10_000; now <= 30_000; now += 10_000) {
+    feed({ type: 'tick' }, now)
+    expect(answer(false, now)).toEqual([])
+  }
+  expect(feed({ type: 'policy', policy: POLICY }, 30_001)).toEqual([UNHEALTHY])
+})
+
 test('stopped, it says nothing any more and cancels what is under way', () => {
   const { monitor, feed, answer } = watch()
   feed({ type: 'tick' }, 0)
