@@ -1,0 +1,100 @@
+/**
+ * What the system says about processes: `/proc`, read synchronously (it never touches a disk).
+ * Where there is no `/proc` (macOS) everything here answers "nothing known".
+ */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+
+/** A process for certain: a pid alone may be somebody else's by now. */
+export interface ProcessMark {
+  readonly pid: number
+  /** Clock ticks after boot, as `/proc/PID/stat` has it. */
+  readonly startedAt: number
+}
+
+export interface ProcessState extends ProcessMark {
+  /** One letter: `R`, `S`, `D`, `Z`... see proc_pid_stat(5). */
+  readonly state: string
+  readonly parent: number
+  readonly group: number
+  readonly session: number
+}
+
+export const hasProc = existsSync('/proc/self/stat')
+
+export function readProcess(pid: number): ProcessState | undefined {
+  const stat = readProcText(pid, 'stat')
+  // the name is in parentheses and may hold anything, parentheses and newlines too
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
+  if (fields === undefined || fields.length < 20) return undefined
+  return {
+    pid,
+    startedAt: Number(fields[19]),
+    state: fields[0] ?? '',
+    parent: Number(fields[1]),
+    group: Number(fields[2]),
+    session: Number(fields[3]),
+  }
+}
+
+export function listProcesses(): ProcessState[] {
+  const found: ProcessState[] = []
+  for (const name of listProc()) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid)) continue
+    const process = readProcess(pid)
+    if (process !== undefined) found.push(process)
+  }
+  return found
+}
+
+/** Still there, still the same, and not merely waiting for its parent to collect its exit code. */
+export function isRunning(mark: ProcessMark): boolean {
+  const now = readProcess(mark.pid)
+  return now !== undefined && now.startedAt === mark.startedAt && runs(now)
+}
+
+export const runs = (process: ProcessState): boolean => !'ZXx'.includes(process.state)
+
+/** Does the process carry exactly this `NAME=value`? Only for processes we may look into. */
+export function hasEnvironEntry(pid: number, entry: string): boolean {
+  const environ = readProcText(pid, 'environ')
+  return environ !== undefined && `\0${environ}\0`.includes(`\0${entry}\0`)
+}
+
+/** Does the path of its stdout or stderr hold this text? Deleted files keep their path there. */
+export function outputsInto(pid: number, pathPart: string): boolean {
+  return [1, 2].some((descriptor) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${descriptor}`).includes(pathPart)
+    } catch {
+      return false
+    }
+  })
+}
+
+/** This process and all it descends from, nearest first. */
+export function ownLine(): number[] {
+  const line: number[] = []
+  for (let pid = process.pid; pid > 0 && !line.includes(pid); ) {
+    line.push(pid)
+    pid = readProcess(pid)?.parent ?? 0
+  }
+  return line
+}
+
+function listProc(): string[] {
+  try {
+    return readdirSync('/proc')
+  } catch {
+    return []
+  }
+}
+
+function readProcText(pid: number, file: string): string | undefined {
+  try {
+    // one byte, one character: the text may be in any encoding, and what is compared is ASCII
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
+  } catch {
+    return undefined
+  }
+}
