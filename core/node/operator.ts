@@ -9,7 +9,7 @@ import { beginService, releaseClaims, replicaIn, rolesOf } from './converge.ts'
 import type { OperatorEvent, RequestId } from './events.ts'
 import { convergeListeners, cutListener, listenersOf } from './listeners.ts'
 import { abortReplica, driveMonitor, isCurrent, stopReplica } from './replicas.ts'
-import { type DeploymentRecord, nextAttempt, type Service, type Step } from './state.ts'
+import { type DeploymentRecord, nextAttempt, type Service, type Slot, type Step } from './state.ts'
 
 type Of<Type extends OperatorEvent['type']> = Extract<OperatorEvent, { type: Type }>
 
@@ -29,7 +29,9 @@ export function onLeftoversReaped(
   if (event.attempt !== state.reapAttempt) return
   state.reapAttempt = 0
   if (event.reaped.length > 0) {
-    const text = `ended ${event.reaped.length} processes of an earlier run (pid ${event.reaped.join(', ')})`
+    const { length } = event.reaped
+    const processes = `${length} ${length === 1 ? 'process' : 'processes'}`
+    const text = `ended ${processes} of an earlier run (pid ${event.reaped.join(', ')})`
     out.push({ type: 'notice', level: 'warn', code: 'leftovers', text })
   }
   if (event.surviving.length > 0) {
@@ -75,7 +77,8 @@ export function onDeploy(step: Step, event: Of<'deploy'>): void {
   }
   const left = before + arrived.length - wanted.size
   const parts = [`${arrived.length} new`, `${changed} changed`, `${left} leaving`]
-  const text = `${file.name}: ${wanted.size} services (${parts.join(', ')})`
+  const services = `${wanted.size} ${wanted.size === 1 ? 'service' : 'services'}`
+  const text = `${file.name}: ${services} (${parts.join(', ')})`
   out.push({ type: 'notice', level: 'info', code: 'deploying', text })
   reply(step, request, { ok: true, text })
 }
@@ -205,7 +208,11 @@ function updateService(
   service.spec = spec
   service.directory = directory
   service.wanted = wantedOf(spec, spec.scale.mode === 'manual' ? service.wanted : 1)
-  if (runsAs(spec, directory) !== before) service.revision += 1
+  if (runsAs(spec, directory) !== before) {
+    service.revision += 1
+    for (const slot of service.slots.values()) forgive(step, slot)
+    service.failing.clear()
+  }
   recount(step, service)
   const waitsForOthers = service.stage === 'waiting' && canonicalJson(spec.depends) !== depends
   if (service.stage === 'leaving' || service.stage === 'halted' || waitsForOthers) {
@@ -346,9 +353,7 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
   }
   for (const slot of service.slots.values()) {
     if (number !== undefined && slot.number !== number) continue
-    slot.crashesAt = []
-    slot.startAt = step.now
-    slot.isolated = false
+    forgive(step, slot)
     if (slot.replica === '') service.failing.delete(slot.number)
   }
   const single = number === undefined ? undefined : replicaIn(step, service, number)
@@ -359,6 +364,13 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
   unsettle(step, service)
   const what = number === undefined ? 'its replicas one after the other' : `replica ${number}`
   reply(step, request, { ok: true, text: `${service.key}: restarting ${what}` })
+}
+
+/** What failed before is not held against what runs from now on. */
+function forgive({ now }: Step, slot: Slot): void {
+  slot.crashesAt = []
+  slot.startAt = now
+  slot.isolated = false
 }
 
 /** After another revision or number of replicas: how many are what is asked for now. */

@@ -1,7 +1,7 @@
 /** What operators see of a node: plain, sorted, ready to print or to send as JSON. */
 import type { Instant } from '../machine.ts'
 import type { ReplicaId } from '../services/identity.ts'
-import { isRunning } from '../services/replica-life.ts'
+import { isLeaving, isRunning } from '../services/replica-life.ts'
 import type { EndpointSpec } from '../spec/deployment.ts'
 import { problemOf } from './converge.ts'
 import type { Listener, NodeState, Replica, Service } from './state.ts'
@@ -136,6 +136,7 @@ function viewReplica(state: NodeState, replica: Replica, now: Instant): ReplicaV
     addresses[endpoint] = `${replica.host || '127.0.0.1'}:${port}`
   }
   const runs = isRunning(replica.state)
+  const endsAt = isLeaving(replica.state) ? state.timers.at(`replica ${replica.id}`) : undefined
   return {
     id: replica.id,
     deployment: service?.deployment ?? '',
@@ -147,6 +148,7 @@ function viewReplica(state: NodeState, replica: Replica, now: Instant): ReplicaV
     ...(runs && replica.pid > 0 ? { pid: replica.pid, ageMs: now - replica.startedAt } : {}),
     addresses,
     restarts: slot?.restarts ?? 0,
+    ...(endsAt === undefined ? {} : { limitMs: Math.max(0, endsAt - now) }),
     detail: replica.failure || replica.leaving || (health?.reason ?? ''),
   }
 }

@@ -552,3 +552,28 @@ test('a port that a replica was given is not given to a service', () => {
     },
   ])
 })
+
+test('a mended file over a failing service is not judged by the failures of the old one', () => {
+  // `weir deploy` of the fix said failed at once, with the old problem
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) =>
+    command.type === 'verify-replica'
+      ? [{ type: 'replica-exited', replica: command.replica, code: 1, signal: null, logTail: [] }]
+      : undefined
+  shell.deploy(deploymentOf({ web: serviceOf() }))
+  shell.pass(10_000)
+  shell.answer = () => undefined
+  const commands = shell.deploy(deploymentOf({ web: serviceOf({ env: { MENDED: '1' } }) }))
+  expect(settledOf(commands)).toEqual([['ready']])
+})
+
+test('the view says how long a replica that leaves may still take', () => {
+  const shell = node({ web: serviceOf({ stopGraceMs: 2_000 }) })
+  shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+  shell.scale('web', 0)
+  shell.pass(500)
+  expect(shell.machine.view(shell.now).replicas[0]).toMatchObject({
+    state: 'stopping',
+    limitMs: 1_500,
+  })
+})

@@ -69,7 +69,7 @@ test('a file that says everything is understood, and is plain JSON', () => {
   expect(deployment.services.db?.extra).toMatchObject({
     ulimits: {
       nofile: { soft: 1024, hard: 1024 },
-      core: { soft: 0, hard: 0 },
+      core: { soft: 10, hard: 10 },
       nproc: { soft: 0, hard: 0 },
     },
     capabilities: ['NET_ADMIN'],

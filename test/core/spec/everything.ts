@@ -131,7 +131,7 @@ export const everything = (): Record<string, unknown> => ({
       cap_add: ['NET_ADMIN'],
       cap_drop: ['ALL'],
       devices: [{ path: '/dev/fuse', read: true, write: false, mknod: true }],
-      ulimits: { nofile: { soft: 1024 }, core: { hard: 0 }, nproc: {} },
+      ulimits: { nofile: { soft: 1024 }, core: { hard: 10 }, nproc: {} },
       sysctls: { 'net.core.somaxconn': '1024' },
       security_opt: ['no-new-privileges'],
       read_only_root_fs: true,

@@ -1,0 +1,83 @@
+/** From the words of a call to files, directories and numbers. */
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { InvalidArgumentError } from 'commander'
+import { failed, wrongCall } from './failure.ts'
+
+/** A deployment file as it was read. */
+export interface Source {
+  readonly text: string
+  /** As the operator wrote it: problems are printed with it, so that an editor can jump there. */
+  readonly file: string
+  /** Absolute; the file's programs run here. */
+  readonly directory: string
+}
+
+export const DEPLOYMENT_FILE = 'weir.yaml'
+export const STATE_DIRECTORY = '.weir'
+
+/** Reads the deployment file. A file that is not there is a wrong call, one that cannot be read a failure. */
+export function readSource(file: string = DEPLOYMENT_FILE): Source {
+  try {
+    const text = readFileSync(file, 'utf8')
+    return { text, file, directory: dirname(resolve(file)) }
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw wrongCall(`there is no file ${file}: name the deployment file, or create it`)
+    }
+    if (code === 'EISDIR') {
+      throw wrongCall(
+        `${file} is a directory: name the deployment file, ${join(file, DEPLOYMENT_FILE)}`,
+      )
+    }
+    throw failed(`cannot read ${file}: ${message}`)
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Where `up` keeps its state: --state, else WEIR_STATE, else `.weir` beside the file. Absolute. */
+export function stateForNode(
+  given: string | undefined,
+  fileDirectory: string,
+  env: Environment = process.env,
+): string {
+  return resolve(given ?? fromEnvironment(env) ?? join(fileDirectory, STATE_DIRECTORY))
+}
+
+/**
+ * The state directory of the node to talk to: --state, else WEIR_STATE, else the nearest `.weir`
+ * here or in a directory above. Absolute.
+ */
+export function stateOfNode(
+  given: string | undefined,
+  env: Environment = process.env,
+  from: string = process.cwd(),
+): string {
+  const named = given ?? fromEnvironment(env)
+  if (named !== undefined) return resolve(from, named)
+  for (let directory = from; ; directory = dirname(directory)) {
+    const candidate = join(directory, STATE_DIRECTORY)
+    if (isDirectory(candidate)) return candidate
+    if (directory === dirname(directory)) break
+  }
+  throw failed(
+    `no node was ever started here: there is no ${STATE_DIRECTORY} in ${from} or above; ` +
+      'start one with `weir up`, or name its state directory with --state DIR',
+  )
+}
+
+/** A parser for commander: a whole number in a range. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`)
+  }
+}
+
+const fromEnvironment = (env: Environment): string | undefined => env.WEIR_STATE || undefined
+
+const isDirectory = (path: string): boolean =>
+  existsSync(path) && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true

@@ -1,0 +1,62 @@
+/** `weir deploy`, `scale`, `restart` and `remove`: requests to a running node. */
+import { connect, type OperatorClient } from '../../node/operator-client.ts'
+import { readSource, stateOfNode } from '../arguments.ts'
+import { DONE, FAILED } from '../failure.ts'
+import type { NodeOptions } from '../program.ts'
+import type { Terminal } from '../screen/terminal.ts'
+import { plainLine } from '../screen/width.ts'
+import { printWarnings } from './check.ts'
+
+export async function deploy(
+  terminal: Terminal,
+  file: string,
+  options: NodeOptions & { readonly wait: boolean },
+): Promise<number> {
+  const source = readSource(file)
+  const client = await connect(stateOfNode(options.state))
+  const accepted = await client.deploy(source)
+  if (!options.json) {
+    printWarnings(terminal, accepted.warnings)
+    terminal.out(`${plainLine(accepted.text)}\n`)
+  }
+  const settled = options.wait ? await client.settled(accepted.name) : undefined
+  if (options.json) {
+    terminal.out(`${JSON.stringify({ ...accepted, ...settled }, null, 2)}\n`)
+  } else if (settled?.outcome === 'ready') {
+    terminal.out('ready\n')
+  } else if (settled !== undefined) {
+    for (const problem of settled.problems) terminal.error(`failed: ${plainLine(problem)}\n`)
+    if (settled.problems.length === 0) terminal.error('failed: see weir status\n')
+  }
+  return settled?.outcome === 'failed' ? FAILED : DONE
+}
+
+export const scale = (
+  terminal: Terminal,
+  service: string,
+  replicas: number,
+  options: NodeOptions,
+): Promise<number> => request(terminal, options, (client) => client.scale(service, replicas))
+
+export const restart = (
+  terminal: Terminal,
+  service: string,
+  options: NodeOptions & { readonly replica?: number },
+): Promise<number> =>
+  request(terminal, options, (client) => client.restart(service, options.replica))
+
+export const remove = (
+  terminal: Terminal,
+  deployment: string,
+  options: NodeOptions,
+): Promise<number> => request(terminal, options, (client) => client.remove(deployment))
+
+async function request(
+  terminal: Terminal,
+  options: NodeOptions,
+  ask: (client: OperatorClient) => Promise<{ readonly text: string }>,
+): Promise<number> {
+  const answer = await ask(await connect(stateOfNode(options.state)))
+  terminal.out(options.json ? `${JSON.stringify(answer)}\n` : `${plainLine(answer.text)}\n`)
+  return DONE
+}

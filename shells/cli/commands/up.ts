@@ -1,0 +1,195 @@
+/** `weir up`: a node in the foreground, from the first line to the last signal. */
+import { writeSync } from 'node:fs'
+import { Effect } from 'effect'
+import type { NodeView } from '../../../core/node/view.ts'
+import { admitDeployment } from '../../node/deployment-file.ts'
+import { type NodeHandle, type NodeStartError, startNode } from '../../node/run.ts'
+import { readSource, type Source, stateForNode } from '../arguments.ts'
+import { DONE, FAILED, failed } from '../failure.ts'
+import { countText, serviceNames } from '../screen/describe.ts'
+import { SHOW_CURSOR } from '../screen/live-table.ts'
+import { SteadyOutput } from '../screen/output.ts'
+import type { Terminal } from '../screen/terminal.ts'
+import { weirVersion } from '../version.ts'
+import { printProblems, printWarnings } from './check.ts'
+import { drainText } from './down.ts'
+import { livePresenter, type Presenter, plainPresenter } from './presenter.ts'
+import { type StopSignals, stopSignals } from './stop-signals.ts'
+
+export interface UpOptions {
+  readonly state?: string
+  readonly seed?: number
+}
+
+export async function up(terminal: Terminal, file: string, options: UpOptions): Promise<number> {
+  const source = readSource(file)
+  // before the node starts: a file with mistakes must not touch what an earlier life left
+  const admitted = admitDeployment(source.text, source.file)
+  if (!admitted.ok) {
+    printProblems(terminal, admitted.problems)
+    return FAILED
+  }
+  printWarnings(terminal, admitted.warnings)
+  const signals = stopSignals(process)
+  const output = new SteadyOutput(process.stdout.fd)
+  try {
+    return await Effect.runPromise(
+      Effect.scoped(foreground(terminal, source, options, output, signals)),
+    )
+  } finally {
+    await output.flush(FLUSH_MS)
+    signals.release()
+  }
+}
+
+const foreground = (
+  terminal: Terminal,
+  source: Source,
+  options: UpOptions,
+  output: SteadyOutput,
+  signals: StopSignals,
+) =>
+  Effect.gen(function* () {
+    const stateDirectory = stateForNode(options.state, source.directory)
+    // until there is a node there is nothing to draw a table of
+    let presenter = plainPresenter(output, terminal.colour)
+    const node = yield* startNode({
+      stateDirectory,
+      version: weirVersion(),
+      log: (level, text) => presenter.notice({ at: new Date().toISOString(), level, text }),
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
+    })
+    if (terminal.interactive) presenter = drawLive(terminal, output, node)
+    yield* Effect.addFinalizer(() => Effect.sync(() => presenter.close()))
+    return yield* Effect.promise(() => runNode(node, source, presenter, signals))
+  }).pipe(Effect.mapError(startFailure))
+
+/** The table, redrawn also when the terminal changes its size; the cursor comes back at any exit. */
+function drawLive(terminal: Terminal, output: SteadyOutput, node: NodeHandle): Presenter {
+  const unicode = process.env.TERM !== 'linux'
+  const presenter = livePresenter(output, terminal, () => node.view(), unicode)
+  const resized = () => presenter.changed()
+  const showCursor = () => {
+    try {
+      writeSync(process.stdout.fd, SHOW_CURSOR)
+    } catch {
+      // the terminal is gone, and its cursor with it
+    }
+  }
+  process.stdout.on('resize', resized)
+  process.once('exit', showCursor)
+  return {
+    ...presenter,
+    close: () => {
+      process.stdout.off('resize', resized)
+      presenter.close()
+    },
+  }
+}
+
+/**
+ * Deploys, says when all is ready, and waits for the end. Exit code: 0 after a clean stop, 1 when
+ * the deployment was refused, the stop was cut short, or the node failed.
+ */
+export async function runNode(
+  node: NodeHandle,
+  source: Source,
+  presenter: Presenter,
+  signals: StopSignals,
+): Promise<number> {
+  let aborted = false
+  const leave = [
+    node.onNotice((notice) => presenter.notice(notice)),
+    node.onChange(() => presenter.changed()),
+    signals.listen((count) => {
+      aborted = count > 1
+      if (aborted) presenter.say('stopping at once', 'red')
+      void node.shutdown(aborted ? 'abort' : 'drain')
+      if (!aborted) sayDraining(node, presenter)
+    }),
+  ]
+  presenter.status(() => startingText(node.view()))
+  const answer = await node.deploy(source)
+  if (!answer.ok && answer.code !== 'stopping') {
+    for (const problem of answer.problems) presenter.say(problem, 'red')
+    await node.shutdown('abort')
+    aborted = true
+  }
+  if (answer.ok) void announce(node, answer.name, presenter, signals)
+  await node.stopped
+  for (const stop of leave) stop()
+  presenter.status(() => '')
+  // a bug ended it; the node has said which when it happened
+  if (node.failure() !== undefined) return FAILED
+  presenter.say('stopped')
+  return aborted ? FAILED : DONE
+}
+
+/** Says `ready` once, when every service is; says why not when the deployment gave up first. */
+async function announce(
+  node: NodeHandle,
+  deployment: string,
+  presenter: Presenter,
+  signals: StopSignals,
+): Promise<void> {
+  // removed meanwhile: there is nothing left to say about it
+  const answered = node.settled(deployment).catch(() => undefined)
+  const settled = await Promise.race([answered, node.stopped])
+  if (settled === undefined || signals.count > 0) return
+  presenter.status(() => '')
+  if (settled.outcome === 'ready') return sayReady(node.view(), deployment, presenter)
+  const problems = settled.problems.length > 0 ? settled.problems : ['see weir status']
+  for (const problem of problems) presenter.say(`failed: ${problem}`, 'red')
+  presenter.say('what can run goes on; mend the file and run weir deploy, or press Ctrl-C')
+  const stop = node.onChange(() => {
+    const view = node.view()
+    if (view.deployments.find(({ name }) => name === deployment)?.state !== 'ready') return
+    stop()
+    sayReady(view, deployment, presenter)
+  })
+}
+
+function sayReady(view: NodeView, deployment: string, presenter: Presenter): void {
+  const name = serviceNames(view)
+  for (const service of view.services) {
+    if (service.deployment !== deployment) continue
+    for (const endpoint of service.endpoints) presenter.say(`${name(service)}  ${endpoint}`)
+  }
+  presenter.say('ready', 'green')
+}
+
+/** `starting, 1 of 2 services ready: web (waiting)`. */
+function startingText(view: NodeView): string {
+  const name = serviceNames(view)
+  const isReady = ({ state }: NodeView['services'][number]) =>
+    state === 'healthy' || state === 'idle'
+  const behind = view.services.filter((service) => !isReady(service))
+  const ready = view.services.length - behind.length
+  const names = behind.slice(0, NAMES_MAX).map((service) => `${name(service)} (${service.state})`)
+  const more = behind.length > NAMES_MAX ? ' and more' : ''
+  const waiting = names.length > 0 ? `: ${names.join(', ')}${more}` : ''
+  return `starting, ${ready} of ${countText(view.services.length, 'service')} ready${waiting}`
+}
+
+/** Says once that it stops; the status goes on saying what is waited for. */
+function sayDraining(node: NodeHandle, presenter: Presenter): void {
+  const startedAt = performance.now()
+  const text = () => drainText(node.view(), performance.now() - startedAt)
+  presenter.say(`${text()}; once more stops at once`)
+  presenter.status(text)
+}
+
+function startFailure(error: NodeStartError) {
+  switch (error._tag) {
+    case 'AlreadyRunning':
+      return failed(
+        `a node already runs on this state (pid ${error.pid}, ${error.socket}): ` +
+          'use weir deploy to change it, or --state DIR for a second one',
+      )
+    case 'StateUnusable':
+      return failed(`cannot use the state directory ${error.path}: ${error.reason}`)
+  }
+}
+
+const NAMES_MAX = 4
+const FLUSH_MS = 2_000

@@ -1,0 +1,329 @@
+/**
+ * The command tree: what can be called, its help, and which module does the work. The modules are
+ * loaded only when their command runs, so that help and completion answer at once.
+ */
+import { styleText } from 'node:util'
+import { Argument, Command, Option } from 'commander'
+import { DEPLOYMENT_FILE, STATE_DIRECTORY, wholeNumber } from './arguments.ts'
+import { completionScript, SHELLS, type Shell } from './completion.ts'
+import type { Terminal } from './screen/terminal.ts'
+import { weirVersion } from './version.ts'
+
+/** Options of the commands that talk to a running node, as commander parsed them. */
+export interface NodeOptions {
+  readonly state?: string
+  readonly json?: boolean
+}
+
+export type Finish = (exitCode: number) => void
+
+/** The whole tree, for a call with these words. `finish` gets the exit code of what ran. */
+export function weirProgram(terminal: Terminal, words: readonly string[], finish: Finish): Command {
+  const program = new Command('weir')
+    .description('Runs the services of one machine from a deployment file.')
+    .helpOption('-h, --help', 'show help')
+    .version(weirVersion(), '-V, --version', 'print the version')
+    .configureHelp({ styleTitle: (text) => styleText('bold', text, { validateStream: false }) })
+    .configureOutput({
+      writeOut: terminal.out,
+      writeErr: terminal.error,
+      outputError: (text, write) => write(`${callError(text, words)}\n`),
+    })
+    .exitOverride()
+  program.addHelpText('after', examples('weir up', 'weir ps', 'weir logs web --follow'))
+  addRunning(program, terminal, finish)
+  addLooking(program, terminal, finish)
+  addChanging(program, terminal, finish)
+  addTools(program, terminal, finish)
+  addSimulator(program, words, finish)
+  addCompletion(program, terminal, finish)
+  program.helpCommand('help [COMMAND]', 'show help')
+  return program
+}
+
+function addRunning(program: Command, terminal: Terminal, finish: Finish): void {
+  program.commandsGroup('Run:')
+  program
+    .command('up')
+    .summary('run a deployment here until Ctrl-C')
+    .description(
+      'Starts a node in the foreground and deploys FILE to it. Ctrl-C (or SIGTERM) finishes the ' +
+        'work in hand and stops; a second one stops at once.',
+    )
+    .addArgument(fileArgument())
+    .addOption(
+      stateOption(`state directory (default: WEIR_STATE, or ${STATE_DIRECTORY} beside FILE)`),
+    )
+    .addOption(
+      new Option('--seed <N>', 'seed of every random choice; the default is drawn anew').argParser(
+        wholeNumber(0, SEED_MAX),
+      ),
+    )
+    .addHelpText('after', examples('weir up', 'weir up shop/weir.yaml --state /var/lib/shop'))
+    .action(async (file: string, options: { state?: string; seed?: number }) => {
+      const { up } = await import('./commands/up.ts')
+      finish(await up(terminal, file, options))
+    })
+  program
+    .command('check')
+    .summary('find the mistakes in a deployment file')
+    .description('Validates FILE and prints every problem as FILE:LINE:COLUMN: message.')
+    .addArgument(fileArgument())
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir check', 'weir check shop/weir.yaml --json'))
+    .action(async (file: string, options: { json?: boolean }) => {
+      const { check } = await import('./commands/check.ts')
+      finish(check(terminal, file, options))
+    })
+  program
+    .command('deploy')
+    .summary('bring a deployment to a running node, or change it there')
+    .description('Sends FILE to the running node and waits until its services are ready.')
+    .addArgument(fileArgument())
+    .option('--no-wait', 'return as soon as the node has accepted the file')
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir deploy', 'weir deploy shop/weir.yaml --no-wait'))
+    .action(async (file: string, options: NodeOptions & { wait: boolean }) => {
+      const { deploy } = await import('./commands/change.ts')
+      finish(await deploy(terminal, file, options))
+    })
+  program
+    .command('down')
+    .summary('stop the running node and everything on it')
+    .description(
+      'Finishes the work in hand, stops every service, and waits until the node is gone.',
+    )
+    .option('--now', 'stop at once, without finishing the work in hand')
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir down', 'weir down --now'))
+    .action(async (options: NodeOptions & { now?: boolean }) => {
+      const { down } = await import('./commands/down.ts')
+      finish(await down(terminal, options))
+    })
+}
+
+function addLooking(program: Command, terminal: Terminal, finish: Finish): void {
+  program.commandsGroup('Look:')
+  const views = [
+    ['status', 'the node, its deployments and their services'],
+    ['ps', 'every replica: state, health, process, address, age'],
+    ['listeners', 'every port the node listens on'],
+  ] as const
+  for (const [name, summary] of views) {
+    program
+      .command(name)
+      .summary(summary)
+      .description(`Shows ${summary}.`)
+      .addOption(stateOption())
+      .addOption(jsonOption())
+      .addHelpText('after', examples(`weir ${name}`, `weir ${name} --json`))
+      .action(async (options: NodeOptions) => {
+        const { show } = await import('./commands/show.ts')
+        finish(await show(terminal, name, options))
+      })
+  }
+  program
+    .command('logs')
+    .summary('what the services print')
+    .description('Prints the latest lines of every service, or of one, oldest first.')
+    .addArgument(new Argument('[SERVICE]', 'service, or deployment/service (default: all)'))
+    .option('-f, --follow', 'go on with new lines until Ctrl-C')
+    .addOption(
+      new Option('-n, --tail <N>', 'how many lines to begin with')
+        .argParser(wholeNumber(0, TAIL_MAX))
+        .default(TAIL_DEFAULT),
+    )
+    .addOption(replicaOption('only the replica with this number'))
+    .option('-t, --timestamps', 'print the time of each line')
+    .addOption(stateOption())
+    .addOption(jsonOption('one JSON object a line'))
+    .addHelpText(
+      'after',
+      examples('weir logs', 'weir logs web --follow --tail 20', 'weir logs web --replica 2'),
+    )
+    .action(async (service: string | undefined, options: NodeOptions & { tail: number }) => {
+      const { logs } = await import('./commands/logs.ts')
+      finish(await logs(terminal, service, options))
+    })
+}
+
+function addChanging(program: Command, terminal: Terminal, finish: Finish): void {
+  program.commandsGroup('Change:')
+  program
+    .command('scale')
+    .summary('run N replicas of a service, until its next deploy')
+    .description('Runs N replicas of SERVICE. Lasts until the service is deployed again.')
+    .addArgument(new Argument('<SERVICE>', 'service, or deployment/service'))
+    .addArgument(new Argument('<N>', 'replicas').argParser(wholeNumber(0, REPLICAS_MAX)))
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir scale web 5', 'weir scale shop/web 0'))
+    .action(async (service: string, replicas: number, options: NodeOptions) => {
+      const { scale } = await import('./commands/change.ts')
+      finish(await scale(terminal, service, replicas, options))
+    })
+  program
+    .command('restart')
+    .summary('replace the replicas of a service, one after the other')
+    .description('Replaces every replica of SERVICE by a new one, or only the numbered one.')
+    .addArgument(new Argument('<SERVICE>', 'service, or deployment/service'))
+    .addOption(replicaOption('only the replica with this number'))
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir restart web', 'weir restart web --replica 2'))
+    .action(async (service: string, options: NodeOptions & { replica?: number }) => {
+      const { restart } = await import('./commands/change.ts')
+      finish(await restart(terminal, service, options))
+    })
+  program
+    .command('remove')
+    .summary('stop a deployment and free its ports')
+    .description('Stops every service of DEPLOYMENT and waits until all of it is gone.')
+    .addArgument(new Argument('<DEPLOYMENT>', 'name, as `weir status` shows it'))
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir remove shop'))
+    .action(async (deployment: string, options: NodeOptions) => {
+      const { remove } = await import('./commands/change.ts')
+      finish(await remove(terminal, deployment, options))
+    })
+}
+
+function addTools(program: Command, terminal: Terminal, finish: Finish): void {
+  program.commandsGroup('Tools:')
+  program
+    .command('replay')
+    .summary("verify a node's journal")
+    .description(
+      'Feeds a journal to a node machine again and says `identical`, or names the first record ' +
+        'that differs.',
+    )
+    .addArgument(
+      new Argument(
+        '[PATH]',
+        'journal directory or file (default: the journal of the state directory)',
+      ),
+    )
+    .option('--show', 'list the records')
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples('weir replay .weir/journal', 'weir replay .weir/journal/000001.jsonl --show'),
+    )
+    .action(async (path: string | undefined, options: NodeOptions & { show?: boolean }) => {
+      const { replay } = await import('./commands/replay.ts')
+      finish(await replay(terminal, path, options))
+    })
+  program
+    .command('schema')
+    .summary('print the JSON Schema of deployment files')
+    .description('Prints the JSON Schema of deployment files; editors complete and check with it.')
+    .addHelpText('after', examples('weir schema > weir.schema.json'))
+    .action(async () => {
+      const { schema } = await import('./commands/check.ts')
+      finish(schema(terminal))
+    })
+  program
+    .command('version')
+    .summary('print the versions of Weir and Node')
+    .description('Prints the versions of Weir and Node.')
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir version', 'weir version --json'))
+    .action(({ json }: { json?: boolean }) => {
+      const versions = { weir: weirVersion(), node: process.versions.node }
+      terminal.out(
+        json ? `${JSON.stringify(versions)}\n` : `weir ${versions.weir} (node ${versions.node})\n`,
+      )
+      finish(0)
+    })
+}
+
+function addSimulator(program: Command, words: readonly string[], finish: Finish): void {
+  program
+    .command('sim')
+    .summary('run the simulator')
+    .description('Runs the real machines in an invented world with faults, drawn from seeds.')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .option('--seeds <RANGE>', 'run these seeds, A..B')
+    .option('--steps <N>', 'steps of each run')
+    .option('--seed <N>', 'run one seed')
+    .option('--trace [FILE]', 'with --seed: write every record of the run as a line of JSON')
+    .addOption(jsonOption('print results as JSON, one line each'))
+    .addHelpText(
+      'after',
+      examples('weir sim --seeds 0..1000 --steps 500', 'weir sim --seed 42 --trace'),
+    )
+    .action(async () => {
+      const { main } = await import('../../sim/run.ts')
+      // the simulator reads its words itself; the options above are for help and completion
+      finish(await main(words.slice(words.indexOf('sim') + 1)))
+    })
+}
+
+function addCompletion(program: Command, terminal: Terminal, finish: Finish): void {
+  program
+    .command('completion')
+    .summary('print a shell completion script')
+    .description('Prints a script that completes commands, options, files and running services.')
+    .addArgument(new Argument('<SHELL>', 'which shell').choices(SHELLS))
+    .addHelpText(
+      'after',
+      examples(
+        'source <(weir completion bash)',
+        'weir completion zsh > ~/.zfunc/_weir',
+        'weir completion fish > ~/.config/fish/completions/weir.fish',
+      ),
+    )
+    .action((shell: Shell) => {
+      terminal.out(completionScript(program, shell))
+      finish(0)
+    })
+  // asked by the scripts while somebody types: prints what it finds and never complains
+  program
+    .command('__complete', { hidden: true })
+    .argument('<KIND>')
+    .option('--state <DIR>')
+    .action(async (kind: string, options: NodeOptions) => {
+      const { complete } = await import('./commands/complete.ts')
+      finish(await complete(terminal, kind, options))
+    })
+}
+
+const fileArgument = (): Argument =>
+  new Argument('[FILE]', 'deployment file').default(DEPLOYMENT_FILE)
+
+const stateOption = (
+  text: string = `state directory of the node (default: WEIR_STATE, or the nearest ${STATE_DIRECTORY})`,
+): Option => new Option('--state <DIR>', text)
+
+const jsonOption = (text: string = 'print JSON'): Option => new Option('--json', text)
+
+const replicaOption = (text: string): Option =>
+  new Option('--replica <N>', text).argParser(wholeNumber(1, REPLICAS_MAX))
+
+const examples = (...lines: readonly string[]): string =>
+  `\n${styleText('bold', lines.length === 1 ? 'Example:' : 'Examples:', { validateStream: false })}\n${lines
+    .map((line) => `  ${line}`)
+    .join('\n')}`
+
+/** Commander's message as our one line: what, and what to do. */
+function callError(text: string, words: readonly string[]): string {
+  const what = text
+    .trim()
+    .replace(/\s*\n\s*/g, ' ')
+    .replace(/^error: /, '')
+    .replace(/\.$/, '')
+  if (what.includes('Did you mean')) return `weir: ${what}`
+  const command = words.find((word) => !word.startsWith('-'))
+  const known = command !== undefined && !what.startsWith('unknown command')
+  return `weir: ${what}; see weir ${known ? `${command} ` : ''}--help`
+}
+
+const SEED_MAX = 0xffff_ffff
+const REPLICAS_MAX = 10_000
+const TAIL_DEFAULT = 100
+const TAIL_MAX = 1_000_000

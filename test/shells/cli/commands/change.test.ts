@@ -1,0 +1,166 @@
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { callWeir } from '../call-weir.ts'
+import { type FakeAnswer, type FakeNode, fakeNode, lines } from '../fake-node.ts'
+import type { Ran } from '../run-weir.ts'
+import { replica, SAMPLE_VIEW } from '../sample-view.ts'
+
+let directory: string
+let node: FakeNode | undefined
+beforeEach(() => {
+  directory = realpathSync(mkdtempSync(join(tmpdir(), 'weir-change-')))
+})
+afterEach(async () => {
+  await node?.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+async function against(answers: Record<string, FakeAnswer>, words: string[]): Promise<Ran> {
+  node = await fakeNode(join(directory, '.weir'), answers)
+  return callWeir([...words, '--state', join(directory, '.weir')])
+}
+
+describe('requests', () => {
+  const rows: readonly {
+    words: string[]
+    answers: Record<string, FakeAnswer>
+    asked: { method: string; path: string; body: unknown }
+    ran: Ran
+  }[] = [
+    {
+      words: ['scale', 'web', '5'],
+      answers: { 'POST /v1/scale': { json: { text: 'hello/web: 5 replicas' } } },
+      asked: { method: 'POST', path: '/v1/scale', body: { service: 'web', replicas: 5 } },
+      ran: { code: 0, out: 'hello/web: 5 replicas\n', err: '' },
+    },
+    {
+      words: ['restart', 'web', '--replica', '2', '--json'],
+      answers: { 'POST /v1/restart': { json: { text: 'restarting' } } },
+      asked: { method: 'POST', path: '/v1/restart', body: { service: 'web', replica: 2 } },
+      ran: { code: 0, out: '{"text":"restarting"}\n', err: '' },
+    },
+    {
+      words: ['remove', 'hello'],
+      answers: { 'DELETE /v1/deployments/hello': { json: { text: 'hello is removed' } } },
+      asked: { method: 'DELETE', path: '/v1/deployments/hello', body: undefined },
+      ran: { code: 0, out: 'hello is removed\n', err: '' },
+    },
+    {
+      words: ['scale', 'wbe', '5'],
+      answers: {
+        'POST /v1/scale': { status: 404, json: { error: 'no service wbe', code: 'not-found' } },
+      },
+      asked: { method: 'POST', path: '/v1/scale', body: { service: 'wbe', replicas: 5 } },
+      ran: { code: 1, out: '', err: 'weir: no service wbe\n' },
+    },
+  ]
+  for (const { words, answers, asked, ran } of rows) {
+    test(`weir ${words.join(' ')}`, async () => {
+      expect(await against(answers, words)).toEqual(ran)
+      expect(node?.requests).toEqual([{ ...asked, query: {} }])
+    })
+  }
+})
+
+describe('deploy', () => {
+  const accepted = {
+    name: 'hello',
+    text: 'hello: deploying 2 services',
+    warnings: ['w.yaml:3:1: x'],
+  }
+  const file = () => join(directory, 'w.yaml')
+  beforeEach(() => writeFileSync(file(), 'version: v1\n'))
+
+  test('sends the file and waits until it is ready', async () => {
+    const answers = {
+      'POST /v1/deploy': { json: accepted },
+      'GET /v1/deployments/hello/settled': { json: { outcome: 'ready', problems: [] } },
+    }
+    expect(await against(answers, ['deploy', file()])).toEqual({
+      code: 0,
+      out: 'hello: deploying 2 services\nready\n',
+      err: 'warning: w.yaml:3:1: x\n',
+    })
+    const body = { text: 'version: v1\n', file: file(), directory }
+    expect(node?.requests[0]).toMatchObject({ method: 'POST', path: '/v1/deploy', body })
+  })
+
+  test('says why it failed', async () => {
+    const answers = {
+      'POST /v1/deploy': { json: { ...accepted, warnings: [] } },
+      'GET /v1/deployments/hello/settled': {
+        json: { outcome: 'failed', problems: ['web exits at once', 'db waits for web'] },
+      },
+    }
+    expect(await against(answers, ['deploy', file()])).toEqual({
+      code: 1,
+      out: 'hello: deploying 2 services\n',
+      err: 'failed: web exits at once\nfailed: db waits for web\n',
+    })
+  })
+
+  test('--no-wait does not ask, --json prints one object', async () => {
+    const answers = { 'POST /v1/deploy': { json: accepted } }
+    const { code, out, err } = await against(answers, ['deploy', file(), '--no-wait', '--json'])
+    expect([code, JSON.parse(out), err]).toEqual([0, accepted, ''])
+    expect(node?.requests).toHaveLength(1)
+  })
+
+  test('prints the problems of the file as they are', async () => {
+    const problems = ['w.yaml:1:1: no services', 'w.yaml:2:3: unknown key']
+    const refusal = { status: 422, json: { error: 'refused', code: 'invalid', problems } }
+    expect(await against({ 'POST /v1/deploy': refusal }, ['deploy', file()])).toEqual({
+      code: 1,
+      out: '',
+      err: 'w.yaml:1:1: no services\nw.yaml:2:3: unknown key\n',
+    })
+  })
+})
+
+describe('down', () => {
+  const progress = (...replicas: ReturnType<typeof replica>[]) => ({
+    type: 'progress',
+    view: { ...SAMPLE_VIEW, phase: 'draining', replicas },
+  })
+  const steps = [
+    progress(replica('web', 1, { state: 'draining', limitMs: 30_000 }), replica('web', 2)),
+    progress(replica('web', 1, { state: 'draining', limitMs: 29_000 }), replica('web', 2)),
+    progress(replica('web', 1, { state: 'stopping' })),
+    { type: 'stopped' },
+  ]
+
+  test('drains, and says who is waited for when that changes', async () => {
+    const { code, out, err } = await against({ 'POST /v1/shutdown': lines(...steps) }, ['down'])
+    expect([code, err]).toEqual([0, ''])
+    expect(out.replace(/for \d+s/g, 'for Ns').split('\n')).toEqual([
+      'stopping for Ns, 2 replicas left: web-1 (draining, at most 30s), web-2 (ready)',
+      'stopping for Ns, 1 replica left: web-1 (stopping)',
+      'stopped',
+      '',
+    ])
+    expect(node?.requests[0]?.body).toEqual({ mode: 'drain' })
+  })
+
+  test('--now aborts, --json prints the steps', async () => {
+    const answers = { 'POST /v1/shutdown': lines(...steps) }
+    const { code, out } = await against(answers, ['down', '--now', '--json'])
+    expect([
+      code,
+      out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ]).toEqual([0, steps])
+    expect(node?.requests[0]?.body).toEqual({ mode: 'abort' })
+  })
+
+  test('a connection that ends before the node has stopped is a failure', async () => {
+    const { code, err } = await against({ 'POST /v1/shutdown': lines(steps[0]) }, ['down'])
+    expect([code, err]).toEqual([
+      1,
+      'weir: the node closed the connection before it said that it had stopped: see weir status\n',
+    ])
+  })
+})

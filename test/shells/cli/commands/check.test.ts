@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { placedProblem } from '../../../../shells/cli/commands/check.ts'
+import { weir } from '../run-weir.ts'
+
+const GOOD = `version: v1
+deployment: hello
+services:
+  web:
+    rtype: service
+    command: [node, server.mjs]
+    endpoints:
+      - { name: http, protocol: http, port: 8080 }
+  db:
+    rtype: service
+    command: redis-server --port $PORT
+`
+
+const MISTAKES = `version: v1
+deployment: hello
+serivces: {}
+services:
+  web:
+    rtype: servce
+    command: [node, server.mjs]
+    scale: { mode: fixed, replicas: many }
+    endpoints:
+      - { name: http, protocol: htp, port: 80800 }
+    health: { interval: soon, check: { type: http, url: "not a url" } }
+    depends:
+      - { service: dbb, condition: healthy }
+`
+
+let directory: string
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'weir-check-'))
+  writeFileSync(join(directory, 'weir.yaml'), GOOD)
+  writeFileSync(join(directory, 'bad.yaml'), MISTAKES)
+})
+afterEach(() => rmSync(directory, { recursive: true, force: true }))
+
+describe('weir check', () => {
+  test('a good file, by its default name', async () => {
+    expect(await weir(['check'], { cwd: directory })).toEqual({
+      code: 0,
+      out: 'weir.yaml: ok, deployment hello with 2 services\n',
+      err: '',
+    })
+  })
+
+  test('a good file, for programs', async () => {
+    const { code, out } = await weir(['check', '--json'], { cwd: directory })
+    const answer = { ok: true, deployment: 'hello', services: ['db', 'web'], warnings: [] }
+    expect([code, JSON.parse(out)]).toEqual([0, answer])
+  })
+
+  test('every mistake has its place, one a line', async () => {
+    const { code, out, err } = await weir(['check', 'bad.yaml'], { cwd: directory })
+    expect([code, out]).toEqual([1, ''])
+    const found = err.trimEnd().split('\n')
+    for (const line of found) expect(line).toMatch(/^bad\.yaml:\d+:\d+: \S/)
+    const places = found.map((line) => line.split(':')[1])
+    for (const line of ['3', '6', '8', '10', '11', '13']) expect(places).toContain(line)
+    expect(found.length).toBeGreaterThanOrEqual(8)
+  })
+
+  test('mistakes, for programs', async () => {
+    const { code, out, err } = await weir(['check', 'bad.yaml', '--json'], { cwd: directory })
+    const answer = JSON.parse(out)
+    expect([code, err, answer.ok]).toEqual([1, '', false])
+    expect(answer.problems[0]).toEqual({
+      file: 'bad.yaml',
+      line: expect.any(Number),
+      column: expect.any(Number),
+      message: expect.any(String),
+    })
+  })
+
+  test('text that is not YAML has a place, too', async () => {
+    writeFileSync(join(directory, 'bad.yaml'), 'version: [v1\n')
+    const { code, err } = await weir(['check', 'bad.yaml'], { cwd: directory })
+    expect([code, err]).toEqual([1, expect.stringMatching(/^bad\.yaml:\d+:\d+: /)])
+  })
+})
+
+test('weir schema prints a JSON Schema', async () => {
+  const { code, out, err } = await weir(['schema'])
+  expect([code, err]).toEqual([0, ''])
+  expect(JSON.parse(out)).toMatchObject({ $schema: expect.stringContaining('json-schema.org') })
+})
+
+describe('a problem taken apart', () => {
+  const rows: readonly [string, string, object][] = [
+    ['a.yaml:3:1: no', 'a.yaml', { file: 'a.yaml', line: 3, column: 1, message: 'no' }],
+    [
+      'C:1:a.yaml:3:1: x: y',
+      'C:1:a.yaml',
+      { file: 'C:1:a.yaml', line: 3, column: 1, message: 'x: y' },
+    ],
+    ['without a place', 'a.yaml', { file: 'a.yaml', message: 'without a place' }],
+  ]
+  for (const [text, file, parts] of rows) {
+    test(text, () => expect(placedProblem(text, file)).toEqual(parts))
+  }
+})

@@ -1,0 +1,162 @@
+import { EventEmitter } from 'node:events'
+import { describe, expect, test } from 'vitest'
+import type { Presenter } from '../../../../shells/cli/commands/presenter.ts'
+import { type StopSignals, stopSignals } from '../../../../shells/cli/commands/stop-signals.ts'
+import { runNode } from '../../../../shells/cli/commands/up.ts'
+import type { DeployAnswer, NodeHandle, SettledAnswer } from '../../../../shells/node/run.ts'
+import { SAMPLE_VIEW, service } from '../sample-view.ts'
+
+const SOURCE = { text: '', file: 'weir.yaml', directory: '/srv' }
+const READY_VIEW = {
+  ...SAMPLE_VIEW,
+  services: [
+    service('db'),
+    service('web', { endpoints: ['http://127.0.0.1:8080', 'http://127.0.0.1:8081'] }),
+  ],
+}
+
+/** A node whose every answer the test decides. */
+function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', warnings: [] }) {
+  const stopped = Promise.withResolvers<void>()
+  const settled = Promise.withResolvers<SettledAnswer>()
+  const changes = new Set<() => void>()
+  const asked: string[] = []
+  const said: string[] = []
+  const state = { view: READY_VIEW, failure: undefined as string | undefined }
+  const node = {
+    view: () => state.view,
+    deploy: async () => deployed,
+    settled: () => settled.promise,
+    onNotice: () => () => undefined,
+    onChange: (listener: () => void) => {
+      changes.add(listener)
+      return () => changes.delete(listener)
+    },
+    shutdown: (mode: string) => {
+      asked.push(mode)
+      if (mode === 'abort') stopped.resolve()
+      return stopped.promise
+    },
+    stopped: stopped.promise,
+    failure: () => state.failure,
+  } as unknown as NodeHandle
+  const presenter: Presenter = {
+    notice: () => undefined,
+    say: (text) => said.push(text),
+    changed: () => undefined,
+    status: () => undefined,
+    close: () => undefined,
+  }
+  const emitter = new EventEmitter()
+  let now = 0
+  const signals: StopSignals = stopSignals(emitter as unknown as NodeJS.Process, () => now)
+  return {
+    said,
+    asked,
+    state,
+    stop: () => stopped.resolve(),
+    settle: (answer: SettledAnswer) => settled.resolve(answer),
+    change: (view: typeof READY_VIEW) => {
+      state.view = view
+      for (const listener of changes) listener()
+    },
+    signal: () => {
+      now += 1_000
+      emitter.emit('SIGINT')
+    },
+    listening: () => changes.size,
+    run: () => runNode(node, SOURCE, presenter, signals),
+  }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('a node in the foreground', () => {
+  test('names its endpoints, then says ready, then stops when it is told from elsewhere', async () => {
+    const { run, settle, stop, said, asked, listening } = setUp()
+    const running = run()
+    settle({ outcome: 'ready', problems: [] })
+    await turn()
+    expect(said).toEqual(['web  http://127.0.0.1:8080', 'web  http://127.0.0.1:8081', 'ready'])
+    stop()
+    expect([await running, said.at(-1), asked, listening()]).toEqual([0, 'stopped', [], 0])
+  })
+
+  test('says why it failed, goes on, and says ready when somebody has mended it', async () => {
+    const { run, settle, change, stop, said } = setUp()
+    const running = run()
+    settle({ outcome: 'failed', problems: ['web-1 exits at once', 'db waits for web'] })
+    await turn()
+    const failed = { ...READY_VIEW, deployments: [{ name: 'hello', state: 'failed' as const }] }
+    change(failed)
+    expect(said).toEqual([
+      'failed: web-1 exits at once',
+      'failed: db waits for web',
+      'what can run goes on; mend the file and run weir deploy, or press Ctrl-C',
+    ])
+    change(READY_VIEW)
+    change(READY_VIEW)
+    expect(said.filter((line) => line === 'ready')).toHaveLength(1)
+    stop()
+    expect(await running).toBe(0)
+  })
+
+  test('the first signal drains and says who is waited for', async () => {
+    const { run, signal, stop, said, asked } = setUp()
+    const running = run()
+    await turn()
+    signal()
+    expect(asked).toEqual(['drain'])
+    expect(said).toEqual([
+      'stopping for 0s, 3 replicas left: db-1 (checking), web-1 (ready), web-2 (ready); ' +
+        'once more stops at once',
+    ])
+    stop()
+    expect([await running, said.at(-1)]).toEqual([0, 'stopped'])
+  })
+
+  test('the second signal aborts, and the exit code tells', async () => {
+    const { run, signal, asked, said } = setUp()
+    const running = run()
+    await turn()
+    signal()
+    signal()
+    expect([await running, asked, said.slice(-2)]).toEqual([
+      1,
+      ['drain', 'abort'],
+      ['stopping at once', 'stopped'],
+    ])
+  })
+
+  test('a signal before the node was up counts', async () => {
+    const { run, signal, stop, asked, settle, said } = setUp()
+    signal()
+    const running = run()
+    settle({ outcome: 'failed', problems: ['stopping'] })
+    await turn()
+    expect(asked).toEqual(['drain'])
+    stop()
+    expect([await running, said.filter((line) => line.startsWith('failed'))]).toEqual([0, []])
+  })
+
+  test('a deployment that is refused ends it', async () => {
+    const { run, said, asked } = setUp({
+      ok: false,
+      code: 'conflict',
+      problems: ['port 8080 is owned by shop/web'],
+    })
+    expect([await run(), said, asked]).toEqual([
+      1,
+      ['port 8080 is owned by shop/web', 'stopped'],
+      ['abort'],
+    ])
+  })
+
+  test('a node that ends by a bug gives exit code 1', async () => {
+    const { run, state, stop, said } = setUp()
+    const running = run()
+    state.failure = 'internal error'
+    stop()
+    expect([await running, said]).toEqual([1, []])
+  })
+})

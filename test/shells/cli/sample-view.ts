@@ -1,0 +1,65 @@
+/** A node as the tests of the command see it: one deployment, two services, three replicas. */
+import type { ListenerView, NodeView, ReplicaView, ServiceView } from '../../../core/node/view.ts'
+import { replicaId } from '../../../core/services/identity.ts'
+
+export const service = (name: string, over: Partial<ServiceView> = {}): ServiceView => ({
+  deployment: 'hello',
+  service: name,
+  state: 'healthy',
+  detail: '',
+  replicas: { wanted: 1, running: 1, ready: 1 },
+  endpoints: [],
+  restarts: 0,
+  ...over,
+})
+
+export const replica = (
+  name: string,
+  number: number,
+  over: Partial<ReplicaView> = {},
+): ReplicaView => ({
+  id: replicaId({ deployment: 'hello', service: name, number, incarnation: number }),
+  deployment: 'hello',
+  service: name,
+  role: 'default',
+  number,
+  state: 'ready',
+  health: 'healthy',
+  pid: 100 + number,
+  addresses: { http: `127.0.0.1:${20_000 + number}` },
+  restarts: 0,
+  ageMs: 65_000,
+  detail: '',
+  ...over,
+})
+
+export const listener = (name: string, over: Partial<ListenerView> = {}): ListenerView => ({
+  deployment: 'hello',
+  service: name,
+  endpoint: 'http',
+  protocol: 'http',
+  address: '127.0.0.1:8080',
+  state: 'listening',
+  backends: 2,
+  detail: '',
+  ...over,
+})
+
+export const SAMPLE_VIEW: NodeView = {
+  phase: 'running',
+  deployments: [{ name: 'hello', state: 'ready' }],
+  services: [
+    service('db', { state: 'starting', detail: 'waiting for its first check' }),
+    service('web', {
+      replicas: { wanted: 2, running: 2, ready: 2 },
+      endpoints: ['http://127.0.0.1:8080'],
+      restarts: 3,
+    }),
+  ],
+  replicas: [
+    replica('db', 1, { state: 'checking', health: 'unknown' }),
+    replica('web', 1),
+    replica('web', 2, { restarts: 3, ageMs: 3_725_000 }),
+  ],
+  listeners: [listener('web')],
+}

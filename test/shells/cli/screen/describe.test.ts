@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest'
+import {
+  durationText,
+  listenerLines,
+  replicaLines,
+  serviceLines,
+  serviceNames,
+  waitingFor,
+} from '../../../../shells/cli/screen/describe.ts'
+import { listener, replica, SAMPLE_VIEW, service } from '../sample-view.ts'
+
+const PLAIN = { colour: false }
+
+describe('a view as tables', () => {
+  test('services', () => {
+    expect(serviceLines(SAMPLE_VIEW, PLAIN)).toEqual([
+      'SERVICE  READY  STATE     RESTARTS  ENDPOINTS              DETAIL',
+      'db         1/1  starting         0                         waiting for its first check',
+      'web        2/2  healthy          3  http://127.0.0.1:8080',
+    ])
+  })
+
+  test('replicas', () => {
+    expect(replicaLines(SAMPLE_VIEW, PLAIN)).toEqual([
+      'REPLICA  STATE     HEALTH   PID  ADDRESS          RESTARTS    AGE',
+      'db-1     checking  unknown  101  127.0.0.1:20001         0  1m05s',
+      'web-1    ready     healthy  101  127.0.0.1:20001         0  1m05s',
+      'web-2    ready     healthy  102  127.0.0.1:20002         3  1h02m',
+    ])
+  })
+
+  test('a replica with a role, several endpoints and no process yet', () => {
+    const { pid: _, ageMs: __, ...created } = replica('db', 1)
+    const addresses = { http: '127.0.0.1:20001', admin: '127.0.0.1:20002' }
+    const view = {
+      ...SAMPLE_VIEW,
+      replicas: [{ ...created, role: 'primary', addresses, detail: 'in back-off' }],
+    }
+    expect(replicaLines(view, PLAIN)).toEqual([
+      'REPLICA  ROLE     STATE  HEALTH   ADDRESS                                     RESTARTS  DETAIL',
+      'db-1     primary  ready  healthy  http=127.0.0.1:20001 admin=127.0.0.1:20002         0  in back-off',
+    ])
+  })
+
+  test('listeners', () => {
+    const listeners = [
+      listener('web'),
+      listener('db', {
+        protocol: 'tcp',
+        state: 'retrying',
+        backends: 0,
+        detail: 'port taken by nginx (pid 71)',
+      }),
+    ]
+    expect(listenerLines({ ...SAMPLE_VIEW, listeners }, PLAIN)).toEqual([
+      'ADDRESS         PROTOCOL  SERVICE  ENDPOINT  STATE      BACKENDS  DETAIL',
+      '127.0.0.1:8080  http      web      http      listening         2',
+      '127.0.0.1:8080  tcp       db       http      retrying          0  port taken by nginx (pid 71)',
+    ])
+  })
+
+  test('a service name that two deployments use is shown in full', () => {
+    const name = serviceNames({
+      services: [service('web'), service('web', { deployment: 'shop' }), service('db')],
+    })
+    expect(name({ deployment: 'shop', service: 'web' })).toBe('shop/web')
+    expect(name({ deployment: 'hello', service: 'db' })).toBe('db')
+  })
+})
+
+describe('phrases', () => {
+  const rows: readonly [ms: number, text: string][] = [
+    [-5, '0s'],
+    [999, '0s'],
+    [59_999, '59s'],
+    [60_000, '1m00s'],
+    [3_599_000, '59m59s'],
+    [3_600_000, '1h00m'],
+    [86_399_000, '23h59m'],
+    [86_400_000, '1d00h'],
+    [9_000_000_000, '104d04h'],
+  ]
+  for (const [ms, text] of rows) test(`${ms} ms`, () => expect(durationText(ms)).toBe(text))
+
+  test('who is waited for, with the time they have at most', () => {
+    const replicas = [
+      replica('web', 1, { state: 'draining', limitMs: 27_400 }),
+      replica('web', 2, { state: 'stopping' }),
+      replica('web', 3),
+    ]
+    expect(waitingFor({ ...SAMPLE_VIEW, replicas }, 2)).toBe(
+      'web-1 (draining, at most 27s), web-2 (stopping) and 1 more',
+    )
+  })
+})
