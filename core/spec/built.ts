@@ -65,12 +65,6 @@ function ofRuntime(spec: ServiceSpec, at: Note): void {
   } else if (kind !== undefined && Object.keys(spec.restartPolicy ?? {}).length > 1) {
     at('warn', ['restart_policy'], 'max_attempts and delay are not used yet')
   }
-  if (spec.logs.destination === 'memory') {
-    at('warn', ['logs', 'destination'], 'logs in memory are not built yet; they are kept on disk')
-  }
-  if (spec.logs.retentionMs !== RETENTION_DEFAULT_MS) {
-    at('warn', ['logs', 'retention_secs'], 'logs are limited by size only, not by age yet')
-  }
   if (spec.localhostReachability === 'never') {
     at('warn', ['localhost_reachability'], 'internal endpoints are on 127.0.0.1 without an overlay')
   }
@@ -227,7 +221,6 @@ interface ExtraRule {
   readonly message: string
 }
 
-const RETENTION_DEFAULT_MS = 604_800_000
 const LIMITS = 'limits are not enforced yet'
 const NODE = 'there is one machine, which is taken whatever this says'
 const SECURITY = 'not built yet, and leaving it out would make the program less confined'

@@ -120,6 +120,12 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
     return this.state.group.liveOn(backend)
   }
 
+  /** Neither connections nor backends: nothing would be lost with this machine. */
+  get isEmpty(): boolean {
+    // Without connections no backend drains.
+    return this.state.pairs.size === 0 && this.state.group.servingCount === 0
+  }
+
   get counters(): Readonly<StreamCounters> {
     return this.state.counters
   }
@@ -229,10 +235,9 @@ function cut(state: ListenerState, pair: Pair, now: Instant, out: StreamListener
 }
 
 function emptyWhenDone(state: ListenerState, out: StreamListenerCommand[]): void {
-  const { servingCount, drainingCount } = state.group
   if (state.pairs.size > 0) return
   // A parent that still has backends here may yet take them away, and waits for the answer.
-  if (state.phase === 'closed' && servingCount + drainingCount > 0) return
+  if (state.phase === 'closed' && state.group.servingCount > 0) return
   state.phase = 'emptied'
   out.push({ type: 'emptied' })
 }

@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const ENTRIES = [
   'weir',
   'weir/core',
+  'weir/core/machine',
   ...Object.keys(ROOMS).map((room) => `weir/core/${room}`),
   'weir/shells/node',
   'weir/sim',
