@@ -1,7 +1,7 @@
 /** What operators ask for: deploy, remove, scale, restart, shut down. Each request is answered once. */
 import { describeConflict, type PortClaim } from '../publish/ledger.ts'
 import { type ServiceKey, serviceKey } from '../services/identity.ts'
-import { healthPolicy } from '../services/probe-target.ts'
+import { hasCheck, healthPolicy } from '../services/probe-target.ts'
 import type { ServiceSpec } from '../spec/deployment.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { Reply, ReplyError } from './commands.ts'
@@ -243,7 +243,9 @@ function runsAs(spec: ServiceSpec, directory: string): string {
     targetPort ?? 0,
   ])
   const groups = spec.replicaGroups.map((each) => [each.role, each.env, each.command ?? null])
+  // A replica that was never checked must not pass for one that was.
   return canonicalJson([
+    hasCheck(spec),
     runtime,
     image ?? null,
     command,

@@ -30,6 +30,13 @@ export function probeTarget(
   }
 }
 
+/** Is there anything to probe? If not, its replicas are healthy while they run. */
+export function hasCheck({ health, endpoints }: ServiceSpec): boolean {
+  const check = health?.check
+  if (check !== undefined && (check.type !== 'tcp' || check.port !== 0)) return true
+  return endpoints.some(isConnectable)
+}
+
 export const healthPolicy = (health: HealthSpec | undefined): HealthPolicy =>
   health === undefined
     ? DEFAULT_HEALTH

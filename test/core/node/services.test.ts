@@ -233,3 +233,17 @@ test('a service that waits waits for what the newest file says', () => {
   shell.deploy(deploymentOf({ db, web: serviceOf() }))
   expect(shell.numbers('web')).toEqual([1])
 })
+
+test('a check that a file adds is passed by replicas before the deployment is ready again', () => {
+  // replicas of a service without a check went on unchecked, and were called ready
+  const shell = new ObedientShell().boot()
+  const update = { surgeMax: 0, unavailableMax: 1, readyMinMs: 0, onFailure: 'pause' } as const
+  shell.deploy(deploymentOf({ web: serviceOf({ endpoints: [], update }) }))
+  shell.answer = (command) => (command.type === 'probe' ? [] : undefined)
+  const health = { startGraceMs: 0, intervalMs: 1_000, timeoutMs: 1_000, retries: 1 }
+  const check = { type: 'command', command: 'true' } as const
+  const web = serviceOf({ endpoints: [], update, health: { ...health, check } })
+  const commands = shell.deploy(deploymentOf({ web }))
+  expect(typesOf(commands)).toContain('probe')
+  expect(typesOf(commands)).not.toContain('settled')
+})
