@@ -1,0 +1,59 @@
+/** Who listens on a TCP port of this machine, as far as Linux tells us. */
+import { readdir, readFile, readlink } from 'node:fs/promises'
+
+/**
+ * `nginx (pid 71)` for a program that keeps `port` from being bound on `host`; undefined where
+ * the system does not say: another user's process, another network namespace, not Linux.
+ */
+export async function portHolder(host: string, port: number): Promise<string | undefined> {
+  const tables = await Promise.all([readText('/proc/net/tcp'), readText('/proc/net/tcp6')])
+  const inodes = tables.flatMap((table) => listeningInodes(table, host, port))
+  if (inodes.length === 0) return undefined
+  const targets = new Set(inodes.map((inode) => `socket:[${inode}]`))
+  for (const pid of await list('/proc')) {
+    if (!/^\d+$/.test(pid) || !(await holdsOne(pid, targets))) continue
+    const name = (await readText(`/proc/${pid}/comm`)).trim()
+    return `${name || 'a program'} (pid ${pid})`
+  }
+  return undefined
+}
+
+/**
+ * Inodes of listening sockets that stand in the way of `host:port`, from the text of
+ * `/proc/net/tcp` or `/proc/net/tcp6` (proc_pid_net(5)).
+ */
+export function listeningInodes(table: string, host: string, port: number): string[] {
+  const inodes: string[] = []
+  for (const line of table.split('\n').slice(1)) {
+    const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/)
+    const [address = '', portHex = ''] = local.split(':')
+    if (state !== LISTEN || Number.parseInt(portHex, 16) !== port || inode === undefined) continue
+    if (collides(address, host)) inodes.push(inode)
+  }
+  return inodes
+}
+
+/** Two v4 addresses collide when equal or when one is the wildcard; anything else may. */
+function collides(addressHex: string, host: string): boolean {
+  const quad = host.split('.')
+  const comparable = addressHex.length === 8 && quad.length === 4 && host !== '0.0.0.0'
+  if (!comparable || addressHex === '00000000') return true
+  // The kernel prints the address as a native integer.
+  const bytes = addressHex.match(/../g)?.map((byte) => Number.parseInt(byte, 16)) ?? []
+  const printed = LITTLE_ENDIAN ? bytes.reverse() : bytes
+  return printed.join('.') === host
+}
+
+async function holdsOne(pid: string, targets: ReadonlySet<string>): Promise<boolean> {
+  const directory = `/proc/${pid}/fd`
+  const links = (await list(directory)).map((fd) => readlink(`${directory}/${fd}`).catch(() => ''))
+  for (const link of await Promise.all(links)) if (targets.has(link)) return true
+  return false
+}
+
+// Processes end while we look, and others do not let us: neither is an error.
+const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
+const list = (path: string): Promise<string[]> => readdir(path).catch(() => [])
+
+const LISTEN = '0A'
+const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1

@@ -1,0 +1,38 @@
+/** What the system says about a socket, in words for people. */
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
+/** `connection refused`; the system's own code where there is no better word. */
+export function reasonOf(error: unknown): string {
+  const code = codeOf(error)
+  return WORDS[code] ?? (code || (error instanceof Error ? error.message : String(error)))
+}
+
+export const isAddressInUse = (error: unknown): boolean => codeOf(error) === 'EADDRINUSE'
+
+/** This machine ran out of something, whoever was to be reached. */
+export const isHostLimit = (error: unknown): boolean => HOST_LIMITS.has(codeOf(error))
+
+const WORDS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the address is in use',
+  EADDRNOTAVAIL: 'the address is not one of this machine',
+  EACCES: 'permission denied',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'host unreachable',
+  ENETUNREACH: 'network unreachable',
+  ENOTFOUND: 'name not found',
+  ETIMEDOUT: 'timed out',
+  EMFILE: 'out of file descriptors (limit of this process)',
+  ENFILE: 'out of file descriptors (limit of the system)',
+}
+
+const HOST_LIMITS: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+  'EAGAIN', // no local port is left to connect from
+  'EADDRNOTAVAIL',
+])

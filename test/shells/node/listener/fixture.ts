@@ -1,0 +1,225 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { Effect, Exit, Scope } from 'effect'
+import { onTestFinished } from 'vitest'
+import type { Backend } from '../../../../core/node/commands.ts'
+import type { ListenerEvent } from '../../../../core/node/events.ts'
+import {
+  type ListenerId,
+  listenerId,
+  type ReplicaId,
+  replicaId,
+  serviceKey,
+} from '../../../../core/services/identity.ts'
+import type { StreamSpec } from '../../../../core/spec/deployment.ts'
+import { type Listeners, makeListeners } from '../../../../shells/node/listeners.ts'
+
+export const HOST = '127.0.0.1'
+export const LISTENER = listenerId(serviceKey('demo', 'web'), 'tcp', 1)
+
+export const STREAM: StreamSpec = {
+  tls: 'off',
+  proxyProtocol: false,
+  acceptProxyProtocol: [],
+  connectTimeoutMs: 5000,
+  idleTimeoutMs: 600_000,
+  connectionsMax: 10_000,
+  drainTimeoutMs: 30_000,
+}
+
+export const backend = (number: number, port: number, host = HOST): Backend => ({
+  id: replica(number),
+  host,
+  port,
+})
+export const replica = (number: number): ReplicaId =>
+  replicaId({ deployment: 'demo', service: 'web', number, incarnation: number })
+
+type EventOf<T extends ListenerEvent['type']> = Extract<ListenerEvent, { type: T }>
+
+/** Real listeners, the events they reported, and the commands a node would send. */
+export class Fixture {
+  readonly events: ListenerEvent[] = []
+  readonly notices: string[] = []
+  readonly #scope = Scope.makeUnsafe()
+  #listeners: Listeners | undefined
+  #waiting: (() => void)[] = []
+  #attempt = 0
+  #version = 0
+
+  async start(): Promise<this> {
+    const report = (event: ListenerEvent): void => {
+      this.events.push(event)
+      for (const look of this.#waiting.splice(0)) look()
+    }
+    const notice = (text: string): void => void this.notices.push(text)
+    this.#listeners = await Effect.runPromise(
+      Scope.provide(makeListeners({ report, notice }), this.#scope),
+    )
+    return this
+  }
+
+  stop(): Promise<void> {
+    return Effect.runPromise(Scope.close(this.#scope, Exit.void))
+  }
+
+  get listeners(): Listeners {
+    return this.#listeners!
+  }
+
+  /** The first event of a type that fits, reported already or to come; the suite's timeout ends it. */
+  async event<T extends ListenerEvent['type']>(
+    type: T,
+    fits: (event: EventOf<T>) => boolean = () => true,
+  ): Promise<EventOf<T>> {
+    for (;;) {
+      const found = this.events.find((event) => event.type === type && fits(event as EventOf<T>))
+      if (found !== undefined) return found as EventOf<T>
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+  }
+
+  /** Resolves to the bound port. */
+  async open(
+    port = 0,
+    stream: Partial<StreamSpec> = {},
+    listener: ListenerId = LISTENER,
+  ): Promise<number> {
+    const attempt = this.requestOpen(port, stream, listener)
+    const { address } = await this.event('listener-opened', (event) => event.attempt === attempt)
+    return Number(address.split(':').at(-1))
+  }
+
+  requestOpen(port: number, stream: Partial<StreamSpec> = {}, listener = LISTENER): number {
+    const attempt = ++this.#attempt
+    this.listeners.apply({
+      type: 'open-listener',
+      listener,
+      attempt,
+      host: HOST,
+      port,
+      stream: { ...STREAM, ...stream },
+    })
+    return attempt
+  }
+
+  async close(listener: ListenerId = LISTENER): Promise<void> {
+    const attempt = ++this.#attempt
+    this.listeners.apply({ type: 'close-listener', listener, attempt })
+    await this.event('listener-closed', (event) => event.attempt === attempt)
+  }
+
+  async applyBackends(backends: readonly Backend[], listener = LISTENER): Promise<number> {
+    const version = ++this.#version
+    this.listeners.apply({ type: 'apply-backends', listener, version, backends })
+    await this.event('backends-applied', (event) => event.version === version)
+    return version
+  }
+}
+
+/** Listeners that are gone with the test. */
+export async function startFixture(): Promise<Fixture> {
+  const fixture = await new Fixture().start()
+  onTestFinished(() => fixture.stop())
+  return fixture
+}
+
+export interface Upstream {
+  readonly port: number
+  readonly sockets: Set<Socket>
+  close(): Promise<void>
+}
+
+/** A server of this test, closed with it. */
+export async function startUpstream(serve: (socket: Socket) => void): Promise<Upstream> {
+  const sockets = new Set<Socket>()
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    serve(socket)
+  })
+  const close = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy()
+    if (server.listening) await new Promise((resolve) => server.close(resolve))
+  }
+  onTestFinished(close)
+  return { port: await listen(server), sockets, close }
+}
+
+export const startEcho = (prefix = ''): Promise<Upstream> =>
+  startUpstream((socket) => {
+    socket.on('error', () => {})
+    socket.write(prefix)
+    socket.pipe(socket)
+  })
+
+export async function listen(server: Server, port = 0): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ port, host: HOST, exclusive: true }, resolve)
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** A port nobody listens on. */
+export async function refusingPort(): Promise<number> {
+  const server = createServer()
+  const port = await listen(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** A connected client that keeps what it got, and is gone with the test. */
+export class Client {
+  readonly socket: Socket
+  readonly chunks: Buffer[] = []
+  ended = false
+  error: NodeJS.ErrnoException | undefined
+  readonly closed: Promise<void>
+
+  constructor(port: number) {
+    this.socket = connect({ port, host: HOST, allowHalfOpen: true })
+    this.socket.on('data', (chunk) => this.chunks.push(chunk))
+    this.socket.on('end', () => {
+      this.ended = true
+    })
+    this.socket.on('error', (error) => {
+      this.error = error
+    })
+    this.closed = new Promise((resolve) => this.socket.on('close', () => resolve()))
+    onTestFinished(() => void this.socket.destroy())
+  }
+
+  get text(): string {
+    return Buffer.concat(this.chunks).toString()
+  }
+
+  /** Sends, and waits until all it got is `expected`. */
+  async exchange(text: string, expected: string): Promise<void> {
+    this.socket.write(text)
+    await until(() => this.text === expected || this.socket.destroyed)
+    if (this.text !== expected) throw new Error(`got "${this.text}", then ${this.error?.code}`)
+  }
+}
+
+/** A listening port whose queue is full and which nobody serves: connecting never ends. */
+export async function startBlackHole(): Promise<number> {
+  const program = `require('net').createServer().listen({ port: 0, host: '${HOST}', backlog: 1 },
+    function () { console.log(this.address().port) })`
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'ignore'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const port = Number(line.toString())
+  child.kill('SIGSTOP')
+  const fillers = Array.from({ length: 6 }, () => new Client(port))
+  const pending = (): number => fillers.filter(({ socket }) => socket.connecting).length
+  // Two fit in; when the number stands still, the queue is full.
+  await until(() => pending() <= 4)
+  return port
+}
+
+/** Looks again and again; the suite's timeout ends a wait for what never comes. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 5))
+}
