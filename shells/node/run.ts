@@ -1,0 +1,289 @@
+/**
+ * Puts a node together: the machine, its journal, and all that carries out its commands. One
+ * switch, no decisions.
+ */
+import { randomInt, randomUUID } from 'node:crypto'
+import { Effect, type Scope } from 'effect'
+import { unreachable } from '../../core/machine.ts'
+import type { NodeCommand, Reply } from '../../core/node/commands.ts'
+import type { NodeEvent } from '../../core/node/events.ts'
+import { defaultNodeConfig, NodeMachine } from '../../core/node/node.ts'
+import type { NodeView } from '../../core/node/view.ts'
+import type { JsonValue } from '../../core/spec/deployment.ts'
+import { admitDeployment } from './deployment-file.ts'
+import { Journal, type JournalLimits, type JournalOptions } from './journal.ts'
+import { makeListeners } from './listeners.ts'
+import { type LogStore, makeLogStore } from './logs.ts'
+import { Listeners, OperatorDesk } from './operator/desk.ts'
+import type { DeploySource, NoticeLine, SettledAnswer, VersionAnswer } from './operator-api.ts'
+import { type DeployAnswer, makeOperatorServer, type OperatedNode } from './operator-server.ts'
+import { makeProbes } from './probes.ts'
+import { makeProcessRuntime } from './process-runtime.ts'
+import { Pump, type PumpFault } from './pump.ts'
+import type { NodeStartError } from './state/start-error.ts'
+import { openStateDirectory, type StateDirectory } from './state-directory.ts'
+
+export type { NoticeLine, SettledAnswer } from './operator-api.ts'
+export type { DeployAnswer } from './operator-server.ts'
+export { AlreadyRunning, type NodeStartError, StateUnusable } from './state/start-error.ts'
+
+export interface NodeOptions {
+  /** Made when it is missing. */
+  readonly stateDirectory: string
+  /** Default: drawn. */
+  readonly seed?: number
+  /** Of Weir. */
+  readonly version: string
+  /** What the shell itself has to say; the machine's notices go to {@link NodeHandle.onNotice}. */
+  readonly log: (level: 'info' | 'warn' | 'error', text: string) => void
+  readonly journal?: JournalLimits
+}
+
+export interface NodeHandle {
+  readonly nodeId: string
+  /** Real path. */
+  readonly stateDirectory: string
+  readonly socketPath: string
+  view(): NodeView
+  deploy(source: DeploySource): Promise<DeployAnswer>
+  /** How the last deploy of it ended; waits when it has not. */
+  settled(deployment: string): Promise<SettledAnswer>
+  /** Answered when all of it is gone. */
+  remove(deployment: string): Promise<Reply>
+  /** `service` is `deployment/service`, or the short name where it is unique. */
+  scale(service: string, replicas: number): Promise<Reply>
+  restart(service: string, replica?: number): Promise<Reply>
+  /** The machine's notices; the first listener also gets those from before it came. */
+  onNotice(listener: (notice: NoticeLine) => void): () => void
+  /** Something in the view may have changed; at most once per turn of the event loop. */
+  onChange(listener: () => void): () => void
+  /** Resolves when the node has stopped. May be called again with `abort` during a `drain`. */
+  shutdown(mode: 'drain' | 'abort'): Promise<void>
+  /** Nothing runs any more. The socket goes with the scope. */
+  readonly stopped: Promise<void>
+  /** Why the node stopped by itself: a bug. The process should end with exit code 1. */
+  failure(): string | undefined
+}
+
+/** A node, running until the scope ends. Whatever still runs then is killed. */
+export const startNode = (
+  options: NodeOptions,
+): Effect.Effect<NodeHandle, NodeStartError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { stateDirectory, version } = options
+    const since = new Date().toISOString()
+    const state = yield* openStateDirectory({ path: stateDirectory, version, log: options.log })
+    const desk = new OperatorDesk((event) => engine.pump.send(event))
+    const log: NodeOptions['log'] = (level, text) => {
+      options.log(level, text)
+      desk.say(level, text)
+    }
+    const { nodeId: node, path, socketPlaces } = state
+    const name = 'weir'
+    const answer: VersionAnswer = { name, version, pid: process.pid, node, state: path, since }
+    // Before all others, so that it is released after them: a second start sees us to the end.
+    const server = yield* makeOperatorServer({ socketPlaces, version: () => answer, log })
+    state.recordSocket(server.socketPath)
+    const engine: Engine = yield* makeEngine(options, state, desk, log)
+    const operated = operatedNode(engine, desk, answer)
+    engine.pump.send({ type: 'boot' })
+    server.attach(operated)
+    return {
+      ...operated,
+      nodeId: node,
+      stateDirectory: path,
+      socketPath: server.socketPath,
+      settled: (deployment) =>
+        new Promise((resolve) => {
+          operated.whenSettled(deployment, (settled) => resolve(settled ?? goneAnswer(deployment)))
+        }),
+      onNotice: (listener) => desk.onNotice(listener),
+      onChange: engine.onChange,
+      failure: engine.failure,
+    }
+  })
+
+/** The machine at work. */
+interface Engine {
+  readonly machine: NodeMachine
+  readonly pump: Pump<NodeEvent, NodeCommand>
+  readonly logs: LogStore
+  readonly onChange: NodeHandle['onChange']
+  readonly failure: NodeHandle['failure']
+}
+
+/** Machine, journal and all that carries out commands, ready for the first event. */
+const makeEngine = (
+  options: NodeOptions,
+  state: StateDirectory,
+  desk: OperatorDesk,
+  log: NodeOptions['log'],
+): Effect.Effect<Engine, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { version, journal: limits } = options
+    const seed = options.seed ?? randomInt(2 ** 31)
+    const machine = new NodeMachine(defaultNodeConfig(seed))
+    const journal = yield* makeJournal(
+      {
+        directory: state.journalDirectory,
+        life: { version, boot: randomUUID(), seed },
+        snapshot: (now) => machine.snapshot(now) as unknown as JsonValue,
+        log,
+        wallClock: () => new Date().toISOString(),
+        ...(limits === undefined ? {} : { limits }),
+      },
+      () => pump.now(),
+    )
+    const changes = new Listeners<void>()
+    let failure: string | undefined
+    const pump: Pump<NodeEvent, NodeCommand> = new Pump<NodeEvent, NodeCommand>({
+      machine,
+      tick: { type: 'tick' },
+      apply: (command) => apply(command),
+      journal,
+      onChange: () => changes.call(),
+      onFault: (fault) => {
+        failure = faultText(fault, journal.position())
+        log('error', failure)
+        stop()
+      },
+    })
+    const parts = yield* makeParts(state, pump, log)
+    const apply = applier(parts, desk, () => stop())
+    /** At the end of the machine's life, however it came. */
+    const stop = (): void => {
+      pump.stop()
+      parts.runtime.killAll() // nothing, where the machine had its way
+      state.leave()
+      desk.stop()
+    }
+    yield* Effect.addFinalizer(() => Effect.sync(stop))
+    journal.begin(pump.now())
+    const { logs } = parts
+    return {
+      machine,
+      pump,
+      logs,
+      onChange: (listener) => changes.add(listener),
+      failure: () => failure,
+    }
+  })
+
+const makeJournal = (
+  options: JournalOptions,
+  now: () => number,
+): Effect.Effect<Journal, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Journal(options)),
+    (journal) => Effect.sync(() => journal.close(now())),
+  )
+
+type Parts = Effect.Success<ReturnType<typeof makeParts>>
+
+/** Everything that carries out commands; each is released before the ones above it. */
+const makeParts = (
+  state: StateDirectory,
+  pump: Pump<NodeEvent, NodeCommand>,
+  log: NodeOptions['log'],
+) =>
+  Effect.gen(function* () {
+    const report = (event: NodeEvent): void => pump.send(event)
+    const notice = (text: string): void => log('warn', text)
+    const logs = yield* makeLogStore({ directory: state.logsDirectory, notice })
+    const runtime = yield* makeProcessRuntime({ nodeId: state.nodeId, logs, report, notice })
+    const environmentOf = runtime.environmentOf.bind(runtime)
+    const probes = yield* makeProbes({ report, environmentOf })
+    const listeners = yield* makeListeners({ report, notice })
+    return { logs, runtime, probes, listeners }
+  })
+
+/** The one switch. What a command causes comes back as an event, also a failure. */
+function applier(
+  { runtime, probes, listeners }: Parts,
+  desk: OperatorDesk,
+  onStopped: () => void,
+): (command: NodeCommand) => void {
+  return (command) => {
+    switch (command.type) {
+      case 'reap-leftovers':
+      case 'create-replica':
+      case 'start-replica':
+      case 'verify-replica':
+      case 'resolve-address':
+      case 'signal-replica':
+      case 'remove-replica':
+        return runtime.apply(command)
+      case 'probe':
+      case 'cancel-probe':
+        return probes.apply(command)
+      case 'open-listener':
+      case 'close-listener':
+      case 'apply-backends':
+      case 'cut-backend':
+        return listeners.apply(command)
+      case 'reply':
+      case 'notice':
+      case 'settled':
+        return desk.apply(command)
+      case 'stopped':
+        return onStopped()
+      default:
+        return unreachable(command)
+    }
+  }
+}
+
+const operatedNode = (
+  { machine, pump, logs }: Engine,
+  desk: OperatorDesk,
+  answer: VersionAnswer,
+): OperatedNode => {
+  const view = (): NodeView => machine.view(pump.now())
+  const isKnown = (name: string): boolean =>
+    view().deployments.some((deployment) => deployment.name === name)
+  return {
+    version: () => answer,
+    view,
+    deploy: (source) => deploy(desk, source),
+    whenSettled: (name, answer) => desk.whenSettled(name, () => isKnown(name), answer),
+    remove: (deployment) => desk.remove(deployment),
+    scale: (service, replicas) => desk.ask({ type: 'scale', service, replicas }),
+    restart: (service, replica) =>
+      desk.ask({ type: 'restart', service, ...(replica === undefined ? {} : { replica }) }),
+    logs,
+    recentEvents: () => desk.recentEvents(),
+    onEvent: (listener) => desk.onEvent(listener),
+    shutdown: (mode) => {
+      pump.send({ type: 'shutdown', mode })
+      return desk.stopped
+    },
+    stopped: desk.stopped,
+  }
+}
+
+async function deploy(desk: OperatorDesk, source: DeploySource): Promise<DeployAnswer> {
+  const { text, file, directory } = source
+  const admitted = admitDeployment(text, file)
+  if (!admitted.ok) return { ok: false, code: 'invalid', problems: admitted.problems }
+  const { deployment, warnings } = admitted
+  const reply = await desk.deploy({ type: 'deploy', deployment, directory })
+  if (reply.ok) return { ok: true, name: deployment.name, text: reply.text, warnings }
+  const code = reply.code === 'not-found' ? 'invalid' : reply.code
+  return { ok: false, code, problems: [reply.text] }
+}
+
+const goneAnswer = (deployment: string): SettledAnswer => ({
+  outcome: 'failed',
+  problems: [`no deployment "${deployment}" here`],
+})
+
+function faultText({ error, event }: PumpFault<NodeEvent>, position: string): string {
+  const where = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const cause = event === undefined ? 'running a command' : JSON.stringify(event)
+  return (
+    `internal error, the node ends at once (journal: ${position}); ` +
+    `please report it with the journal. While handling ${cause.slice(0, EVENT_CHARACTERS_MAX)}: ${where}`
+  )
+}
+
+const EVENT_CHARACTERS_MAX = 2_000
