@@ -62,7 +62,7 @@ export function request(port: number, path = '/'): Promise<string> {
     socket.on('error', reject)
     socket.on('close', () => {
       const [head = '', body = ''] = text.split('\r\n\r\n')
-      if (!head.startsWith('HTTP/1.1 200')) reject(new Error(head.split('\r\n')[0] || 'no answer'))
+      if (!/^HTTP\/1\.[01] 200/.test(head)) reject(new Error(head.split('\r\n')[0] || 'no answer'))
       else resolve(bodyOf(head, body).trim())
     })
   })
