@@ -2,7 +2,7 @@
 import { describeConflict, type PortClaim } from '../publish/ledger.ts'
 import { type ServiceKey, serviceKey } from '../services/identity.ts'
 import { hasCheck, healthPolicy } from '../services/probe-target.ts'
-import type { ServiceSpec } from '../spec/deployment.ts'
+import type { Deployment, ServiceSpec } from '../spec/deployment.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { Reply, ReplyError } from './commands.ts'
 import { beginService, releaseClaims, replicaIn, rolesOf } from './converge.ts'
@@ -55,11 +55,11 @@ export function onDeploy(step: Step, event: Of<'deploy'>): void {
 
   const record = state.deployments.get(file.name) ?? newDeployment(step, file.name)
   const before = record.services.size
-  const wanted = new Set(Object.keys(file.services).map((name) => serviceKey(file.name, name)))
+  const wanted = new Set(servicesOf(file).map(([name]) => serviceKey(file.name, name)))
   for (const key of record.services) if (!wanted.has(key)) leave(step, key)
   const arrived: Service[] = []
   let changed = 0
-  for (const [name, spec] of Object.entries(file.services)) {
+  for (const [name, spec] of servicesOf(file)) {
     const present = state.services.get(serviceKey(file.name, name))
     if (present === undefined) arrived.push(newService(step, record, name, spec, directory))
     else if (updateService(step, present, spec, directory)) changed += 1
@@ -94,23 +94,18 @@ function refuseDeploy(
     const text = `${file.name} is being removed; deploy it again when it is gone`
     return { code: 'conflict', text }
   }
-  const names = Object.keys(file.services)
+  const services = servicesOf(file)
   const { servicesMax, replicasMax } = state.config
-  if (state.services.size + names.length > servicesMax + (present?.services.size ?? 0)) {
+  if (state.services.size + services.length > servicesMax + (present?.services.size ?? 0)) {
     return { code: 'invalid', text: `a node runs at most ${servicesMax} services` }
   }
-  const large = names.find((name) => wantedOf(file.services[name] as ServiceSpec, 0) > replicasMax)
+  const large = services.find(([, spec]) => wantedOf(spec, 0) > replicasMax)
   if (large !== undefined) {
-    return { code: 'invalid', text: `${large}: a service has at most ${replicasMax} replicas` }
+    return { code: 'invalid', text: `${large[0]}: a service has at most ${replicasMax} replicas` }
   }
-  const claims = names.flatMap((name) =>
-    claimsOf(serviceKey(file.name, name), file.services[name] as ServiceSpec),
-  )
-  const dropped = new Set(
-    [...(present?.services ?? [])].filter(
-      (key) => !names.some((name) => key === serviceKey(file.name, name)),
-    ),
-  )
+  const claims = services.flatMap(([name, spec]) => claimsOf(serviceKey(file.name, name), spec))
+  const dropped = new Set(present?.services)
+  for (const [name] of services) dropped.delete(serviceKey(file.name, name))
   const conflicts = state.ledger.conflicts(claims, dropped)
   if (conflicts.length > 0) {
     return { code: 'conflict', text: conflicts.map(describeConflict).join('; ') }
@@ -123,6 +118,10 @@ function refuseDeploy(
   }
   return undefined
 }
+
+/** By name: the order of keys gets lost in the journal, and must not decide anything. */
+const servicesOf = (file: Deployment): [string, ServiceSpec][] =>
+  Object.entries(file.services).sort(([a], [b]) => (a < b ? -1 : 1))
 
 /** The host ports a service must own: where its endpoints listen, and where its program does. */
 function claimsOf(owner: ServiceKey, spec: ServiceSpec): PortClaim[] {

@@ -333,7 +333,7 @@ function recordFailure(
   const label = `${service.name}-${slot.number}`
   const looping = isCrashLoop(slot.crashesAt.length)
   if (policy === 'isolate') slot.isolated = true
-  if (policy === 'shutdown') {
+  if (policy === 'shutdown' && service.stage === 'running') {
     service.stage = 'halted'
     service.haltReason = `${label} ${reason} (errors.on_panic is shutdown)`
   }

@@ -66,6 +66,7 @@ services:
     expect((await redis('ping')).stdout).toBe('PONG\n')
     node.signal('SIGINT')
     expect(await node.exited()).toBe(0)
-    expect((await runWeir(['replay', join(node.state, 'journal')], node.directory)).code).toBe(0)
+    const replay = await runWeir(['replay', join(node.state, 'journal')], node.directory)
+    expect(replay.code, replay.out + replay.err).toBe(0)
   },
 )

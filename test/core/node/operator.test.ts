@@ -577,3 +577,22 @@ test('the view says how long a replica that leaves may still take', () => {
     limitMs: 1_500,
   })
 })
+
+test('a crash while a service waits for its turn to leave does not keep it from leaving', () => {
+  // the policy halted it, and a halted service never left: the remove was never answered
+  const errors = { onInitFailure: 'fail', onPanic: 'shutdown' } as const
+  const shell = node({
+    db: serviceOf({ endpoints: [tcp(5432)], errors }),
+    web: serviceOf({ depends: dependsOn('db') }),
+  })
+  shell.answer = (command) =>
+    command.type === 'signal-replica' &&
+    command.replica.includes('/web/') &&
+    command.signal === 'SIGTERM'
+      ? []
+      : undefined
+  shell.feed({ type: 'remove', request: 80, deployment: 'hello' })
+  shell.crash(1, 'db')
+  const commands = shell.pass(60_000)
+  expect(repliesOf(commands)).toEqual([{ ok: true, text: 'hello is removed' }])
+})
