@@ -1,0 +1,67 @@
+import type { NodeCommand } from '../../core/node/commands.ts'
+import type { NodeEvent } from '../../core/node/events.ts'
+import type { StreamListenerCommand } from '../../core/stream/commands.ts'
+import type { StreamListenerEvent } from '../../core/stream/events.ts'
+import type { FrontDoor } from '../faults/listeners.ts'
+import type { Stream } from '../faults/streams.ts'
+import type { Change, ClientFate } from '../trace.ts'
+import type { SimulatedNode, World } from '../world.ts'
+
+export type CheckerName = 'universal' | 'services' | 'ports' | 'settled' | 'listeners'
+
+/**
+ * Watches a world and never steers it. What it compares with is what the world knows to be true
+ * and what was really said, never the machine's own counters. It reports with {@link World.fail}.
+ */
+export interface Checker {
+  readonly name: CheckerName
+  /** Before the event reaches the machine. */
+  onEvent?(event: NodeEvent, world: World): void
+  /** After the machine's step, before its commands run. */
+  onStep?(
+    event: NodeEvent,
+    commands: readonly NodeCommand[],
+    machine: SimulatedNode,
+    world: World,
+  ): void
+  /** Before the command runs. */
+  onCommand?(command: NodeCommand, world: World): void
+  /** A machine and its restored twin were fed the same event. */
+  onTwin?(
+    event: NodeEvent,
+    commands: readonly NodeCommand[],
+    twins: readonly NodeCommand[],
+    world: World,
+  ): void
+  onChange?(change: Change, world: World): void
+  /** After a stream machine's step and its commands. */
+  onStream?(
+    door: FrontDoor,
+    event: StreamListenerEvent,
+    commands: readonly StreamListenerCommand[],
+    world: World,
+  ): void
+  onClientGone?(
+    door: FrontDoor,
+    stream: Stream,
+    how: ClientFate,
+    reason: string,
+    world: World,
+  ): void
+  /** After all commands of a step ran. */
+  afterStep?(world: World): void
+  /** Everything was healed and has come to rest; then everything was shut down. */
+  atRest?(world: World): void
+  atEnd?(world: World): void
+}
+
+/** Something happened that must never happen. */
+export class CheckFailure extends Error {
+  override readonly name = 'CheckFailure'
+  readonly checker: CheckerName
+
+  constructor(checker: CheckerName, message: string) {
+    super(message)
+    this.checker = checker
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Connections, judged by what clients and programs saw: each goes to a backend in force, none is
+ * lost that could have finished, none refused that could have been served.
+ */
+
+import type { ReplicaId } from '../../core/services/identity.ts'
+import type { StreamListenerCommand } from '../../core/stream/commands.ts'
+import type { StreamListenerEvent } from '../../core/stream/events.ts'
+import type { FrontDoor } from '../faults/listeners.ts'
+import type { Stream } from '../faults/streams.ts'
+import type { ClientFate } from '../trace.ts'
+import type { World } from '../world.ts'
+import type { Checker } from './checker.ts'
+
+export class Listeners implements Checker {
+  readonly name = 'listeners'
+
+  onStream(
+    door: FrontDoor,
+    event: StreamListenerEvent,
+    commands: readonly StreamListenerCommand[],
+    world: World,
+  ): void {
+    door.machine.checkInvariants()
+    const deadline = door.machine.deadline()
+    if (event.type === 'tick' && deadline !== undefined && deadline <= world.nodeNow()) {
+      world.fail(this.name, `${door.id} wants another tick at once`)
+    }
+    for (const command of commands) {
+      switch (command.type) {
+        case 'connect-upstream':
+          if (!door.inForce.has(command.backend as ReplicaId)) {
+            world.fail(this.name, `${door.id} connects to ${command.backend}, not in force`)
+          }
+          continue
+        case 'backend-drained': {
+          const live = door.streams.connectionsOn(command.backend as ReplicaId)
+          if (live > 0) {
+            world.fail(this.name, `${command.backend} is said to be drained, has ${live}`)
+          }
+          if (door.inForce.has(command.backend as ReplicaId)) {
+            world.fail(this.name, `${command.backend} is said to be drained and is in force`)
+          }
+          continue
+        }
+        case 'emptied':
+          if (door.streams.live.size > 0) {
+            world.fail(this.name, `${door.id} is empty with ${door.streams.live.size} clients`)
+          }
+      }
+    }
+  }
+
+  onClientGone(
+    door: FrontDoor,
+    stream: Stream,
+    how: ClientFate,
+    reason: string,
+    world: World,
+  ): void {
+    if (stream.excuse !== undefined || how === 'answered' || how === 'gave-up') return
+    if (how === 'cut') {
+      world.fail(this.name, `client ${stream.client} lost its connection (${reason})`)
+    }
+    if (reason === 'no-backend' && door.inForce.size === 0) return
+    if (reason === 'connections-max') return
+    if (reason === 'not-accepting' && !door.listening) return
+    // Every backend it tried refused it, and it tried all, or as many as it may.
+    const allTried = [...door.inForce].every((id) => stream.tried.includes(id))
+    if (reason === 'connect-failed' && (allTried || stream.tried.length >= ATTEMPTS_MAX)) return
+    world.fail(this.name, `client ${stream.client} was refused (${reason}) without need`)
+  }
+
+  atEnd(world: World): void {
+    for (const door of world.listeners.doors.values()) {
+      world.fail(this.name, `${door.id} is left over`)
+    }
+  }
+}
+
+const ATTEMPTS_MAX = 4

@@ -1,0 +1,201 @@
+/**
+ * What a run is like, drawn from its seed: which faults it has and how often, how large its
+ * deployments are, how hurried its times. Each run leaves most faults out, because a mix of all
+ * hides what one alone would show; and some runs have limits so tight that rare paths are common.
+ */
+
+import type { ClockFaults } from './faults/clock.ts'
+import type { HostPortFaults } from './faults/host-ports.ts'
+import type { ListenerFaults } from './faults/listeners.ts'
+import type { ProbeFaults } from './faults/probes.ts'
+import type { RuntimeFaults } from './faults/runtime.ts'
+import { type Draws, drawsOf, NEVER, Prng, type Ratio, ratio } from './prng.ts'
+import type { ClientOptions } from './workloads/clients.ts'
+import { ACT_KINDS, type ActKind, type OperatorOptions } from './workloads/operator.ts'
+
+export interface RunOptions {
+  readonly seed: number
+  /** Steps of the first phase, in which anything goes. */
+  readonly steps: number
+  readonly node: {
+    readonly seed: number
+    readonly replicaPorts: { readonly from: number; readonly to: number }
+    readonly leftoverGraceMs: number
+  }
+  readonly operator: OperatorOptions
+  readonly clients: ClientOptions
+  readonly faults: FaultOptions
+  /** The node dies between two of the commands of one step. */
+  readonly crashMidStep: Ratio
+  /** How the run ends, once all is well. */
+  readonly goodbye: 'drain' | 'abort' | 'remove'
+}
+
+export interface FaultOptions {
+  readonly runtime: RuntimeFaults
+  readonly probes: ProbeFaults
+  readonly listeners: ListenerFaults
+  readonly ports: HostPortFaults
+  readonly clock: ClockFaults
+}
+
+export function drawRun(seed: number, steps: number): RunOptions {
+  const draws: Draws = drawsOf(seed)
+  const draw = draws.swarm
+  // Faultless runs show that faults are not needed to break something.
+  const calm = draw.below(8) === 0
+  const maybe = (often: Ratio): Ratio => (calm || draw.below(3) > 0 ? NEVER : often)
+  const hostPorts = draw.pick([3, 6, 12])
+  const drawn: RunOptions = {
+    seed,
+    steps,
+    node: {
+      seed: draw.next(),
+      replicaPorts: { from: 20_000, to: 20_000 + draw.pick([80, 200, 9_999]) },
+      leftoverGraceMs: draw.pick([50, 5_000]),
+    },
+    operator: {
+      actEveryMs: draw.pick([50, 400, 3_000, 20_000]),
+      deploymentsMax: draw.between(1, 3),
+      limits: {
+        servicesMax: draw.between(1, 5),
+        replicasMax: draw.between(1, 5),
+        endpointsMax: draw.between(0, 3),
+        hostPorts,
+        haste: draw.pick([1, 10, 100]),
+        brokenPercent: maybe(ratio(1, 1)).times > 0 ? 15 : 0,
+      },
+      weights: drawWeights(calm, draw),
+    },
+    clients: drawClients(draw),
+    faults: drawFaults(maybe, draw),
+    crashMidStep: maybe(ratio(1, 200)),
+    goodbye: draw.pick(['drain', 'drain', 'abort', 'remove']),
+  }
+  return draw.below(4) === 0 ? busy(drawn, draw) : drawn
+}
+
+/**
+ * Much traffic over few services that live long and change often. What goes wrong between a
+ * replica that leaves and the connections it still has needs many of both in one run.
+ */
+function busy(drawn: RunOptions, draw: Prng): RunOptions {
+  const { operator, faults } = drawn
+  const weights = Object.fromEntries(
+    ACT_KINDS.map((kind) => [kind, STEADY.has(kind) ? draw.between(1, 3) : 0]),
+  ) as Record<ActKind, number>
+  return {
+    ...drawn,
+    operator: {
+      actEveryMs: draw.pick([300, 1_500]),
+      deploymentsMax: 1,
+      limits: { ...operator.limits, servicesMax: draw.between(1, 2), replicasMax: 4, haste: 10 },
+      weights,
+    },
+    clients: { ...drawClients(draw), everyMs: draw.pick([30, 100]), hastyPercent: 0, liveMax: 50 },
+    faults: {
+      ...drawFaults(() => NEVER, draw),
+      listeners: faults.listeners,
+      probes: faults.probes,
+    },
+    crashMidStep: NEVER,
+  }
+}
+
+const STEADY: ReadonlySet<ActKind> = new Set(['deploy-changed', 'scale', 'restart', 'restore'])
+
+/** A quiet run in which nothing happens by itself: a script says what does. */
+export function scriptedRun(seed: number): RunOptions {
+  const drawn = drawRun(seed, 0)
+  const none = Object.fromEntries(ACT_KINDS.map((kind) => [kind, 0])) as Record<ActKind, number>
+  return {
+    ...drawn,
+    node: { ...drawn.node, replicaPorts: { from: 20_000, to: 20_199 } },
+    operator: { ...drawn.operator, actEveryMs: 0, weights: none },
+    clients: { ...drawn.clients, everyMs: 0 },
+    faults: drawFaults(() => NEVER, new Prng(seed, 'quiet')),
+    crashMidStep: NEVER,
+    goodbye: 'drain',
+  }
+}
+
+/** Some kinds of act never happen in a run, the others more or less often. */
+function drawWeights(calm: boolean, draw: Prng): Record<ActKind, number> {
+  const weights = {} as Record<ActKind, number>
+  for (const kind of ACT_KINDS) {
+    const weight = draw.below(2) === 0 ? 0 : draw.pick([1, 2, 5])
+    weights[kind] = calm && NEEDS_FAULTS.has(kind) ? 0 : weight
+  }
+  // Shutting down again and again leaves nothing to watch.
+  weights.drain = Math.min(weights.drain, 1)
+  weights.abort = Math.min(weights.abort, 1)
+  weights['deploy-changed'] = Math.max(weights['deploy-changed'], 1)
+  weights.scale = Math.max(weights.scale, 1)
+  return weights
+}
+
+const NEEDS_FAULTS: ReadonlySet<ActKind> = new Set([
+  'kill',
+  'sicken',
+  'stranger',
+  'crash',
+  'pause',
+  'leap',
+])
+
+const drawClients = (draw: Prng): ClientOptions => ({
+  everyMs: draw.pick([0, 0, 20, 300, 2_000]),
+  thinkMsMax: draw.pick([5, 100, 2_000]),
+  patientPercent: draw.pick([0, 10, 50]),
+  bytesMax: draw.pick([1, 16, 60]),
+  hastyPercent: draw.pick([0, 0, 20]),
+  liveMax: draw.pick([2, 10, 50]),
+})
+
+function drawFaults(maybe: (often: Ratio) => Ratio, draw: Prng): FaultOptions {
+  const oneIn = (): number => draw.pick([4, 15, 60])
+  const runtime: RuntimeFaults = {
+    createFails: maybe(ratio(1, oneIn())),
+    startFails: maybe(ratio(1, oneIn())),
+    diesEarly: maybe(ratio(1, oneIn())),
+    diesLate: maybe(ratio(1, oneIn())),
+    startsSlowly: maybe(ratio(1, oneIn())),
+    ignoresStop: maybe(ratio(1, oneIn())),
+    leavesChildren: maybe(ratio(1, oneIn())),
+    diesSlowly: maybe(ratio(1, oneIn())),
+    verifyLies: maybe(ratio(1, oneIn())),
+    answersLate: maybe(ratio(1, oneIn())),
+    answersTwice: maybe(ratio(1, oneIn())),
+    answersLost: maybe(ratio(1, 4 * oneIn())),
+    leftoverSurvives: maybe(ratio(1, oneIn())),
+  }
+  const probes: ProbeFaults = {
+    hangs: maybe(ratio(1, oneIn())),
+    flaps: maybe(ratio(1, oneIn())),
+    sickens: maybe(ratio(1, 4 * oneIn())),
+    sickMsMax: draw.pick([100, 5_000, 60_000]),
+    late: maybe(ratio(1, oneIn())),
+    lost: maybe(ratio(1, oneIn())),
+  }
+  const listeners: ListenerFaults = {
+    openFails: maybe(ratio(1, oneIn())),
+    closesSlowly: maybe(ratio(1, oneIn())),
+    appliesLate: maybe(ratio(1, oneIn())),
+    slowMsMax: draw.pick([20, 1_000, 10_000]),
+    answersTwice: maybe(ratio(1, oneIn())),
+    connectHangs: maybe(ratio(1, oneIn())),
+    connectLacks: maybe(ratio(1, oneIn())),
+    blocks: maybe(ratio(1, oneIn())),
+  }
+  const ports: HostPortFaults = {
+    strangerArrives: maybe(ratio(1, oneIn())),
+    strangerStaysMsMax: draw.pick([10, 1_000, 60_000]),
+  }
+  const clock: ClockFaults = {
+    tickEarly: maybe(ratio(1, oneIn())),
+    tickLate: maybe(ratio(1, oneIn())),
+    tickTwice: maybe(ratio(1, oneIn())),
+    skewMsMax: draw.pick([1, 50, 2_000]),
+  }
+  return { runtime, probes, listeners, ports, clock }
+}

@@ -1,0 +1,283 @@
+/**
+ * What happened in a run, in order: what the node was told, what it ordered, and what became
+ * true in the simulated world. Checkers watch these records; a running hash of them tells whether
+ * two runs were the same; the last ones are printed when a run fails.
+ */
+import type { Instant } from '../core/machine.ts'
+import type { NodeCommand, NoticeCode, ReplyError } from '../core/node/commands.ts'
+import { Digest } from '../core/node/digest.ts'
+import type { NodeEvent } from '../core/node/events.ts'
+import type { ListenerId, ReplicaId } from '../core/services/identity.ts'
+import type { CloseReason } from '../core/stream/commands.ts'
+
+export type TraceRecord =
+  // delivered to the node machine; the commands it causes follow
+  | { readonly kind: 'event'; readonly at: Instant; readonly event: NodeEvent }
+  | { readonly kind: 'command'; readonly at: Instant; readonly command: NodeCommand }
+  // the simulated truth changed
+  | { readonly kind: 'change'; readonly at: Instant; readonly change: Change }
+
+export type Change =
+  // a node process began; its lives are numbered from 1
+  | { readonly type: 'node-booted'; readonly life: number }
+  // killed: its sockets close, its programs live on
+  | { readonly type: 'node-crashed'; readonly life: number }
+  | { readonly type: 'node-paused' }
+  | { readonly type: 'node-resumed' }
+  // its machine was replaced by one restored from its own snapshot
+  | { readonly type: 'node-restored' }
+  // it said `stopped` and ended
+  | { readonly type: 'node-ended'; readonly life: number }
+  | { readonly type: 'clock-leapt'; readonly byMs: number }
+  // what the run did from outside, for people who read a trace
+  | { readonly type: 'acted'; readonly act: string }
+  | {
+      readonly type: 'process-spawned'
+      readonly replica: ReplicaId
+      readonly pid: number
+      readonly life: number
+      readonly manner: string
+    }
+  // it accepts connections on its ports from now on
+  | { readonly type: 'process-listening'; readonly replica: ReplicaId; readonly pid: number }
+  | {
+      readonly type: 'process-ended'
+      readonly replica: ReplicaId
+      readonly pid: number
+      readonly how: string
+    }
+  // the last process of the group is gone
+  | { readonly type: 'group-gone'; readonly replica: ReplicaId; readonly pid: number }
+  | { readonly type: 'port-taken'; readonly port: number; readonly by: string }
+  | { readonly type: 'port-freed'; readonly port: number; readonly by: string }
+  // the data plane of one listener
+  | {
+      readonly type: 'backends-in-force'
+      readonly listener: ListenerId
+      readonly version: number
+      readonly backends: readonly ReplicaId[]
+    }
+  | { readonly type: 'client-arrived'; readonly client: number; readonly listener: ListenerId }
+  | {
+      readonly type: 'client-connected'
+      readonly client: number
+      readonly listener: ListenerId
+      readonly backend: ReplicaId
+    }
+  | {
+      readonly type: 'client-gone'
+      readonly client: number
+      readonly listener: ListenerId
+      readonly how: ClientFate
+    }
+
+/** How a connection of a simulated client ended, seen from the client. */
+export type ClientFate =
+  | 'answered' // everything the backend had to say arrived
+  | 'refused' // closed before any backend took it
+  | 'cut' // closed in the middle
+  | 'gave-up' // the client left by itself
+
+export class Trace {
+  /** Records so far. */
+  count = 0
+  private readonly last: TraceRecord[] = []
+  private readonly sink: ((line: string) => void) | undefined
+  private readonly tallied = new Map<string, number>()
+  private readonly digest = Digest.empty()
+
+  constructor(sink?: (line: string) => void) {
+    this.sink = sink
+  }
+
+  record(record: TraceRecord): void {
+    const line = JSON.stringify(record)
+    this.digest.text(line)
+    this.sink?.(line)
+    this.last[this.count % LAST_MAX] = record
+    this.count += 1
+    this.tally(record)
+  }
+
+  /** The digest of every record's JSON so far, as the journal has its own. */
+  hash(): string {
+    return this.digest.hex()
+  }
+
+  /** The newest records, oldest first. */
+  newest(count: number): TraceRecord[] {
+    const from = Math.max(0, this.count - Math.min(count, LAST_MAX))
+    const records: TraceRecord[] = []
+    for (let index = from; index < this.count; index++) {
+      const record = this.last[index % LAST_MAX]
+      if (record !== undefined) records.push(record)
+    }
+    return records
+  }
+
+  /** How often each kind of event, command, change and each reason was seen. */
+  seen(): ReadonlyMap<string, number> {
+    return this.tallied
+  }
+
+  /** Counts something worth having been seen. */
+  mark(mark: string): void {
+    this.tallied.set(mark, (this.tallied.get(mark) ?? 0) + 1)
+  }
+
+  private tally(record: TraceRecord): void {
+    switch (record.kind) {
+      case 'event':
+        return this.mark(`event ${record.event.type}`)
+      case 'change':
+        return this.mark(`change ${record.change.type}`)
+      case 'command': {
+        const { command } = record
+        this.mark(`command ${command.type}`)
+        if (command.type === 'notice') this.mark(`notice ${command.code}`)
+        if (command.type === 'settled') this.mark(`settled ${command.outcome}`)
+        if (command.type === 'reply' && !command.result.ok) {
+          this.mark(`refused ${command.result.code}`)
+        }
+      }
+    }
+  }
+}
+
+/** One line for people: `    1240  command  start-replica hello/web/1#1`. */
+export function describe(record: TraceRecord): string {
+  const at = String(record.at).padStart(9)
+  const what =
+    record.kind === 'event'
+      ? record.event
+      : record.kind === 'command'
+        ? record.command
+        : record.change
+  const { type, ...rest } = what as { type: string }
+  const details = Object.entries(rest).map(([key, value]) => `${key}=${brief(value)}`)
+  return `${at}  ${record.kind.padEnd(7)}  ${[type, ...details].join(' ')}`
+}
+
+function brief(value: unknown): string {
+  if (typeof value === 'string') return value.includes(' ') ? JSON.stringify(value) : value
+  const text = JSON.stringify(value) ?? 'undefined'
+  return text.length <= BRIEF_MAX ? text : `${text.slice(0, BRIEF_MAX)}...`
+}
+
+/**
+ * Everything that a sweep should have seen: an event, command or reason that no seed reaches is
+ * dead, or the simulator does not reach what it stands for. Each list is complete or does not
+ * compile.
+ */
+export function expectedMarks(): string[] {
+  const lists: readonly [string, object][] = [
+    ['event', EVENTS],
+    ['command', COMMANDS],
+    ['notice', NOTICES],
+    ['refused', REFUSALS],
+    ['settled', { ready: true, failed: true }],
+    ['client', CLIENT_FATES],
+    ['close', CLOSES],
+  ]
+  return lists.flatMap(([kind, list]) =>
+    Object.entries(list).flatMap(([each, expected]) => (expected ? [`${kind} ${each}`] : [])),
+  )
+}
+
+const EVENTS: Readonly<Record<NodeEvent['type'], true>> = {
+  boot: true,
+  deploy: true,
+  remove: true,
+  scale: true,
+  restart: true,
+  shutdown: true,
+  'leftovers-reaped': true,
+  'replica-created': true,
+  'replica-create-failed': true,
+  'replica-started': true,
+  'replica-start-failed': true,
+  'replica-verified': true,
+  'address-resolved': true,
+  'replica-exited': true,
+  'replica-removed': true,
+  'probe-result': true,
+  'listener-opened': true,
+  'listener-failed': true,
+  'listener-closed': true,
+  'backends-applied': true,
+  'backend-drained': true,
+  'backend-failed': true,
+  tick: true,
+}
+
+const COMMANDS: Readonly<Record<NodeCommand['type'], true>> = {
+  'reap-leftovers': true,
+  'create-replica': true,
+  'start-replica': true,
+  'verify-replica': true,
+  'resolve-address': true,
+  'signal-replica': true,
+  'remove-replica': true,
+  probe: true,
+  'cancel-probe': true,
+  'open-listener': true,
+  'close-listener': true,
+  'apply-backends': true,
+  'cut-backend': true,
+  reply: true,
+  notice: true,
+  settled: true,
+  stopped: true,
+}
+
+const NOTICES: Readonly<Record<NoticeCode, true>> = {
+  leftovers: true,
+  deploying: true,
+  waiting: true,
+  'dependency-timeout': true,
+  starting: true,
+  'start-failed': true,
+  healthy: true,
+  unhealthy: true,
+  exited: true,
+  'crash-loop': true,
+  stopping: true,
+  killed: true,
+  removed: true,
+  listening: true,
+  'listen-failed': true,
+  'drain-cut': true,
+  scaled: true,
+  shutdown: true,
+}
+
+const REFUSALS: Readonly<Record<ReplyError, true>> = {
+  'not-found': true,
+  conflict: true,
+  invalid: true,
+  stopping: true,
+}
+
+const CLIENT_FATES: Readonly<Record<ClientFate, true>> = {
+  answered: true,
+  refused: true,
+  cut: true,
+  'gave-up': true,
+}
+
+const CLOSES: Readonly<Record<CloseReason, boolean>> = {
+  'connections-max': true,
+  'no-backend': true,
+  'not-accepting': true,
+  done: true,
+  'client-reset': true,
+  'upstream-reset': true,
+  'connect-failed': true,
+  'host-limit': true,
+  idle: true,
+  cut: true,
+  aborted: false, // only a shell that ends in a hurry asks for it
+}
+
+const LAST_MAX = 256
+const BRIEF_MAX = 160

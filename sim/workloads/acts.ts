@@ -1,0 +1,80 @@
+/**
+ * What can be done to a world from outside, as data: a seed draws acts, a script lists them, and
+ * fast-check shrinks the list. Picks are numbers taken modulo what there is, so that an act keeps
+ * its meaning when others are taken away.
+ */
+import { unreachable } from '../../core/machine.ts'
+import type { Manner } from '../faults/runtime.ts'
+import type { World } from '../world.ts'
+import type { DeploymentSketch } from './deployments.ts'
+
+export type Act =
+  // what operators ask for
+  | { readonly type: 'deploy'; readonly sketch: DeploymentSketch }
+  | { readonly type: 'remove'; readonly pick: number }
+  | { readonly type: 'scale'; readonly pick: number; readonly replicas: number }
+  | { readonly type: 'restart'; readonly pick: number; readonly replica?: number }
+  | { readonly type: 'mistake'; readonly pick: number }
+  | { readonly type: 'shutdown'; readonly mode: 'drain' | 'abort' }
+  // what befalls programs
+  | { readonly type: 'kill'; readonly pick: number }
+  | { readonly type: 'sicken'; readonly pick: number; readonly forMs: number }
+  | { readonly type: 'manner'; readonly manner: Partial<Manner> } // of the next program started
+  // what befalls the host
+  | { readonly type: 'stranger'; readonly port: number; readonly forMs: number }
+  // what befalls the node
+  | { readonly type: 'crash'; readonly downMs: number }
+  | { readonly type: 'pause'; readonly forMs: number }
+  | { readonly type: 'leap'; readonly byMs: number }
+  | { readonly type: 'restore'; readonly keepTwin: boolean }
+  | { readonly type: 'client' }
+
+export function perform(world: World, act: Act): void {
+  const { operator, runtime } = world
+  world.change({ type: 'acted', act: JSON.stringify(act) })
+  switch (act.type) {
+    case 'deploy':
+      return operator.deploy(act.sketch)
+    case 'remove':
+      return operator.remove(nth(operator.deploymentNames(), act.pick))
+    case 'scale':
+      return operator.scale(nth(operator.serviceKeys(), act.pick), act.replicas)
+    case 'restart':
+      return operator.restart(nth(operator.serviceKeys(), act.pick), act.replica)
+    case 'mistake':
+      return operator.mistake(act.pick)
+    case 'shutdown':
+      return operator.shutdown(act.mode)
+    case 'kill': {
+      const group = nth(runtime.living(), act.pick)
+      if (group !== undefined) runtime.kill(group)
+      return
+    }
+    case 'sicken': {
+      const group = nth(runtime.living(), act.pick)
+      if (group !== undefined) group.sickUntil = world.now + act.forMs
+      return
+    }
+    case 'manner':
+      runtime.scripted.push(act.manner)
+      return
+    case 'stranger':
+      return world.ports.settleStranger(act.port, act.forMs)
+    case 'crash':
+      world.crash()
+      return world.at(act.downMs, () => world.boot())
+    case 'pause':
+      return world.pause(act.forMs)
+    case 'leap':
+      return world.leap(act.byMs)
+    case 'restore':
+      return world.restore(act.keepTwin)
+    case 'client':
+      return world.clients.arrive()
+    default:
+      return unreachable(act)
+  }
+}
+
+const nth = <T>(items: readonly T[], pick: number): T | undefined =>
+  items.length === 0 ? undefined : items[pick % items.length]

@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type ScriptLine, simulateScript } from '../../sim/simulate.ts'
+import { plant } from './planted.ts'
+import { after, deploy, endpoint, scriptArb, service, shortestFailing } from './scripts.ts'
+
+test('no script of faults and inputs finds anything', () => {
+  const fails = (script: readonly ScriptLine[]) => simulateScript(script).failure !== undefined
+  const script = shortestFailing(fails, { numRuns: 150 })
+  expect(script && { script, failure: simulateScript(script).failure }).toBeUndefined()
+})
+
+test('a script runs the same each time', () => {
+  fc.assert(
+    fc.property(scriptArb, (script) => {
+      expect(simulateScript(script).hash).toBe(simulateScript(script).hash)
+    }),
+    { numRuns: 20 },
+  )
+})
+
+test('a failing script shrinks to the shortest that still fails', () => {
+  // A program that ends by itself is not noticed.
+  const breed = plant(() => ({
+    tell: (event) => (event.type === 'replica-exited' && event.code === 1 ? [] : [event]),
+  }))
+  const fails = (script: readonly ScriptLine[]) =>
+    simulateScript(script, { breed }).failure !== undefined
+  const shortest = shortestFailing(fails, { seed: 1, numRuns: 200 })
+  const [manner, deployed, ...rest] = shortest ?? []
+  expect([manner?.act.type, deployed?.act.type]).toEqual(['manner', 'deploy'])
+  expect(rest.length, 'one more, whose only part is to come later').toBeLessThanOrEqual(1)
+})
+
+interface Story {
+  readonly story: string
+  readonly script: readonly ScriptLine[]
+}
+
+/** What the simulator once found, as the shortest script that showed it. */
+const PAST_FAILURES: readonly Story[] = [
+  {
+    // An update stopped one of four replicas, and in the same step another service of the
+    // deployment was judged first: it saw the first one's state from before.
+    story: 'a deployment is not ready by the states from before the step',
+    script: [
+      after(0, deploy(service(), service({ replicas: 4, unavailableMax: 1 }))),
+      after(5_000, deploy(service(), service({ replicas: 4, unavailableMax: 1, flavour: 1 }))),
+    ],
+  },
+  {
+    // With a surge as many replicas as wanted stay ready all the time, but they are the old ones.
+    story: 'a deployment is not ready while replicas of the older file run',
+    script: [
+      after(0, deploy(service({ endpoints: [endpoint()] }))),
+      after(5_000, deploy(service({ endpoints: [endpoint()], flavour: 1 }))),
+    ],
+  },
+  {
+    // The default check connects; without anything to connect to no probe was sent, and its
+    // answer was waited for.
+    story: 'a replica whose only endpoint turns to udp is not waited for by its monitor',
+    script: [
+      after(0, deploy(service({ endpoints: [endpoint()] }))),
+      after(5_000, deploy(service({ endpoints: [endpoint({ protocol: 'udp' })] }))),
+      after(60_000, { type: 'client' }),
+    ],
+  },
+  {
+    story: 'a check that a newer file brings is made before the deployment is ready',
+    script: [
+      after(0, deploy(service({ replicas: 2 }))),
+      after(5_000, deploy(service({ replicas: 2, health: 'command' }))),
+    ],
+  },
+  {
+    // Stand-ins have numbers above those wanted; an empty one was forgotten, its crashes too.
+    story: 'a stand-in that crashes again and again is started after growing pauses',
+    script: [
+      after(0, deploy(service({ replicas: 2, health: 'command' }))),
+      after(5_000, deploy(service({ replicas: 2, health: 'command', flavour: 1, broken: true }))),
+      after(60_000, deploy(service({ replicas: 2, health: 'command', flavour: 2 }))),
+    ],
+  },
+  {
+    // The shutdown policy wrote `halted` over `leaving`, and what is halted never leaves.
+    story: 'a service that crashes while it is leaving still leaves',
+    script: [
+      after(0, { type: 'manner', manner: { endsAfterMs: 5_500 } }),
+      after(0, { type: 'manner', manner: { stopsAfterMs: 2_500 } }),
+      after(
+        0,
+        deploy(
+          service({ onPanic: 'shutdown' }),
+          service({
+            stopGraceMs: 3_000,
+            depends: [{ on: 0, condition: 'started', timeoutMs: 60_000, onTimeout: 'fail' }],
+          }),
+        ),
+      ),
+      after(4_000, { type: 'remove', pick: 0 }),
+      after(3_000, { type: 'client' }),
+    ],
+  },
+]
+
+describe('found before', () => {
+  for (const { story, script } of PAST_FAILURES) {
+    test(story, () => expect(simulateScript(script).failure).toBeUndefined())
+  }
+})

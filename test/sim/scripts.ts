@@ -1,0 +1,160 @@
+/** Scripts for simulated runs: written by hand with defaults, or drawn by fast-check. */
+import fc from 'fast-check'
+import type { ScriptLine } from '../../sim/simulate.ts'
+import type { Act } from '../../sim/workloads/acts.ts'
+import {
+  DEPLOYMENT_NAMES,
+  type DeploymentSketch,
+  type EndpointSketch,
+  HOST_PORT_FIRST,
+  type ServiceSketch,
+} from '../../sim/workloads/deployments.ts'
+
+export const service = (over: Partial<ServiceSketch> = {}): ServiceSketch => ({
+  replicas: 1,
+  depends: [],
+  endpoints: [],
+  health: 'default',
+  intervalMs: 1_000,
+  retries: 2,
+  graceMs: 0,
+  stopGraceMs: 1_000,
+  drainMs: 1_000,
+  connectionsMax: 100,
+  surgeMax: 1,
+  unavailableMax: 0,
+  readyMinMs: 0,
+  onPanic: 'restart',
+  broken: false,
+  flavour: 0,
+  ...over,
+})
+
+export const endpoint = (over: Partial<EndpointSketch> = {}): EndpointSketch => ({
+  protocol: 'tcp',
+  port: HOST_PORT_FIRST,
+  expose: 'public',
+  ...over,
+})
+
+export const deploy = (...services: readonly ServiceSketch[]): Act => ({
+  type: 'deploy',
+  sketch: { name: 'shop', services },
+})
+
+export const after = (afterMs: number, act: Act): ScriptLine => ({ afterMs, act })
+
+const serviceArb = (index: number): fc.Arbitrary<Omit<ServiceSketch, 'endpoints'>> =>
+  fc
+    .record({
+      replicas: fc.nat(3),
+      dependsOn: fc.subarray(Array.from({ length: index }, (_, on) => on)),
+      condition: fc.constantFrom('started', 'healthy', 'ready'),
+      health: fc.constantFrom('default', 'tcp', 'http', 'command'),
+      surgeMax: fc.nat(1),
+      unavailableMax: fc.nat(1),
+      onPanic: fc.constantFrom('restart', 'shutdown', 'isolate'),
+      flavour: fc.nat(2),
+    } as const)
+    .map(({ dependsOn, condition, ...rest }) => ({
+      ...service(rest),
+      depends: dependsOn.map((on) => ({ on, condition, timeoutMs: 60_000, onTimeout: 'warn' })),
+    }))
+
+const sketchArb: fc.Arbitrary<DeploymentSketch> = fc
+  .record({
+    name: fc.constantFrom(...DEPLOYMENT_NAMES),
+    portFirst: fc.integer({ min: HOST_PORT_FIRST, max: HOST_PORT_FIRST + 3 }),
+    services: fc.integer({ min: 1, max: 3 }).chain((count) =>
+      fc.tuple(
+        ...Array.from({ length: count }, (_, index) =>
+          fc.record({
+            sketch: serviceArb(index),
+            protocols: fc.array(fc.constantFrom('tcp', 'http', 'udp'), { maxLength: 2 }),
+          } as const),
+        ),
+      ),
+    ),
+  })
+  .map(({ name, portFirst, services }) => {
+    let port = portFirst
+    return {
+      name,
+      services: services.map(({ sketch, protocols }) => ({
+        ...sketch,
+        endpoints: protocols.map((protocol) => endpoint({ protocol, port: port++ })),
+      })),
+    }
+  })
+
+const pick = fc.nat(20)
+
+const actArb: fc.Arbitrary<Act> = fc.oneof(
+  { weight: 4, arbitrary: sketchArb.map((sketch): Act => ({ type: 'deploy', sketch })) },
+  fc.record({ type: fc.constant('remove'), pick }),
+  fc.record({ type: fc.constant('scale'), pick, replicas: fc.nat(4) }),
+  fc.record({ type: fc.constant('restart'), pick }),
+  fc.record({ type: fc.constant('restart'), pick, replica: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({ type: fc.constant('shutdown'), mode: fc.constantFrom('drain', 'abort') }),
+  fc.record({ type: fc.constant('kill'), pick }),
+  fc.record({ type: fc.constant('sicken'), pick, forMs: fc.nat(5_000) }),
+  fc.record({
+    type: fc.constant('manner'),
+    manner: fc.constantFrom(
+      { endsAfterMs: 3 },
+      { endsAfterMs: 3_000 },
+      { stopsAfterMs: undefined },
+      { diesAfterMs: 8_000 },
+      { leavesChildren: true },
+      { listensAfterMs: 9_000 },
+    ),
+  }),
+  fc.record({
+    type: fc.constant('stranger'),
+    port: fc.integer({ min: HOST_PORT_FIRST, max: HOST_PORT_FIRST + 8 }),
+    forMs: fc.nat(9_000),
+  }),
+  fc.record({ type: fc.constant('crash'), downMs: fc.nat(3_000) }),
+  fc.record({ type: fc.constant('pause'), forMs: fc.nat(9_000) }),
+  fc.record({ type: fc.constant('leap'), byMs: fc.nat(100_000) }),
+  fc.record({ type: fc.constant('restore'), keepTwin: fc.boolean() }),
+  { weight: 2, arbitrary: fc.constant<Act>({ type: 'client' }) },
+)
+
+/** Faults and inputs in any order, close together or far apart. */
+export const scriptArb: fc.Arbitrary<ScriptLine[]> = fc.array(
+  fc.record({ afterMs: fc.oneof(fc.nat(20), fc.nat(3_000)), act: actArb }),
+  { maxLength: 12 },
+)
+
+/**
+ * The shortest script found that still fails: fast-check looks for one and shrinks its parts; then
+ * each line is left out, and each wait, until nothing more can go. Undefined when none fails.
+ */
+export function shortestFailing(
+  fails: (script: readonly ScriptLine[]) => boolean,
+  parameters: fc.Parameters<[ScriptLine[]]>,
+): readonly ScriptLine[] | undefined {
+  const found = fc.check(
+    fc.property(scriptArb, (script) => !fails(script)),
+    parameters,
+  )
+  let script: readonly ScriptLine[] | undefined = found.counterexample?.[0]
+  for (let shorter = script; shorter !== undefined; ) {
+    script = shorter
+    shorter = simpler(script).find(fails)
+  }
+  return script
+}
+
+function simpler(script: readonly ScriptLine[]): (readonly ScriptLine[])[] {
+  const candidates = script.map((_, index) => script.toSpliced(index, 1))
+  script.forEach(({ afterMs, act }, index) => {
+    const next = script[index + 1]
+    // What matters may have been the wait, not the act.
+    const later = next && { ...next, afterMs: next.afterMs + afterMs }
+    if (later !== undefined) candidates.push(script.toSpliced(index, 2, later))
+    if (afterMs > 0) candidates.push(script.with(index, { afterMs: afterMs >> 1, act }))
+  })
+  return candidates
+}
