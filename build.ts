@@ -25,6 +25,7 @@ const DIST = join(ROOT, 'dist')
  */
 export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   balance: { group: '*', 'round-robin': '*', strategy: '*' },
+  journal: { digest: '*', 'canonical-json': '*' },
   net: { address: '*', cidr: '*' },
   node: {
     node: '*',
@@ -33,8 +34,6 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     view: '*',
     snapshot: '{ type NodeSnapshot }',
     invariants: '*',
-    digest: '*',
-    'canonical-json': '*',
   },
   publish: { ledger: '*', 'replica-ports': '*' },
   services: { identity: '*', health: '*', planner: '*', backoff: '*', 'replica-life': '*' },
@@ -51,7 +50,11 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> =
 
 /** Entry points besides the core, and the files they give away. */
 const OTHERS: Readonly<Record<string, readonly string[]>> = {
-  'shells/node': ['shells/node/run', 'shells/node/operator-client', 'shells/node/deployment-file'],
+  'shells/node': [
+    'shells/node/run',
+    'shells/node/operator/client',
+    'shells/node/file/deployment-file',
+  ],
   sim: ['sim/simulate', 'sim/swarm', 'sim/trace'],
 }
 

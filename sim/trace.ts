@@ -3,9 +3,10 @@
  * true in the simulated world. Checkers watch these records; a running hash of them tells whether
  * two runs were the same; the last ones are printed when a run fails.
  */
+
+import { Digest } from '../core/journal/digest.ts'
 import type { Instant } from '../core/machine.ts'
 import type { NodeCommand, NoticeCode, ReplyError } from '../core/node/commands.ts'
-import { Digest } from '../core/node/digest.ts'
 import type { NodeEvent } from '../core/node/events.ts'
 import type { ListenerId, ReplicaId } from '../core/services/identity.ts'
 import type { CloseReason } from '../core/stream/commands.ts'

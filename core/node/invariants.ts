@@ -2,7 +2,7 @@
 import { assert } from '../machine.ts'
 import { isChecked, isRunning, STATE_TIMEOUT_MS } from '../services/replica-life.ts'
 import type { NodeMachine } from './node.ts'
-import { isCurrent } from './replicas.ts'
+import { isCurrent } from './service/replicas.ts'
 import type { NodeState } from './state.ts'
 
 /** Throws `InvariantError` naming what does not hold. O(everything). */

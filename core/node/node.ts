@@ -8,9 +8,7 @@
 import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
 import type { NodeCommand } from './commands.ts'
-import { checkDependencies, judge, judgeDeployment, planNow } from './converge.ts'
 import type { NodeEvent } from './events.ts'
-import { applyBackends, onListenerEvent, onRetry } from './listeners.ts'
 import {
   onBoot,
   onDeploy,
@@ -21,7 +19,9 @@ import {
   onShutdown,
   stopIfEmpty,
 } from './operator.ts'
-import { driveMonitor, onRuntimeEvent, replicaStep } from './replicas.ts'
+import { checkDependencies, judge, judgeDeployment, planNow } from './service/converge.ts'
+import { applyBackends, onListenerEvent, onRetry } from './service/listeners.ts'
+import { driveMonitor, onRuntimeEvent, replicaStep } from './service/replicas.ts'
 import { type NodeSnapshot, restoreState, snapshotOf } from './snapshot.ts'
 import { type NodeConfig, type NodeState, newNodeState, type Step, type TimerKey } from './state.ts'
 import { type NodeView, viewOf } from './view.ts'

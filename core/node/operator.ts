@@ -1,14 +1,15 @@
 /** What operators ask for: deploy, remove, scale, restart, shut down. Each request is answered once. */
+
+import { canonicalJson } from '../journal/canonical-json.ts'
 import { describeConflict, type PortClaim } from '../publish/ledger.ts'
 import { type ServiceKey, serviceKey } from '../services/identity.ts'
 import { hasCheck, healthPolicy } from '../services/probe-target.ts'
 import type { Deployment, ServiceSpec } from '../spec/deployment.ts'
-import { canonicalJson } from './canonical-json.ts'
 import type { Reply, ReplyError } from './commands.ts'
-import { beginService, releaseClaims, replicaIn, rolesOf } from './converge.ts'
 import type { OperatorEvent, RequestId } from './events.ts'
-import { convergeListeners, cutListener, listenersOf } from './listeners.ts'
-import { abortReplica, driveMonitor, isCurrent, stopReplica } from './replicas.ts'
+import { beginService, releaseClaims, replicaIn, rolesOf } from './service/converge.ts'
+import { convergeListeners, cutListener, listenersOf } from './service/listeners.ts'
+import { abortReplica, driveMonitor, isCurrent, stopReplica } from './service/replicas.ts'
 import { type DeploymentRecord, nextAttempt, type Service, type Slot, type Step } from './state.ts'
 
 type Of<Type extends OperatorEvent['type']> = Extract<OperatorEvent, { type: Type }>

@@ -3,7 +3,7 @@ import type { Instant } from '../machine.ts'
 import type { ReplicaId } from '../services/identity.ts'
 import { isLeaving, isRunning } from '../services/replica-life.ts'
 import type { EndpointSpec } from '../spec/deployment.ts'
-import { problemOf } from './converge.ts'
+import { problemOf } from './service/converge.ts'
 import type { Listener, NodeState, Replica, Service } from './state.ts'
 
 export interface NodeView {

@@ -2,9 +2,9 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { Digest } from '../../core/node/digest.ts'
-import { Journal } from '../../shells/node/journal.ts'
-import { replay } from '../../shells/node/replay.ts'
+import { Digest } from '../../core/journal/digest.ts'
+import { Journal } from '../../shells/node/journal/journal.ts'
+import { replay } from '../../shells/node/journal/replay.ts'
 import type { BenchRow } from './run.ts'
 
 const EVENTS = 50_000

@@ -2,7 +2,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { Effect, Scope } from 'effect'
 import { listenerId, replicaId, serviceKey } from '../../core/services/identity.ts'
-import { makeListeners } from '../../shells/node/listeners.ts'
+import { makeListeners } from '../../shells/node/listener/listeners.ts'
 
 export type ProcessRole = 'upstream' | 'bare' | 'weir' | 'clients'
 

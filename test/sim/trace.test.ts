@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { digestOf } from '../../core/node/digest.ts'
+import { digestOf } from '../../core/journal/digest.ts'
 import { replicaId } from '../../core/services/identity.ts'
 import { describe, expectedMarks, Trace, type TraceRecord } from '../../sim/trace.ts'
 

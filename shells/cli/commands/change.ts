@@ -1,5 +1,5 @@
 /** `weir deploy`, `scale`, `restart` and `remove`: requests to a running node. */
-import { connect, type OperatorClient } from '../../node/operator-client.ts'
+import { connect, type OperatorClient } from '../../node/operator/client.ts'
 import { readSource, stateOfNode } from '../arguments.ts'
 import { DONE, FAILED } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'

@@ -1,5 +1,5 @@
 /** `weir check` and `weir schema`: the deployment file without a node. */
-import { jsonSchema, loadDeployment } from '../../node/deployment-file.ts'
+import { jsonSchema, loadDeployment } from '../../node/file/deployment-file.ts'
 import { readSource } from '../arguments.ts'
 import { DONE, FAILED } from '../failure.ts'
 import { countText } from '../screen/describe.ts'

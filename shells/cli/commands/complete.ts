@@ -1,5 +1,5 @@
 /** Names for the completion scripts, one a line. Whoever presses Tab wants no error messages. */
-import { connect } from '../../node/operator-client.ts'
+import { connect } from '../../node/operator/client.ts'
 import { stateOfNode } from '../arguments.ts'
 import { DONE } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'

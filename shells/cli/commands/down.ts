@@ -1,6 +1,6 @@
 /** `weir down`: stops a running node and says what it waits for. */
 import type { NodeView } from '../../../core/node/view.ts'
-import { connect } from '../../node/operator-client.ts'
+import { connect } from '../../node/operator/client.ts'
 import { stateOfNode } from '../arguments.ts'
 import { DONE, failed } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'

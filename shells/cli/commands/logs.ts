@@ -1,7 +1,7 @@
 /** `weir logs`: what services print, each line with the replica it came from. */
 import type { NodeView } from '../../../core/node/view.ts'
-import type { LogLine } from '../../node/logs.ts'
-import { connect } from '../../node/operator-client.ts'
+import type { LogLine } from '../../node/log/store.ts'
+import { connect } from '../../node/operator/client.ts'
 import { stateOfNode } from '../arguments.ts'
 import { DONE } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'

@@ -1,6 +1,6 @@
 /** What `weir up` shows while it runs: plain lines for a pipe, a table drawn in place for people. */
 import type { NodeView } from '../../../core/node/view.ts'
-import type { NoticeLine } from '../../node/operator-api.ts'
+import type { NoticeLine } from '../../node/operator/api.ts'
 import { frameLines, HIDE_CURSOR, repaint, SHOW_CURSOR } from '../screen/live-table.ts'
 import type { SteadyOutput } from '../screen/output.ts'
 import { type Style, styled } from '../screen/table.ts'

@@ -12,7 +12,7 @@ import {
   readJournal,
   replay as replayJournal,
   replayLines,
-} from '../../node/replay.ts'
+} from '../../node/journal/replay.ts'
 import { stateOfNode } from '../arguments.ts'
 import { DONE, FAILED, wrongCall } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'

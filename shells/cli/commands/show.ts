@@ -1,7 +1,7 @@
 /** `weir status`, `weir ps` and `weir listeners`: what a running node says of itself. */
 import type { NodeView } from '../../../core/node/view.ts'
-import type { VersionAnswer } from '../../node/operator-api.ts'
-import { connect } from '../../node/operator-client.ts'
+import type { VersionAnswer } from '../../node/operator/api.ts'
+import { connect } from '../../node/operator/client.ts'
 import { stateOfNode } from '../arguments.ts'
 import { DONE } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs'
 import { Effect } from 'effect'
 import type { NodeView } from '../../../core/node/view.ts'
-import { admitDeployment } from '../../node/deployment-file.ts'
+import { admitDeployment } from '../../node/file/deployment-file.ts'
 import { type NodeHandle, type NodeStartError, startNode } from '../../node/run.ts'
 import { readSource, type Source, stateForNode } from '../arguments.ts'
 import { DONE, FAILED, failed } from '../failure.ts'

@@ -4,9 +4,9 @@
  * the record's canonical text. Described for people in docs/journal.md.
  */
 import fs from 'node:fs'
+import { canonicalJson } from '../../../core/journal/canonical-json.ts'
+import { digestOf } from '../../../core/journal/digest.ts'
 import type { Instant } from '../../../core/machine.ts'
-import { canonicalJson } from '../../../core/node/canonical-json.ts'
-import { digestOf } from '../../../core/node/digest.ts'
 import type { JsonValue } from '../../../core/spec/deployment.ts'
 
 /** What is the same for one life of a node, from its start to its end. */

@@ -4,7 +4,7 @@
  */
 import type { NodeCommand, Reply } from '../../../core/node/commands.ts'
 import type { NodeEvent, RequestId } from '../../../core/node/events.ts'
-import type { NoticeLine, SettledAnswer } from '../operator-api.ts'
+import type { NoticeLine, SettledAnswer } from './api.ts'
 
 type DeskCommand = Extract<NodeCommand, { type: 'reply' | 'notice' | 'settled' }>
 type Asking = Extract<NodeEvent, { request: RequestId }>

@@ -2,7 +2,7 @@
 import type http from 'node:http'
 import path from 'node:path'
 import type { NodeView } from '../../../core/node/view.ts'
-import type { LogFilter } from '../logs.ts'
+import type { LogFilter } from '../log/store.ts'
 import {
   BODY_BYTES_MAX,
   type DeploySource,
@@ -10,7 +10,7 @@ import {
   type OperatorErrorCode,
   STATUS_OF,
   TAIL_DEFAULT,
-} from '../operator-api.ts'
+} from './api.ts'
 
 /** One JSON answer. */
 export interface Answer {

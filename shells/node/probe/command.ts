@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { PipePool } from '../process/pipes.ts'
 import { launch, type ProgramEnd, RunningProgram } from '../process/running-program.ts'
-import type { ReplicaSurroundings } from '../process-runtime.ts'
+import type { ReplicaSurroundings } from '../process/runtime.ts'
 import type { ProbeWork } from './run.ts'
 
 export class CommandProbes {

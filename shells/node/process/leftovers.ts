@@ -6,6 +6,7 @@
  * are read from the living process: no file is needed, and no pid from a file is ever believed.
  */
 
+import { pipeMark } from './pipes.ts'
 import {
   hasEnvironEntry,
   isRunning,
@@ -14,8 +15,7 @@ import {
   ownLine,
   type ProcessMark,
   type ProcessState,
-} from '../processes.ts'
-import { pipeMark } from './pipes.ts'
+} from './processes.ts'
 import { nodeMark } from './program-env.ts'
 
 export interface ReapOptions {

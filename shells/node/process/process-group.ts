@@ -14,7 +14,7 @@ import {
   type ProcessState,
   readProcess,
   runs,
-} from '../processes.ts'
+} from './processes.ts'
 
 export class ProcessGroup {
   readonly pid: number

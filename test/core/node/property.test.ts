@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { canonicalJson } from '../../../core/node/canonical-json.ts'
+import { canonicalJson } from '../../../core/journal/canonical-json.ts'
 import type { NodeCommand } from '../../../core/node/commands.ts'
 import type { NodeEvent } from '../../../core/node/events.ts'
 import { checkInvariants } from '../../../core/node/invariants.ts'

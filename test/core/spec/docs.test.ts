@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { unbuilt } from '../../../core/spec/built.ts'
-import { loadDeployment } from '../../../shells/node/deployment-file.ts'
+import { loadDeployment } from '../../../shells/node/file/deployment-file.ts'
 import { everything } from './everything.ts'
 import { deploymentOf } from './files.ts'
 import { partNames, rowsOf } from './schema-table.ts'

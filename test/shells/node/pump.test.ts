@@ -8,7 +8,7 @@ import {
   type PumpJournal,
   TIMER_MS_MAX,
 } from '../../../shells/node/pump.ts'
-import { Counter, type CounterCommand, type CounterEvent } from './counter-machine.ts'
+import { Counter, type CounterCommand, type CounterEvent } from './journal/counter-machine.ts'
 
 /** Time that passes when told, with a fraction, as performance.now() has one. */
 class FakeClock implements PumpClock {

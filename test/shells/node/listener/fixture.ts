@@ -13,7 +13,7 @@ import {
   serviceKey,
 } from '../../../../core/services/identity.ts'
 import type { StreamSpec } from '../../../../core/spec/deployment.ts'
-import { type Listeners, makeListeners } from '../../../../shells/node/listeners.ts'
+import { type Listeners, makeListeners } from '../../../../shells/node/listener/listeners.ts'
 
 export const HOST = '127.0.0.1'
 export const LISTENER = listenerId(serviceKey('demo', 'web'), 'tcp', 1)

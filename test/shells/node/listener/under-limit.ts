@@ -4,7 +4,7 @@
  */
 import { Effect, Scope } from 'effect'
 import { listenerId, replicaId, serviceKey } from '../../../../core/services/identity.ts'
-import { makeListeners } from '../../../../shells/node/listeners.ts'
+import { makeListeners } from '../../../../shells/node/listener/listeners.ts'
 
 const host = '127.0.0.1'
 const listener = listenerId(serviceKey('demo', 'web'), 'tcp', 1)

@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LogFile, type LogFileOptions } from '../../../../shells/node/log/file.ts'
-import { temporaryDirectory, until } from '../runtime-harness.ts'
+import { temporaryDirectory, until } from '../process/runtime-harness.ts'
 
 interface Opened {
   readonly file: LogFile

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { NodeEvent } from '../../../../core/node/events.ts'
 import type { Deployment } from '../../../../core/spec/deployment.ts'
+import type { SettledAnswer } from '../../../../shells/node/operator/api.ts'
 import { OperatorDesk } from '../../../../shells/node/operator/desk.ts'
-import type { SettledAnswer } from '../../../../shells/node/operator-api.ts'
 
 const SHOP = { name: 'shop' } as Deployment
 const READY: SettledAnswer = { outcome: 'ready', problems: [] }

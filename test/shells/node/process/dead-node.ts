@@ -1,8 +1,8 @@
 /** A node that is killed: starts one program in its runtime, prints its pid, waits for its end. */
 import { Effect } from 'effect'
 import { replicaId } from '../../../../core/services/identity.ts'
-import { makeLogStore } from '../../../../shells/node/logs.ts'
-import { makeProcessRuntime } from '../../../../shells/node/process-runtime.ts'
+import { makeLogStore } from '../../../../shells/node/log/store.ts'
+import { makeProcessRuntime } from '../../../../shells/node/process/runtime.ts'
 
 const [nodeId = '', directory = '', ...argv] = process.argv.slice(2)
 const replica = replicaId({ deployment: 'hello', service: 'web', number: 1, incarnation: 1 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { findLeftovers, reapLeftovers } from '../../../../shells/node/process/leftovers.ts'
 import { PipePool } from '../../../../shells/node/process/pipes.ts'
-import { hasEnvironEntry } from '../../../../shells/node/processes.ts'
+import { hasEnvironEntry } from '../../../../shells/node/process/processes.ts'
 import {
   freshNodeId,
   harness,
@@ -13,7 +13,7 @@ import {
   runs,
   temporaryDirectory,
   until,
-} from '../runtime-harness.ts'
+} from './runtime-harness.ts'
 
 const NONE: ReadonlySet<number> = new Set()
 

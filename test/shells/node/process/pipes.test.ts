@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { type OutputPipe, PipePool, pipeMark } from '../../../../shells/node/process/pipes.ts'
-import { freshNodeId } from '../runtime-harness.ts'
+import { freshNodeId } from './runtime-harness.ts'
 
 const directoriesOf = (name: string): string[] =>
   readdirSync(tmpdir()).filter((entry) => `/${entry}`.startsWith(pipeMark(name)))

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ProcessGroup } from '../../../../shells/node/process/process-group.ts'
-import { readProcess } from '../../../../shells/node/processes.ts'
-import { pidIn, runs, temporaryDirectory, until } from '../runtime-harness.ts'
+import { readProcess } from '../../../../shells/node/process/processes.ts'
+import { pidIn, runs, temporaryDirectory, until } from './runtime-harness.ts'
 
 const MARK = 'WEIR_INSTANCE=hello/web/1#1'
 

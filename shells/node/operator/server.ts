@@ -1,0 +1,377 @@
+/**
+ * The operator socket: HTTP and JSON for the `weir` command and whoever else asks. Reads requests
+ * and writes answers; what is asked is done by the node behind it.
+ */
+import fs from 'node:fs'
+import http from 'node:http'
+import { Effect, type Scope } from 'effect'
+import type { Reply } from '../../../core/node/commands.ts'
+import type { NodeView } from '../../../core/node/view.ts'
+import { messageOf } from '../journal/format.ts'
+import type { LogStore } from '../log/store.ts'
+import { prepareRuntimeDirectory } from '../state/directory.ts'
+import { StateUnusable } from '../state/start-error.ts'
+import {
+  type DeploySource,
+  type ErrorAnswer,
+  type NoticeLine,
+  type OperatorErrorCode,
+  type SettledAnswer,
+  STATUS_OF,
+  type VersionAnswer,
+} from './api.ts'
+import { LineStream } from './line-stream.ts'
+import {
+  type Answer,
+  deploySourceOf,
+  logsRequestOf,
+  readBody,
+  refuse,
+  restartOf,
+  scaleOf,
+  shutdownModeOf,
+} from './request.ts'
+
+/** What the server needs of a node. */
+export interface OperatedNode {
+  version(): VersionAnswer
+  view(): NodeView
+  deploy(source: DeploySource): Promise<DeployAnswer>
+  /** Calls back once; undefined: there is no such deployment (any more). The answer cancels. */
+  whenSettled(deployment: string, answer: (settled: SettledAnswer | undefined) => void): () => void
+  remove(deployment: string): Promise<Reply>
+  scale(service: string, replicas: number): Promise<Reply>
+  restart(service: string, replica?: number): Promise<Reply>
+  readonly logs: Pick<LogStore, 'read' | 'follow'>
+  /** The last ones. */
+  recentEvents(): readonly NoticeLine[]
+  onEvent(listener: (line: NoticeLine) => void): () => void
+  shutdown(mode: 'drain' | 'abort'): Promise<void>
+  readonly stopped: Promise<void>
+}
+
+export type DeployAnswer =
+  | {
+      readonly ok: true
+      readonly name: string
+      readonly text: string
+      readonly warnings: readonly string[]
+    }
+  | {
+      readonly ok: false
+      readonly code: 'invalid' | 'conflict' | 'stopping'
+      readonly problems: readonly string[]
+    }
+
+export interface OperatorServer {
+  readonly socketPath: string
+  /** Before this every request but the version is answered with 503. */
+  attach(node: OperatedNode): void
+}
+
+export interface OperatorServerOptions {
+  /** The first that can be listened on is taken. */
+  readonly socketPlaces: readonly string[]
+  readonly version: () => VersionAnswer
+  readonly log: (level: 'info' | 'warn' | 'error', text: string) => void
+}
+
+/** Listens until the scope ends; answers under way get a moment to finish. */
+export const makeOperatorServer = (
+  options: OperatorServerOptions,
+): Effect.Effect<OperatorServer, StateUnusable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () => start(options),
+      catch: (error) => error as StateUnusable, // start() throws nothing else
+    }),
+    ({ close }) => Effect.promise(close),
+  )
+
+interface Served {
+  readonly node: OperatedNode
+  /** Streams that go on until the node stops. */
+  readonly followers: Set<LineStream>
+}
+
+async function start(
+  options: OperatorServerOptions,
+): Promise<OperatorServer & { close: () => Promise<void> }> {
+  let served: Served | undefined
+  const server = http.createServer((request, response) => {
+    response.on('error', () => {}) // the client left
+    handle(served, options, request, response).catch((error: unknown) => {
+      options.log('error', `operator socket: ${messageOf(error)}`)
+      fail(response, 'internal', messageOf(error))
+    })
+  })
+  server.maxConnections = CONNECTIONS_MAX
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    else socket.destroy()
+  })
+  const socketPath = await listenOnFirst(server, options)
+  return {
+    socketPath,
+    attach: (node) => {
+      const followers = new Set<LineStream>()
+      served = { node, followers }
+      void node.stopped.then(() => {
+        for (const stream of [...followers]) stream.end()
+      })
+    },
+    close: () => close(server, socketPath),
+  }
+}
+
+async function listenOnFirst(server: http.Server, options: OperatorServerOptions): Promise<string> {
+  const reasons: string[] = []
+  for (const place of options.socketPlaces) {
+    // Only the runtime place can be missing its directory: the state directory was prepared.
+    const unfit = place.endsWith('/weir.sock') ? undefined : prepareRuntimeDirectory(place)
+    const reason = unfit ?? (await listen(server, place))
+    if (reason === undefined) {
+      fs.chmodSync(place, 0o600)
+      if (reasons.length > 0) {
+        options.log('warn', `operator socket: at ${place}, because ${reasons.join('; ')}`)
+      }
+      return place
+    }
+    reasons.push(reason)
+  }
+  const path = options.socketPlaces[0] ?? 'weir.sock'
+  throw new StateUnusable({ path, reason: `no operator socket: ${reasons.join('; ')}` })
+}
+
+function listen(server: http.Server, place: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const failed = (error: Error): void => resolve(error.message)
+    server.once('error', failed)
+    server.listen(place, () => {
+      server.off('error', failed)
+      server.on('error', () => {}) // accept() may run out of descriptors; it goes on later
+      resolve(undefined)
+    })
+  })
+}
+
+/** The socket's name goes at once, as close() unlinks it; what is under way may end. */
+function close(server: http.Server, socketPath: string): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS_MAX)
+    server.close(() => {
+      clearTimeout(cut)
+      fs.rmSync(socketPath, { force: true })
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
+
+async function handle(
+  served: Served | undefined,
+  options: OperatorServerOptions,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): Promise<void> {
+  const route = routeOf(request)
+  if (route.type === 'refused') return answer(request, response, route.answer)
+  if (route.path === '/v1/version') return send(response, 200, options.version())
+  if (served === undefined) return fail(response, 'stopping', 'the node is still starting')
+  const { node } = served
+  switch (route.path) {
+    case '/v1/status':
+      return send(response, 200, node.view())
+    case '/v1/logs':
+      return sendLogs(served, route.url, request, response)
+    case '/v1/events':
+      return sendEvents(served, response)
+    case '/v1/deployments/NAME/settled':
+      return sendSettled(node, route.name, response)
+    case '/v1/deployments/NAME':
+      return sendReply(response, await node.remove(route.name))
+    default:
+      return answer(request, response, await post(node, route.path, request, response))
+  }
+}
+
+/** Requests with a body. Undefined: the answer is under way already. */
+async function post(
+  node: OperatedNode,
+  path: '/v1/deploy' | '/v1/scale' | '/v1/restart' | '/v1/shutdown',
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): Promise<Answer | undefined> {
+  const body = await readBody(request)
+  if (!body.ok) return body.answer
+  switch (path) {
+    case '/v1/deploy': {
+      const source = deploySourceOf(body.value)
+      return source.ok ? deployed(await node.deploy(source.value)) : source.answer
+    }
+    case '/v1/scale': {
+      const scale = scaleOf(body.value)
+      if (!scale.ok) return scale.answer
+      return replied(await node.scale(scale.value.service, scale.value.replicas))
+    }
+    case '/v1/restart': {
+      const restart = restartOf(body.value)
+      if (!restart.ok) return restart.answer
+      return replied(await node.restart(restart.value.service, restart.value.replica))
+    }
+    case '/v1/shutdown': {
+      const mode = shutdownModeOf(body.value)
+      if (!mode.ok) return mode.answer
+      sendShutdown(node, mode.value, response)
+      return undefined
+    }
+  }
+}
+
+type Route =
+  | { readonly type: 'refused'; readonly answer: Answer }
+  | {
+      readonly type: 'route'
+      readonly path: keyof typeof METHODS
+      readonly name: string
+      readonly url: URL
+    }
+
+function routeOf(request: http.IncomingMessage): Route {
+  const url = URL.parse(request.url ?? '', 'http://localhost')
+  if (url === null) return { type: 'refused', answer: refuse('invalid', 'not a path') }
+  const match = DEPLOYMENT_PATH.exec(url.pathname)
+  let name = ''
+  try {
+    name = decodeURIComponent(match?.[1] ?? '')
+  } catch {
+    return { type: 'refused', answer: refuse('invalid', 'a broken % escape in the path') }
+  }
+  const path = match === null ? url.pathname : `/v1/deployments/NAME${match[2] ?? ''}`
+  if (!isKnown(path)) {
+    return { type: 'refused', answer: refuse('not-found', `nothing is at ${url.pathname}`) }
+  }
+  const method = METHODS[path]
+  if (request.method !== method) {
+    const text = `${url.pathname} takes ${method}, not ${request.method}`
+    return { type: 'refused', answer: { ...refuse('not-allowed', text), allow: method } }
+  }
+  return { type: 'route', path, name, url }
+}
+
+const isKnown = (path: string): path is keyof typeof METHODS => Object.hasOwn(METHODS, path)
+
+const deployed = (answer: DeployAnswer): Answer => {
+  if (answer.ok) {
+    const { name, text, warnings } = answer
+    return { status: 200, body: { name, text, warnings } }
+  }
+  const { code, problems } = answer
+  const refused = refuse(code, problems[0] ?? 'the deployment was refused', problems)
+  return code === 'invalid' ? { ...refused, status: 422 } : refused
+}
+
+const replied = (reply: Reply): Answer =>
+  reply.ok ? { status: 200, body: { text: reply.text } } : refuse(reply.code, reply.text)
+
+function sendReply(response: http.ServerResponse, reply: Reply): void {
+  const { status, body } = replied(reply)
+  send(response, status, body)
+}
+
+function sendSettled(node: OperatedNode, name: string, response: http.ServerResponse): void {
+  const cancel = node.whenSettled(name, (settled) => {
+    if (settled === undefined) fail(response, 'not-found', `no deployment "${name}" here`)
+    else send(response, 200, settled)
+  })
+  response.on('close', cancel)
+}
+
+function sendLogs(
+  { node, followers }: Served,
+  url: URL,
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+): void {
+  const asked = logsRequestOf(url.searchParams, node.view())
+  if (!asked.ok) return answer(request, response, asked.answer)
+  const { filter, tail, follow } = asked.value
+  // Both in one turn of the event loop: no line is missed and none comes twice.
+  const stream = new LineStream(response, node.logs.read({ ...filter, tail }))
+  if (!follow) return stream.end()
+  stream.onClose(node.logs.follow(filter, (line) => stream.send(line)))
+  endWithNode(followers, stream)
+}
+
+function sendEvents({ node, followers }: Served, response: http.ServerResponse): void {
+  const stream = new LineStream(response, node.recentEvents())
+  stream.onClose(node.onEvent((line) => stream.send(line)))
+  endWithNode(followers, stream)
+}
+
+function endWithNode(followers: Set<LineStream>, stream: LineStream): void {
+  followers.add(stream)
+  stream.onClose(() => followers.delete(stream))
+}
+
+function sendShutdown(
+  node: OperatedNode,
+  mode: 'drain' | 'abort',
+  response: http.ServerResponse,
+): void {
+  const stream = new LineStream(response)
+  const progress = (): void => stream.offer({ type: 'progress', view: node.view() })
+  const timer = setInterval(progress, PROGRESS_MS)
+  stream.onClose(() => clearInterval(timer))
+  progress()
+  void node.shutdown(mode).then(() => {
+    clearInterval(timer)
+    stream.send({ type: 'stopped' })
+    stream.end()
+  })
+}
+
+function answer(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  given: Answer | undefined,
+): void {
+  if (given === undefined) return
+  if (given.allow !== undefined) response.setHeader('Allow', given.allow)
+  // Who sent too much may still be sending: the rest is not read.
+  if (!request.complete) response.setHeader('Connection', 'close')
+  send(response, given.status, given.body)
+}
+
+const fail = (response: http.ServerResponse, code: OperatorErrorCode, error: string): void =>
+  send(response, STATUS_OF[code], { error, code } satisfies ErrorAnswer)
+
+function send(response: http.ServerResponse, status: number, body: unknown): void {
+  if (response.headersSent || response.destroyed) return
+  const bytes = Buffer.from(`${JSON.stringify(body)}\n`, 'utf8')
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': bytes.length,
+  })
+  response.end(bytes)
+}
+
+const METHODS = {
+  '/v1/version': 'GET',
+  '/v1/status': 'GET',
+  '/v1/deploy': 'POST',
+  '/v1/deployments/NAME/settled': 'GET',
+  '/v1/deployments/NAME': 'DELETE',
+  '/v1/scale': 'POST',
+  '/v1/restart': 'POST',
+  '/v1/logs': 'GET',
+  '/v1/events': 'GET',
+  '/v1/shutdown': 'POST',
+} as const
+
+const DEPLOYMENT_PATH = /^\/v1\/deployments\/([^/]+)(\/settled)?$/
+/** Of clients at once; more wait in the kernel's queue and are turned away by it. */
+const CONNECTIONS_MAX = 256
+const PROGRESS_MS = 1_000
+/** Answers are small and the reader is on this machine. */
+const CLOSE_MS_MAX = 1_000
