@@ -61,7 +61,7 @@ export function watchGiveUps(command: NodeCommand, world: World): void {
   const { code, service: key } = command
   const spec = key === undefined ? undefined : world.operator.specOf(key)
   if (key === undefined || spec === undefined) return
-  const crashed = code === 'exited' || code === 'crash-loop'
+  const crashed = code === 'exited' || code === 'start-failed' || code === 'crash-loop'
   if (crashed && spec.errors.onPanic === 'isolate') world.operator.isolated.add(key)
   const gaveUp = code === 'dependency-timeout' || (crashed && spec.errors.onPanic !== 'restart')
   if (!gaveUp || !world.healed || excuseOf(key, world) !== undefined) return

@@ -95,8 +95,8 @@ function busy(drawn: RunOptions, draw: Prng): RunOptions {
     clients: { ...drawClients(draw), everyMs: draw.pick([30, 100]), hastyPercent: 0, liveMax: 50 },
     faults: {
       ...drawFaults(() => NEVER, draw),
-      listeners: faults.listeners,
-      probes: faults.probes,
+      listeners: { ...faults.listeners, answersTwice: draw.pick([NEVER, ratio(1, 2)]) },
+      probes: { ...faults.probes, flaps: draw.pick([NEVER, ratio(1, 4)]) },
     },
     crashMidStep: NEVER,
   }

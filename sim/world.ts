@@ -70,6 +70,8 @@ export class World {
   readonly operator: Operator
   readonly clients: Clients
   checkers: readonly Checker[] = []
+  /** Events that a script wants delivered twice. */
+  readonly repeats: { readonly event: NodeEvent['type']; readonly afterMs: number }[] = []
   readonly breed: Breed
   private readonly queue = new TaskQueue()
   private parked: Task[] = []
@@ -195,6 +197,10 @@ export class World {
     const now = this.nodeNow()
     this.trace.record({ kind: 'event', at: this.now, event })
     for (const checker of this.checkers) checker.onEvent?.(event, this)
+    const repeat = this.repeats.findIndex((each) => each.event === event.type)
+    for (const { afterMs } of repeat < 0 ? [] : this.repeats.splice(repeat, 1)) {
+      this.inNode(afterMs, () => this.step(event))
+    }
     const commands: NodeCommand[] = []
     machine.step(event, now, commands)
     if (twin !== undefined) this.compareTwin(twin, event, commands, now)

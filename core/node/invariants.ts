@@ -47,6 +47,7 @@ function checkServices({ services, replicas, listeners, timers }: NodeState): vo
     let running = 0
     let ready = 0
     let current = 0
+    let outdated = 0
     for (const slot of service.slots.values()) {
       if (slot.replica === '') continue
       const replica = replicas.get(slot.replica)
@@ -54,11 +55,16 @@ function checkServices({ services, replicas, listeners, timers }: NodeState): vo
       assert(replica.number === slot.number, `${replica.id} is in slot ${slot.number}`)
       running += Number(isRunning(replica.state))
       ready += Number(replica.state === 'ready')
+      outdated += Number(replica.state === 'ready' && replica.revision !== service.revision)
       current += Number(replica.state === 'ready' && isCurrent(service, replica))
     }
     assert(service.running === running, `${key} counts ${service.running} running, not ${running}`)
     assert(service.ready === ready, `${key} counts ${service.ready} ready, not ${ready}`)
     assert(service.current === current, `${key} counts ${service.current} current, not ${current}`)
+    assert(
+      service.outdated === outdated,
+      `${key} counts ${service.outdated} outdated, not ${outdated}`,
+    )
     for (const number of service.failing)
       assert(service.slots.has(number), `${key} fails in no slot`)
     for (const id of service.listeners) assert(listeners.has(id), `${id} is listed but not there`)
@@ -95,8 +101,8 @@ function checkListeners({ listeners, services, byPort, replicas, timers }: NodeS
     assert(!isFirst || state !== 'blocked', `${id} is blocked by nobody`)
     assert(listener.sentVersion - listener.appliedVersion <= 1, `${id}: one question at a time`)
     assert(
-      (timers.at(`listener ${id}`) !== undefined) === (state === 'retrying'),
-      `${id}: a timer while it retries`,
+      (timers.at(`listener ${id}`) !== undefined) === (state === 'retrying' || state === 'closed'),
+      `${id}: a timer while it retries, or is drained after its close`,
     )
     for (const backend of listener.sent)
       assert(listener.holding.has(backend), `${id} holds what it was sent`)

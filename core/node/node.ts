@@ -8,10 +8,10 @@
 import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
 import type { NodeCommand } from './commands.ts'
+import { onDeploy } from './deploy.ts'
 import type { NodeEvent } from './events.ts'
 import {
   onBoot,
-  onDeploy,
   onLeftoversReaped,
   onRemove,
   onRestart,
@@ -19,9 +19,12 @@ import {
   onShutdown,
   stopIfEmpty,
 } from './operator.ts'
-import { checkDependencies, judge, judgeDeployment, planNow } from './service/converge.ts'
-import { applyBackends, onListenerEvent, onRetry } from './service/listeners.ts'
-import { driveMonitor, onRuntimeEvent, replicaStep } from './service/replicas.ts'
+import { checkDependencies } from './service/dependencies.ts'
+import { applyBackends, onListenerEvent, onListenerTimer } from './service/listeners.ts'
+import { driveMonitor } from './service/monitors.ts'
+import { planNow } from './service/plans.ts'
+import { onRuntimeEvent, replicaStep } from './service/replicas.ts'
+import { judge, judgeDeployment } from './service/standing.ts'
 import { type NodeSnapshot, restoreState, snapshotOf } from './snapshot.ts'
 import { type NodeConfig, type NodeState, newNodeState, type Step, type TimerKey } from './state.ts'
 import { type NodeView, viewOf } from './view.ts'
@@ -142,7 +145,7 @@ function onTimer(step: Step, key: TimerKey): void {
     }
     case 'listener': {
       const listener = state.listeners.get(id as ListenerId)
-      if (listener !== undefined) onRetry(step, listener)
+      if (listener !== undefined) onListenerTimer(step, listener)
       return
     }
   }

@@ -1,16 +1,15 @@
 /** What operators ask for: deploy, remove, scale, restart, shut down. Each request is answered once. */
 
-import { canonicalJson } from '../journal/canonical-json.ts'
-import { describeConflict, type PortClaim } from '../publish/ledger.ts'
-import { type ServiceKey, serviceKey } from '../services/identity.ts'
-import { hasCheck, healthPolicy } from '../services/probe-target.ts'
-import type { Deployment, ServiceSpec } from '../spec/deployment.ts'
+import type { ServiceKey } from '../services/identity.ts'
 import type { Reply, ReplyError } from './commands.ts'
+import { begin, leaveService, recount, wantedOf } from './deploy.ts'
 import type { OperatorEvent, RequestId } from './events.ts'
-import { beginService, releaseClaims, replicaIn, rolesOf } from './service/converge.ts'
-import { convergeListeners, cutListener, listenersOf } from './service/listeners.ts'
-import { abortReplica, driveMonitor, isCurrent, stopReplica } from './service/replicas.ts'
-import { type DeploymentRecord, nextAttempt, type Service, type Slot, type Step } from './state.ts'
+import { beginService } from './service/dependencies.ts'
+import { forgive } from './service/failures.ts'
+import { cutListener, listenersOf } from './service/listeners.ts'
+import { listensItself, replicaIn } from './service/plans.ts'
+import { abortReplica, stopReplica } from './service/replicas.ts'
+import { type DeploymentRecord, nextAttempt, type Service, type Step } from './state.ts'
 
 type Of<Type extends OperatorEvent['type']> = Extract<OperatorEvent, { type: Type }>
 
@@ -46,241 +45,6 @@ export function onLeftoversReaped(
   }
 }
 
-// Deploy
-
-export function onDeploy(step: Step, event: Of<'deploy'>): void {
-  const { state, out } = step
-  const { deployment: file, directory, request } = event
-  const refusal = refuseDeploy(step, event)
-  if (refusal !== undefined) return refuse(step, request, refusal.code, refusal.text)
-
-  const record = state.deployments.get(file.name) ?? newDeployment(step, file.name)
-  const before = record.services.size
-  const wanted = new Set(servicesOf(file).map(([name]) => serviceKey(file.name, name)))
-  for (const key of record.services) if (!wanted.has(key)) leave(step, key)
-  const arrived: Service[] = []
-  let changed = 0
-  for (const [name, spec] of servicesOf(file)) {
-    const present = state.services.get(serviceKey(file.name, name))
-    if (present === undefined) arrived.push(newService(step, record, name, spec, directory))
-    else if (updateService(step, present, spec, directory)) changed += 1
-  }
-  linkDependents(step, record)
-  for (const service of arrived) {
-    if (state.phase === 'running') beginService(step, service)
-    state.toJudge.add(service.key)
-  }
-  record.outcome = 'converging'
-  for (const key of record.services) {
-    const service = state.services.get(key)
-    if (service !== undefined) service.standing = ''
-    state.toJudge.add(key)
-  }
-  const left = before + arrived.length - wanted.size
-  const parts = [`${arrived.length} new`, `${changed} changed`, `${left} leaving`]
-  const services = `${wanted.size} ${wanted.size === 1 ? 'service' : 'services'}`
-  const text = `${file.name}: ${services} (${parts.join(', ')})`
-  out.push({ type: 'notice', level: 'info', code: 'deploying', text })
-  reply(step, request, { ok: true, text })
-}
-
-function refuseDeploy(
-  step: Step,
-  { deployment: file }: Of<'deploy'>,
-): { code: ReplyError; text: string } | undefined {
-  const { state } = step
-  if (isStopping(step)) return { code: 'stopping', text: 'this node is shutting down' }
-  const present = state.deployments.get(file.name)
-  if (present?.outcome === 'removing') {
-    const text = `${file.name} is being removed; deploy it again when it is gone`
-    return { code: 'conflict', text }
-  }
-  const services = servicesOf(file)
-  const { servicesMax, replicasMax } = state.config
-  if (state.services.size + services.length > servicesMax + (present?.services.size ?? 0)) {
-    return { code: 'invalid', text: `a node runs at most ${servicesMax} services` }
-  }
-  const large = services.find(([, spec]) => wantedOf(spec, 0) > replicasMax)
-  if (large !== undefined) {
-    return { code: 'invalid', text: `${large[0]}: a service has at most ${replicasMax} replicas` }
-  }
-  const claims = services.flatMap(([name, spec]) => claimsOf(serviceKey(file.name, name), spec))
-  const dropped = new Set(present?.services)
-  for (const [name] of services) dropped.delete(serviceKey(file.name, name))
-  const conflicts = state.ledger.conflicts(claims, dropped)
-  if (conflicts.length > 0) {
-    return { code: 'conflict', text: conflicts.map(describeConflict).join('; ') }
-  }
-  for (const claim of claims) {
-    const holder = state.ports.leased.get(claim.port)
-    if (holder === undefined) continue
-    const text = `port-conflict: port ${claim.port} is used by replica ${holder}, so ${claim.owner} cannot have it`
-    return { code: 'conflict', text }
-  }
-  return undefined
-}
-
-/** By name: the order of keys gets lost in the journal, and must not decide anything. */
-const servicesOf = (file: Deployment): [string, ServiceSpec][] =>
-  Object.entries(file.services).sort(([a], [b]) => (a < b ? -1 : 1))
-
-/** The host ports a service must own: where its endpoints listen, and where its program does. */
-function claimsOf(owner: ServiceKey, spec: ServiceSpec): PortClaim[] {
-  if (spec.rtype !== 'service') return []
-  return spec.endpoints.flatMap(({ name, protocol, port, targetPort }) => {
-    const namespace = protocol === 'udp' ? 'udp' : 'tcp'
-    const listens: PortClaim = { namespace, port, owner, purpose: `endpoint ${name}` }
-    if (targetPort === undefined) return [listens]
-    return [listens, { namespace, port: targetPort, owner, purpose: `target_port of ${name}` }]
-  })
-}
-
-function newDeployment({ state }: Step, name: string): DeploymentRecord {
-  const record: DeploymentRecord = {
-    name,
-    outcome: 'converging',
-    services: new Set(),
-    removeRequests: [],
-  }
-  state.deployments.set(name, record)
-  return record
-}
-
-function newService(
-  step: Step,
-  deployment: DeploymentRecord,
-  name: string,
-  spec: ServiceSpec,
-  directory: string,
-): Service {
-  const key = serviceKey(deployment.name, name)
-  const service: Service = {
-    key,
-    deployment: deployment.name,
-    name,
-    spec,
-    directory,
-    revision: 1,
-    wanted: wantedOf(spec, 1),
-    stage: 'held',
-    haltReason: '',
-    dependencies: [],
-    slots: new Map(),
-    listeners: new Set(),
-    claims: [],
-    dependents: new Set(),
-    state: 'waiting',
-    standing: '',
-    updating: false,
-    running: 0,
-    ready: 0,
-    current: 0,
-    failing: new Set(),
-    restarts: 0,
-  }
-  step.state.services.set(key, service)
-  deployment.services.add(key)
-  claimPorts(step, service)
-  return service
-}
-
-function claimPorts({ state }: Step, service: Service): void {
-  const claims = claimsOf(service.key, service.spec)
-  for (const claim of claims) state.ledger.claim(claim)
-  const isKept = (old: PortClaim) =>
-    !claims.some((each) => each.port === old.port && each.namespace === old.namespace)
-  service.claims = [...service.claims.filter(isKept), ...claims]
-}
-
-/** Converges a service on a new version of its file; true when anything about it differs. */
-function updateService(
-  step: Step,
-  service: Service,
-  spec: ServiceSpec,
-  directory: string,
-): boolean {
-  const { state } = step
-  const same =
-    canonicalJson(service.spec) === canonicalJson(spec) && service.directory === directory
-  const before = runsAs(service.spec, service.directory)
-  const health = canonicalJson(service.spec.health ?? null)
-  const depends = canonicalJson(service.spec.depends)
-  service.spec = spec
-  service.directory = directory
-  service.wanted = wantedOf(spec, spec.scale.mode === 'manual' ? service.wanted : 1)
-  if (runsAs(spec, directory) !== before) {
-    service.revision += 1
-    for (const slot of service.slots.values()) forgive(step, slot)
-    service.failing.clear()
-  }
-  recount(step, service)
-  const waitsForOthers = service.stage === 'waiting' && canonicalJson(spec.depends) !== depends
-  if (service.stage === 'leaving' || service.stage === 'halted' || waitsForOthers) {
-    begin(step, service)
-  }
-  claimPorts(step, service)
-  if (state.phase === 'running') {
-    convergeListeners(step, service, spec.rtype === 'service' ? spec.endpoints : [])
-  }
-  releaseClaims(step, service)
-  if (canonicalJson(spec.health ?? null) !== health) {
-    const policy = healthPolicy(spec.health)
-    for (const { number } of service.slots.values()) {
-      const replica = replicaIn(step, service, number)
-      if (replica !== undefined) driveMonitor(step, replica, { type: 'policy', policy })
-    }
-  }
-  state.toPlan.add(service.key)
-  return !same
-}
-
-/** All of a spec that a running program was started with: when it differs, replicas are replaced. */
-function runsAs(spec: ServiceSpec, directory: string): string {
-  const { runtime, image, command, env, envInherit, logs } = spec
-  const endpoints = spec.endpoints.map(({ name, protocol, targetPort }) => [
-    name,
-    protocol,
-    targetPort ?? 0,
-  ])
-  const groups = spec.replicaGroups.map((each) => [each.role, each.env, each.command ?? null])
-  // A replica that was never checked must not pass for one that was.
-  return canonicalJson([
-    hasCheck(spec),
-    runtime,
-    image ?? null,
-    command,
-    env,
-    envInherit,
-    logs,
-    endpoints,
-    groups,
-    directory,
-  ])
-}
-
-/** How many replicas the file asks for; `manual` keeps what there is. */
-function wantedOf(spec: ServiceSpec, present: number): number {
-  if (spec.rtype !== 'service') return 0 // registered, not scaled (services W53)
-  if (spec.replicaGroups.length > 0) return rolesOf(spec, Number.MAX_SAFE_INTEGER).length
-  switch (spec.scale.mode) {
-    case 'fixed':
-      return spec.scale.replicas
-    case 'adaptive':
-      return spec.scale.min
-    case 'manual':
-      return present
-  }
-}
-
-function linkDependents({ state }: Step, deployment: DeploymentRecord): void {
-  for (const key of deployment.services) state.services.get(key)?.dependents.clear()
-  for (const key of deployment.services) {
-    for (const { service: name } of state.services.get(key)?.spec.depends ?? []) {
-      state.services.get(serviceKey(deployment.name, name))?.dependents.add(key)
-    }
-  }
-}
-
 // Remove, scale, restart
 
 export function onRemove(step: Step, { request, deployment: name }: Of<'remove'>): void {
@@ -295,7 +59,7 @@ export function onRemove(step: Step, { request, deployment: name }: Of<'remove'>
 
 function removeDeployment(step: Step, record: DeploymentRecord): void {
   record.outcome = 'removing'
-  for (const key of record.services) leave(step, key)
+  for (const key of record.services) leaveService(step, key)
   if (record.services.size > 0) return
   step.state.deployments.delete(record.name)
   for (const request of record.removeRequests) {
@@ -303,31 +67,11 @@ function removeDeployment(step: Step, record: DeploymentRecord): void {
   }
 }
 
-function leave({ state }: Step, key: ServiceKey): void {
-  const service = state.services.get(key)
-  if (service === undefined) return
-  service.stage = 'leaving'
-  state.timers.cancel(`wait ${key}`)
-  state.toPlan.add(key)
-  state.toJudge.add(key)
-}
-
 export function onScale(step: Step, event: Of<'scale'>): void {
   const { request, replicas } = event
   const service = findService(step, request, event.service)
   if (service === undefined) return
-  const { spec } = service
-  const { replicasMax } = step.state.config
-  const refusal =
-    spec.rtype !== 'service'
-      ? `${service.key} is a ${spec.rtype}, which is not scaled`
-      : !Number.isInteger(replicas) || replicas < 0 || replicas > replicasMax
-        ? `${replicas} is not a number of replicas; use 0 to ${replicasMax}`
-        : spec.replicaGroups.length > 0 && replicas !== wantedOf(spec, 0)
-          ? `${service.key} has replica groups; change their counts in the file and deploy it`
-          : replicas > 1 && spec.endpoints.some((each) => each.targetPort !== undefined)
-            ? `${service.key} listens on a target_port of its own, so it has one replica at most`
-            : undefined
+  const refusal = refuseScale(step, service, replicas)
   if (refusal !== undefined) return refuse(step, request, 'invalid', refusal)
   const text = `${service.key}: ${service.wanted} -> ${replicas} replicas`
   service.wanted = replicas
@@ -337,6 +81,23 @@ export function onScale(step: Step, event: Of<'scale'>): void {
   reply(step, request, { ok: true, text })
 }
 
+function refuseScale(step: Step, service: Service, replicas: number): string | undefined {
+  const { key, spec } = service
+  const { replicasMax } = step.state.config
+  if (spec.rtype !== 'service') return `${key} is a ${spec.rtype}, which is not scaled`
+  if (!Number.isInteger(replicas) || replicas < 0 || replicas > replicasMax) {
+    return `${replicas} is not a number of replicas; use 0 to ${replicasMax}`
+  }
+  if (spec.replicaGroups.length > 0 && replicas !== wantedOf(spec, 0)) {
+    return `${key} has replica groups; change their counts in the file and deploy it`
+  }
+  if (replicas > 1 && listensItself(spec)) {
+    return `${key} listens on a target_port of its own, so it has one replica at most`
+  }
+  if (service.stage !== 'halted') return undefined
+  return `${key} gave up: ${service.haltReason}; \`weir restart ${key}\` starts it again`
+}
+
 export function onRestart(step: Step, event: Of<'restart'>): void {
   const { request, replica: number } = event
   const service = findService(step, request, event.service)
@@ -344,7 +105,7 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
   if (service.spec.rtype !== 'service') {
     return refuse(step, request, 'invalid', `${service.key} is a ${service.spec.rtype}`)
   }
-  if (number !== undefined && !service.slots.has(number)) {
+  if (number !== undefined && service.stage !== 'halted' && !service.slots.has(number)) {
     const known = [...service.slots.keys()].sort((a, b) => a - b).join(', ') || 'none'
     return refuse(
       step,
@@ -356,7 +117,7 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
   for (const slot of service.slots.values()) {
     if (number !== undefined && slot.number !== number) continue
     forgive(step, slot)
-    if (slot.replica === '') service.failing.delete(slot.number)
+    service.failing.delete(slot.number)
   }
   const single = number === undefined ? undefined : replicaIn(step, service, number)
   if (single !== undefined) stopReplica(step, single, 'restarted by the operator')
@@ -366,27 +127,6 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
   unsettle(step, service)
   const what = number === undefined ? 'its replicas one after the other' : `replica ${number}`
   reply(step, request, { ok: true, text: `${service.key}: restarting ${what}` })
-}
-
-/** What failed before is not held against what runs from now on. */
-function forgive({ now }: Step, slot: Slot): void {
-  slot.crashesAt = []
-  slot.startAt = now
-  slot.isolated = false
-}
-
-/** After another revision or number of replicas: how many are what is asked for now. */
-function recount(step: Step, service: Service): void {
-  service.current = 0
-  for (const { number } of service.slots.values()) {
-    const replica = replicaIn(step, service, number)
-    if (replica?.state === 'ready' && isCurrent(service, replica)) service.current += 1
-  }
-}
-
-function begin(step: Step, service: Service): void {
-  service.stage = 'held'
-  if (step.state.phase === 'running') beginService(step, service)
 }
 
 function unsettle({ state }: Step, service: Service): void {
@@ -443,23 +183,18 @@ export function onShutdown(step: Step, event: Of<'shutdown'>): void {
   }
 }
 
-/** Says that the node has stopped once nothing is left. */
+/** Answers those who asked for it once nothing is left, and says so, once. */
 export function stopIfEmpty({ state, out }: Step): void {
-  if (state.phase === 'stopped') {
-    for (const request of state.shutdownRequests.splice(0)) {
-      out.push({ type: 'reply', request, result: { ok: true, text: 'stopped' } })
-    }
-    return
-  }
-  if (state.phase !== 'draining' || state.deployments.size > 0) return
-  state.phase = 'stopped'
+  if (!isStopping({ state }) || state.deployments.size > 0) return
   for (const request of state.shutdownRequests.splice(0)) {
     out.push({ type: 'reply', request, result: { ok: true, text: 'stopped' } })
   }
+  if (state.phase === 'stopped') return
+  state.phase = 'stopped'
   out.push({ type: 'stopped' })
 }
 
-const isStopping = ({ state }: Step): boolean =>
+const isStopping = ({ state }: Pick<Step, 'state'>): boolean =>
   state.phase === 'draining' || state.phase === 'stopped'
 
 function reply({ out }: Step, request: RequestId, result: Reply): void {

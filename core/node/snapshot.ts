@@ -8,7 +8,7 @@ import { assert, type Instant } from '../machine.ts'
 import type { PortClaim } from '../publish/ledger.ts'
 import type { ReplicaPortsSnapshot } from '../publish/replica-ports.ts'
 import { HealthMonitor, type HealthState } from '../services/health.ts'
-import type { ListenerId } from '../services/identity.ts'
+import type { ListenerId, ReplicaId } from '../services/identity.ts'
 import {
   type DeploymentRecord,
   type Listener,
@@ -45,7 +45,9 @@ export interface NodeSnapshot {
   readonly replicas: readonly (Omit<Replica, 'monitor'> & {
     readonly monitor: HealthState | null
   })[]
-  readonly listeners: readonly Flat<Listener>[]
+  readonly listeners: readonly (Omit<Flat<Listener>, 'holding'> & {
+    readonly holding: readonly (readonly [ReplicaId, number])[]
+  })[]
   readonly timers: readonly (readonly [TimerKey, remainsMs: number])[]
   readonly ports: ReplicaPortsSnapshot
   readonly claims: readonly PortClaim[]
@@ -72,7 +74,10 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
       ...shifted(replica, -now),
       monitor: replica.monitor === undefined ? null : shifted(replica.monitor.state, -now),
     })),
-    listeners: [...state.listeners.values()].map(flat),
+    listeners: [...state.listeners.values()].map((each) => ({
+      ...flat(each),
+      holding: [...each.holding],
+    })),
     timers: state.timers.entries().map(([key, at]) => [key, at - now]),
     ports: state.ports.snapshot(now),
     claims: state.ledger.claims(),
@@ -98,7 +103,7 @@ export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
     state.replicas.set(each.id, { ...shifted(each, now), monitor })
   }
   for (const each of snapshot.listeners) {
-    const sets = { sent: new Set(each.sent), holding: new Set(each.holding) }
+    const sets = { sent: new Set(each.sent), holding: new Map(each.holding) }
     state.listeners.set(each.id, { ...each, ...sets })
   }
   for (const [key, remainsMs] of snapshot.timers) state.timers.set(key, now + remainsMs)

@@ -102,13 +102,15 @@ export interface Service {
   state: ServiceState
   /** What dependents and the deployment see of it; when it changes they are looked at. */
   standing: string
-  /** Replicas of an old revision, or above what is wanted, were there at the last plan. */
+  /** Replicas that are to be replaced, or stand-ins for them, were there at the last plan. */
   updating: boolean
-  /** Replicas by what they count as; kept by `enter` in `replicas.ts`. */
+  /** Replicas by what they count as; kept by `enter` in `service/replicas.ts`. */
   running: number
   ready: number
   /** Ready ones of the current revision in the slots 1..wanted: what the file asks for. */
   current: number
+  /** Ready ones of an older revision: they still take traffic. */
+  outdated: number
   /** Numbers of slots whose last replica failed, or whose replica is unhealthy. */
   readonly failing: Set<number>
   restarts: number
@@ -139,6 +141,8 @@ export interface Slot {
   /** Not to be started again before. */
   startAt: Instant
   isolated: boolean
+  /** It was filled above what is wanted, to stand in during an update. */
+  standsIn: boolean
   restarts: number
   /** How its last replica ended; empty before the first. */
   lastEnd: string
@@ -183,8 +187,11 @@ export interface Listener {
   sentVersion: number
   appliedVersion: number
   sent: Set<ReplicaId>
-  /** Backends the listener may still have connections to: sent once, not drained since. */
-  readonly holding: Set<ReplicaId>
+  /**
+   * Backends the listener may still have connections to, each with the version of the set it is
+   * missing in; 0 while it is in.
+   */
+  readonly holding: Map<ReplicaId, number>
 }
 
 /** One step: the state, the time, and where commands go. */

@@ -3,7 +3,7 @@ import type { Instant } from '../machine.ts'
 import type { ReplicaId } from '../services/identity.ts'
 import { isLeaving, isRunning } from '../services/replica-life.ts'
 import type { EndpointSpec } from '../spec/deployment.ts'
-import { problemOf } from './service/converge.ts'
+import { detailOf } from './service/standing.ts'
 import type { Listener, NodeState, Replica, Service } from './state.ts'
 
 export interface NodeView {
@@ -104,14 +104,14 @@ function viewService(state: NodeState, service: Service): ServiceView {
         ? `waits for ${waits}`
         : isIdleKind
           ? `${service.spec.rtype}: registered, not run`
-          : problemOf({ state }, service)
+          : detailOf({ state }, service)
   return {
     deployment: service.deployment,
     service: service.name,
     state: service.state,
     detail,
     replicas: { wanted: service.wanted, running: service.running, ready: service.ready },
-    endpoints: service.spec.endpoints.map(endpointUrl),
+    endpoints: isIdleKind ? [] : service.spec.endpoints.map(endpointUrl),
     restarts: service.restarts,
   }
 }
@@ -163,7 +163,7 @@ function viewListener(state: NodeState, listener: Listener): ListenerView {
     address: listener.address || `${listener.host}:${listener.endpoint.port}`,
     state: VIEW_STATES[listener.state],
     backends: listener.sent.size,
-    detail: listener.reason,
+    detail: listener.state === 'blocked' ? 'waits until its port is let go of' : listener.reason,
   }
 }
 

@@ -63,8 +63,15 @@ export class PortLedger {
   }
 }
 
-export const describeConflict = (conflict: PortConflict): string =>
-  `port-conflict: ${conflict.namespace} port ${conflict.port} belongs to ${conflict.owner}, so ` +
-  `${conflict.requester} cannot have it; choose another port or remove ${conflict.owner} first`
+export function describeConflict(conflict: PortConflict, isLeaving: boolean): string {
+  const { namespace, port, owner, requester } = conflict
+  const advice = isLeaving
+    ? `${owner} is being removed: try again when it is gone`
+    : `choose another port or remove ${owner} first`
+  return (
+    `port-conflict: ${namespace} port ${port} belongs to ${owner}, so ` +
+    `${requester} cannot have it; ${advice}`
+  )
+}
 
 const keyOf = (namespace: PortNamespace, port: number): string => `${namespace}:${port}`

@@ -56,10 +56,6 @@ export class ReplicaPorts {
     this.#resting.set(port, now + PORT_REST_MS)
   }
 
-  isResting(port: number, now: Instant): boolean {
-    return (this.#resting.get(port) ?? now) > now
-  }
-
   snapshot(now: Instant): ReplicaPortsSnapshot {
     this.#wake(now)
     return {

@@ -22,6 +22,8 @@ export interface ObservedSlot {
   readonly startAt: Instant
   /** Taken out for good by `errors.on_panic: isolate`. */
   readonly isolated: boolean
+  /** Started above N for an update; an ordinary slot that is not wanted any more is surplus. */
+  readonly standsIn: boolean
 }
 
 export interface DesiredService {
@@ -69,8 +71,8 @@ class Planning {
   readonly #outdated: ObservedSlot[] = []
   /** Replicas that take traffic now and may be counted on. */
   #available = 0
-  /** Slots 1..N whose replica is ready, proved or not. */
-  #ownReady = 0
+  /** Those of them in the slots 1..N. */
+  #ownAvailable = 0
 
   constructor(desired: DesiredService, now: Instant) {
     this.#desired = desired
@@ -84,20 +86,22 @@ class Planning {
       const own = slot.number <= this.#wanted
       if (own) this.#own[slot.number - 1] = slot
       else this.#beyond.push(slot)
-      if (this.#isAvailable(slot)) this.#available += 1
-      if (own && slot.state === 'ready') this.#ownReady += 1
+      if (this.#isAvailable(slot)) {
+        this.#available += 1
+        if (own) this.#ownAvailable += 1
+      }
       if (own && isLive(slot) && !this.#isCurrent(slot)) this.#outdated.push(slot)
     }
   }
 
-  /** Slots above N end, highest first; stand-ins stay while slots below are not all ready. */
+  /** Slots above N end, highest first; stand-ins stay until all slots below have proved themselves. */
   dropSurplus(): void {
     const updating = this.#outdated.length > 0
-    const missing = this.#wanted - this.#ownReady
+    const missing = this.#wanted - this.#ownAvailable
     const standIns = updating ? this.#desired.surgeMax : Math.min(this.#desired.surgeMax, missing)
     for (const slot of this.#beyond.toReversed()) {
       if (!isLive(slot)) continue
-      const standsIn = slot.number <= this.#wanted + standIns
+      const standsIn = slot.standsIn && slot.number <= this.#wanted + standIns
       if (standsIn && slot.revision === this.#desired.revision) continue
       if (standsIn && slot.state === 'ready' && !this.#canSpare()) continue
       if (this.#isAvailable(slot)) this.#available -= 1

@@ -4,7 +4,7 @@
  * every other `$` is left alone, there is no shell.
  */
 import type { Program } from '../node/commands.ts'
-import type { EndpointSpec, ServiceSpec } from '../spec/deployment.ts'
+import type { ServiceSpec } from '../spec/deployment.ts'
 import type { ReplicaName } from './identity.ts'
 
 export interface ProgramInput {
@@ -50,9 +50,6 @@ export function buildProgram({ replica, role, spec, directory, ports }: ProgramI
 /** `PORT_ADMIN_API` for the endpoint `admin-api`. */
 export const portVariable = (endpoint: string): string =>
   `PORT_${endpoint.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
-
-/** Endpoints whose port the node picks: the program is told it, it does not say it. */
-export const picksPort = (endpoint: EndpointSpec): boolean => endpoint.targetPort === undefined
 
 const isReference = (value: string): boolean => /^\$[ES]:/.test(value)
 

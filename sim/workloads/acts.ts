@@ -4,6 +4,7 @@
  * its meaning when others are taken away.
  */
 import { unreachable } from '../../core/machine.ts'
+import type { NodeEvent } from '../../core/node/events.ts'
 import type { Manner } from '../faults/runtime.ts'
 import type { World } from '../world.ts'
 import type { DeploymentSketch } from './deployments.ts'
@@ -27,7 +28,9 @@ export type Act =
   | { readonly type: 'pause'; readonly forMs: number }
   | { readonly type: 'leap'; readonly byMs: number }
   | { readonly type: 'restore'; readonly keepTwin: boolean }
-  | { readonly type: 'client' }
+  // the next event of this kind is delivered a second time, so much later
+  | { readonly type: 'repeat'; readonly event: NodeEvent['type']; readonly afterMs: number }
+  | { readonly type: 'client'; readonly thinkMs?: number }
 
 export function perform(world: World, act: Act): void {
   const { operator, runtime } = world
@@ -69,8 +72,11 @@ export function perform(world: World, act: Act): void {
       return world.leap(act.byMs)
     case 'restore':
       return world.restore(act.keepTwin)
+    case 'repeat':
+      world.repeats.push(act)
+      return
     case 'client':
-      return world.clients.arrive()
+      return world.clients.arrive(act.thinkMs)
     default:
       return unreachable(act)
   }

@@ -40,7 +40,7 @@ export class Clients {
   }
 
   /** One client at a door that is open, if there is any. */
-  arrive(): void {
+  arrive(thinkMs?: number): void {
     const { world } = this
     if (world.life === 'down') return
     const open = [...world.listeners.doors.values()].filter((door) => door.listening)
@@ -52,7 +52,8 @@ export class Clients {
     if (door.streams.live.size >= this.options.liveMax) return
     this.count += 1
     const client = this.count
-    const plan = this.drawPlan()
+    const drawn = this.drawPlan()
+    const plan = thinkMs === undefined ? drawn : { ...drawn, thinkMs, leavesAfterMs: undefined }
     // Through the node's own queue: a paused node accepts nobody until it wakes. By then the socket
     // may be closed, and the client is one that the kernel had taken in before.
     world.inNode(world.draws.clients.below(2), () => {

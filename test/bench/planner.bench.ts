@@ -43,6 +43,7 @@ function timePlan(size: number): number {
       readyAt: 0,
       startAt: 0,
       isolated: false,
+      standsIn: false,
     }),
   )
   const roles = new Array<string>(size).fill('default')

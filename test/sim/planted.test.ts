@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { NodeCommand } from '../../core/node/commands.ts'
-import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
+import {
+  type ListenerId,
+  parseReplicaId,
+  type ReplicaId,
+  serviceKey,
+} from '../../core/services/identity.ts'
 import type { CheckerName } from '../../sim/checkers/checker.ts'
 import { type RunFailure, simulate } from '../../sim/simulate.ts'
 import type { Breed } from '../../sim/world.ts'
@@ -176,9 +181,11 @@ const PLANTED: readonly Planted[] = [
     breed: plant(() => ({
       order: (commands, event, tell) => {
         if (event.type !== 'replica-exited') return commands
-        const service = event.replica.split('/').slice(0, 2).join('/')
+        const { deployment, service, number } = parseReplicaId(event.replica)
+        const key = serviceKey(deployment, service)
         // A restart forgives what happened before; its own answer is nobody's business.
-        return [...commands, ...tell({ type: 'restart', request: -1, service })].filter(
+        const restart = { type: 'restart', request: -1, service: key, replica: number } as const
+        return [...commands, ...tell(restart)].filter(
           (each) => each.type !== 'reply' || each.request !== -1,
         )
       },

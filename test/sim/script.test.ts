@@ -102,6 +102,22 @@ const PAST_FAILURES: readonly Story[] = [
       after(3_000, { type: 'client' }),
     ],
   },
+  {
+    // An unwell replica had left the set and come back; what was said about its first leaving was
+    // taken for an answer to the second.
+    story: 'a drain is over when the listener says so about the set that began it',
+    script: [
+      after(
+        0,
+        deploy(service({ endpoints: [endpoint()], health: 'tcp', retries: 1, drainMs: 20_000 })),
+      ),
+      after(5_000, { type: 'repeat', event: 'backend-drained', afterMs: 8_000 }),
+      after(0, { type: 'sicken', pick: 0, forMs: 2_000 }),
+      after(5_000, { type: 'client', thinkMs: 10_000 }),
+      after(500, { type: 'scale', pick: 0, replicas: 0 }),
+      after(6_000, { type: 'client' }),
+    ],
+  },
 ]
 
 describe('found before', () => {

@@ -118,7 +118,13 @@ const actArb: fc.Arbitrary<Act> = fc.oneof(
   fc.record({ type: fc.constant('pause'), forMs: fc.nat(9_000) }),
   fc.record({ type: fc.constant('leap'), byMs: fc.nat(100_000) }),
   fc.record({ type: fc.constant('restore'), keepTwin: fc.boolean() }),
+  fc.record({
+    type: fc.constant('repeat'),
+    event: fc.constantFrom('replica-started', 'replica-removed', 'backend-drained', 'probe-result'),
+    afterMs: fc.nat(9_000),
+  } as const),
   { weight: 2, arbitrary: fc.constant<Act>({ type: 'client' }) },
+  fc.record({ type: fc.constant('client'), thinkMs: fc.nat(20_000) }),
 )
 
 /** Faults and inputs in any order, close together or far apart. */

@@ -2,25 +2,19 @@
 
 import { canonicalJson } from '../../journal/canonical-json.ts'
 import type { Instant } from '../../machine.ts'
-import {
-  listenerId,
-  parseReplicaId,
-  type ReplicaId,
-  type ServiceKey,
-} from '../../services/identity.ts'
+import { listenerId, type ReplicaId, type ServiceKey } from '../../services/identity.ts'
 import type { EndpointSpec } from '../../spec/deployment.ts'
 import type { Backend, NoticeCode } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
-import { type Listener, nextAttempt, type Service, type Step } from '../state.ts'
-import { driveMonitor, finishDrain } from './replicas.ts'
+import { type Listener, nextAttempt, type Replica, type Service, type Step } from '../state.ts'
+import { driveMonitor } from './monitors.ts'
+import { finishDrain } from './replicas.ts'
 
 /** Makes the listeners of a service those its endpoints ask for, touching none that did not change. */
-export function convergeListeners(
-  step: Step,
-  service: Service,
-  endpoints: readonly EndpointSpec[],
-): void {
-  const wanted = new Map(endpoints.filter(isForwarded).map((each) => [each.name, each]))
+export function convergeListeners(step: Step, service: Service): void {
+  const { rtype, endpoints } = service.spec
+  const forwarded = rtype === 'service' ? endpoints.filter(isForwarded) : []
+  const wanted = new Map(forwarded.map((each) => [each.name, each]))
   for (const listener of listenersOf(step, service)) {
     if (isClosing(listener)) continue
     const endpoint = wanted.get(listener.endpoint.name)
@@ -58,7 +52,7 @@ function openListener(step: Step, service: Service, endpoint: EndpointSpec): voi
     sentVersion: 0,
     appliedVersion: 0,
     sent: new Set(),
-    holding: new Set(),
+    holding: new Map(),
   }
   state.listeners.set(listener.id, listener)
   service.listeners.add(listener.id)
@@ -107,7 +101,7 @@ export function closeListener(step: Step, listener: Listener): void {
 
 /** Ends every connection of a listener at once. */
 export function cutListener(step: Step, listener: Listener): void {
-  for (const backend of listener.holding) {
+  for (const backend of listener.holding.keys()) {
     step.out.push({ type: 'cut-backend', listener: listener.id, backend })
   }
 }
@@ -140,7 +134,7 @@ export function onListenerEvent(step: Step, event: ListenerEvent): void {
       step.state.toJudge.add(listener.service)
       return forgetIfDone(step, listener)
     case 'backend-drained':
-      return onDrained(step, listener, event.backend)
+      return onDrained(step, listener, event.backend, event.version)
     case 'backend-failed': {
       const replica = step.state.replicas.get(event.backend)
       if (replica !== undefined) driveMonitor(step, replica, { type: 'hurry' })
@@ -177,8 +171,17 @@ function onListenFailed(
   }
 }
 
-export function onRetry(step: Step, listener: Listener): void {
-  if (listener.state === 'retrying') tryListen(step, listener)
+export function onListenerTimer(step: Step, listener: Listener): void {
+  if (listener.state === 'retrying') return tryListen(step, listener)
+  if (listener.state !== 'closed') return
+  cutListener(step, listener)
+  armCut(step, listener)
+}
+
+/** Connections of a listener that is gone end by themselves, or when its drain is over. */
+function armCut({ state, now }: Step, listener: Listener): void {
+  const { drainTimeoutMs } = listener.endpoint.stream
+  state.timers.set(`listener ${listener.id}`, now + Math.max(1, drainTimeoutMs))
 }
 
 function closed(step: Step, listener: Listener): void {
@@ -192,11 +195,14 @@ function closed(step: Step, listener: Listener): void {
   const next = state.listeners.get(left[0] ?? listener.id)
   if (next?.state === 'blocked') tryListen(step, next)
   state.toPlan.add(listener.service)
+  armCut(step, listener)
   forgetIfDone(step, listener)
 }
 
-function onDrained(step: Step, listener: Listener, backend: ReplicaId): void {
-  if (listener.sent.has(backend)) return // it came back meanwhile
+function onDrained(step: Step, listener: Listener, backend: ReplicaId, version: number): void {
+  const left = listener.holding.get(backend) ?? 0
+  // In again since, or a word about an earlier time it left: it may have connections.
+  if (left === 0 || version < left) return
   listener.holding.delete(backend)
   const replica = step.state.replicas.get(backend)
   if (replica !== undefined) finishDrain(step, replica)
@@ -206,6 +212,7 @@ function onDrained(step: Step, listener: Listener, backend: ReplicaId): void {
 function forgetIfDone(step: Step, listener: Listener): void {
   if (listener.state !== 'closed' || listener.holding.size > 0) return
   if (listener.sentVersion !== listener.appliedVersion) return
+  step.state.timers.cancel(`listener ${listener.id}`)
   step.state.listeners.delete(listener.id)
   step.state.services.get(listener.service)?.listeners.delete(listener.id)
   step.state.toPlan.add(listener.service)
@@ -224,23 +231,27 @@ export function applyBackends(step: Step, listener: Listener): void {
   const backends = isOpen ? readyBackends(step, listener) : []
   if (sameMembers(backends, listener.sent)) return
   listener.sentVersion += 1
-  listener.sent = new Set(backends.map((each) => each.id))
-  for (const id of listener.sent) listener.holding.add(id)
   const version = listener.sentVersion
+  const before = listener.sent
+  listener.sent = new Set(backends.map((each) => each.id))
+  for (const id of before) if (!listener.sent.has(id)) listener.holding.set(id, version)
+  for (const id of listener.sent) listener.holding.set(id, 0)
   step.out.push({ type: 'apply-backends', listener: listener.id, version, backends })
 }
 
 function readyBackends({ state }: Step, { service: key, endpoint }: Listener): Backend[] {
-  const backends: Backend[] = []
+  const ready: Replica[] = []
   for (const slot of state.services.get(key)?.slots.values() ?? []) {
-    if (slot.replica === '') continue
-    const replica = state.replicas.get(slot.replica)
+    const replica = slot.replica === '' ? undefined : state.replicas.get(slot.replica)
     if (replica?.state !== 'ready') continue
-    if (endpoint.targetRole !== undefined && replica.role !== endpoint.targetRole) continue
-    const port = replica.ports[endpoint.name]
-    if (port !== undefined) backends.push({ id: replica.id, host: replica.host, port })
+    if (endpoint.targetRole === undefined || replica.role === endpoint.targetRole)
+      ready.push(replica)
   }
-  return backends.sort((a, b) => parseReplicaId(a.id).number - parseReplicaId(b.id).number)
+  ready.sort((a, b) => a.number - b.number)
+  return ready.flatMap(({ id, host, ports }) => {
+    const port = ports[endpoint.name]
+    return port === undefined ? [] : [{ id, host, port }]
+  })
 }
 
 const sameMembers = (backends: readonly Backend[], sent: ReadonlySet<ReplicaId>): boolean =>

@@ -1,15 +1,11 @@
 /** The lives of replicas: from a slot that wants one to a process group that is gone. */
 import { assert, type Instant } from '../../machine.ts'
-import { isCrashLoop, recentCrashes, restartDelayMs } from '../../services/backoff.ts'
-import type { HealthCommand } from '../../services/health.ts'
-import { type HealthEvent, HealthMonitor } from '../../services/health.ts'
 import {
   parseServiceKey,
   type ReplicaId,
   replicaId,
   replicaLabel,
 } from '../../services/identity.ts'
-import { healthPolicy, probeTarget } from '../../services/probe-target.ts'
 import { buildProgram } from '../../services/program.ts'
 import {
   isChecked,
@@ -20,9 +16,13 @@ import {
   replicaTransition,
   STATE_TIMEOUT_MS,
 } from '../../services/replica-life.ts'
+import type { ServiceSpec } from '../../spec/deployment.ts'
 import type { NodeCommand, NoticeCode } from '../commands.ts'
 import type { RuntimeEvent } from '../events.ts'
 import { nextAttempt, type Replica, type Service, type Slot, type Step } from '../state.ts'
+import { exchangePorts, failReplica, recordFailure } from './failures.ts'
+import { startMonitor, stopMonitor } from './monitors.ts'
+import { dropIfUnused } from './plans.ts'
 
 // The beginning
 
@@ -39,7 +39,8 @@ export function startReplica(step: Step, service: Service, slot: Slot): void {
   const ports = leasePorts(step, service, id)
   if (ports === undefined) {
     const { from, to } = state.config.replicaPorts
-    return recordFailure(step, service, slot, `no free port left in ${from}-${to}`, 'restart')
+    const reason = `has no free port left in ${from}-${to}`
+    return recordFailure(step, service, slot, { reason, code: 'start-failed', policy: 'restart' })
   }
   const replica: Replica = {
     id,
@@ -104,9 +105,15 @@ export function replicaStep(step: Step, replica: Replica, event: ReplicaStep): v
   const next = replicaTransition(replica.state, event)
   if (next === undefined) return
   if (event === 'timeout' && replica.leaving === '' && replica.failure === '') {
-    failReplica(step, replica, `no answer while ${replica.state}`, 'restart')
+    const reason = `gave no answer while ${replica.state}`
+    failReplica(step, replica, { reason, code: 'start-failed', policy: 'restart' })
   }
+  const previous = replica.state
   enter(step, replica, service, next.state)
+  // Said once, however often a kill has to be repeated.
+  if (event === 'timeout' && previous === 'stopping') {
+    notice(step, 'warn', 'killed', replica, 'did not stop in time and is killed')
+  }
   for (const action of next.actions) act(step, replica, service, action)
 }
 
@@ -118,7 +125,7 @@ export function stopReplica(step: Step, replica: Replica, why: string): void {
 }
 
 export function abortReplica(step: Step, replica: Replica): void {
-  if (replica.leaving === '') replica.leaving = 'abort'
+  replica.leaving = 'aborted'
   replicaStep(step, replica, 'abort')
 }
 
@@ -129,6 +136,7 @@ function enter(step: Step, replica: Replica, service: Service, next: ReplicaStat
   const ready = Number(next === 'ready') - Number(previous === 'ready')
   service.ready += ready
   if (isCurrent(service, replica)) service.current += ready
+  if (replica.revision !== service.revision) service.outdated += ready
   replica.state = next
   replica.enteredAt = now
   if (previous === 'ready' || next === 'ready') {
@@ -189,9 +197,6 @@ function act(step: Step, replica: Replica, service: Service, action: ReplicaActi
       out.push({ type: 'signal-replica', replica: id, signal: service.spec.stopSignal })
       return
     case 'kill':
-      if (replica.leaving !== 'abort') {
-        notice(step, 'warn', 'killed', replica, 'did not stop in time and is killed')
-      }
       out.push({ type: 'signal-replica', replica: id, signal: 'SIGKILL' })
       return
     case 'remove':
@@ -233,7 +238,9 @@ function forget(step: Step, replica: Replica, service: Service): void {
   slot.replica = ''
   state.replicas.delete(replica.id)
   state.timers.cancel(`replica ${replica.id}`)
-  state.toPlan.add(service.key)
+  // Surplus that is gone changes no plan, so that ending thousands does not plan thousands of times.
+  const isSurplus = dropIfUnused(service, slot) && !service.updating
+  if (!isSurplus || service.slots.size === 0) state.toPlan.add(service.key)
 }
 
 // Answers
@@ -257,14 +264,23 @@ export function onRuntimeEvent(
     case 'replica-created':
       return replicaStep(step, replica, 'created')
     case 'replica-create-failed':
-      failReplica(step, replica, event.reason, 'restart')
+      if (event.portsTaken.some((port) => step.state.ports.leased.get(port) === replica.id)) {
+        exchangePorts(step, replica, event.portsTaken)
+      } else {
+        const { reason } = event
+        failReplica(step, replica, { reason, code: 'start-failed', policy: 'restart' })
+      }
       return replicaStep(step, replica, 'create-failed')
     case 'replica-started':
       replica.pid = event.pid
       replica.startedAt = step.now
       return replicaStep(step, replica, 'started')
     case 'replica-start-failed':
-      failReplica(step, replica, event.reason, policyOf(step, replica))
+      failReplica(step, replica, {
+        reason: `did not start: ${event.reason}`,
+        code: 'start-failed',
+        policy: policyOf(step, replica),
+      })
       return replicaStep(step, replica, 'start-failed')
     case 'replica-verified':
       // A dead one is about to be reported as exited, with its code and its last words.
@@ -289,12 +305,8 @@ function onExited(
   const last = event.logTail.at(-1)
   if (replica.leaving === '' && replica.failure === '') {
     const said = last === undefined ? '' : `; its last line: ${last}`
-    failReplica(
-      step,
-      replica,
-      `${how}${said}`,
-      event.code === 0 ? 'restart' : policyOf(step, replica),
-    )
+    const policy = event.code === 0 ? 'restart' : policyOf(step, replica)
+    failReplica(step, replica, { reason: `${how}${said}`, code: 'exited', policy })
   } else {
     notice(step, 'info', 'exited', replica, how)
   }
@@ -304,144 +316,25 @@ function onExited(
 const describeExit = (code: number | null, signal: string | null): string =>
   signal === null ? `exited with code ${code ?? 'unknown'}` : `ended by ${signal}`
 
-// Failures
-
-type CrashPolicy = 'restart' | 'shutdown' | 'isolate'
-
-const policyOf = (step: Step, replica: Replica): CrashPolicy =>
-  serviceOf(step, replica).spec.errors.onPanic
-
-function failReplica(step: Step, replica: Replica, reason: string, policy: CrashPolicy): void {
-  if (replica.leaving !== '' || replica.failure !== '') return
-  const service = serviceOf(step, replica)
-  const slot = service.slots.get(replica.number)
-  assert(slot !== undefined, `${replica.id} has no slot`)
-  replica.failure = reason
-  recordFailure(step, service, slot, reason, policy)
-}
-
-function recordFailure(
-  step: Step,
-  service: Service,
-  slot: Slot,
-  reason: string,
-  policy: CrashPolicy,
-): void {
-  const { state, now } = step
-  slot.crashesAt = recentCrashes([...slot.crashesAt, now], now)
-  const delayMs = restartDelayMs(slot.crashesAt.length)
-  slot.startAt = now + delayMs
-  slot.lastEnd = reason
-  service.failing.add(slot.number)
-  state.toPlan.add(service.key)
-  state.toJudge.add(service.key)
-  const label = `${service.name}-${slot.number}`
-  const looping = isCrashLoop(slot.crashesAt.length)
-  if (policy === 'isolate') slot.isolated = true
-  if (policy === 'shutdown' && service.stage === 'running') {
-    service.stage = 'halted'
-    service.haltReason = `${label} ${reason} (errors.on_panic is shutdown)`
-  }
-  const then =
-    policy === 'isolate'
-      ? 'it stays out until `weir restart`'
-      : policy === 'shutdown'
-        ? 'the service is stopped'
-        : delayMs === 0
-          ? 'starting it again'
-          : `starting it again in ${delayMs / 1000} s`
-  step.out.push({
-    type: 'notice',
-    level: 'error',
-    code: looping ? 'crash-loop' : 'exited',
-    service: service.key,
-    text: `${label} ${reason}; ${then}${looping ? ' (crash loop)' : ''}`,
-  })
-}
-
-// Health
-
-function startMonitor(step: Step, replica: Replica, service: Service): void {
-  if (probeTarget(service.spec, replica.host, replica.ports) === undefined) {
-    return onVerdict(step, replica, service, 'healthy', '')
-  }
-  replica.monitor = new HealthMonitor(healthPolicy(service.spec.health), step.now)
-  driveMonitor(step, replica, { type: 'tick' })
-}
-
-export function driveMonitor(step: Step, replica: Replica, event: HealthEvent): void {
-  const { state, now } = step
-  const { monitor } = replica
-  if (monitor === undefined) return
-  const service = serviceOf(step, replica)
-  const commands: HealthCommand[] = []
-  monitor.step(event, now, commands)
-  for (const command of commands) obeyMonitor(step, replica, service, command, commands)
-  const deadline = monitor.deadline()
-  if (deadline === undefined || replica.monitor !== monitor)
-    state.timers.cancel(`health ${replica.id}`)
-  else state.timers.set(`health ${replica.id}`, deadline)
-}
-
-function obeyMonitor(
-  step: Step,
-  replica: Replica,
-  service: Service,
-  command: HealthCommand,
-  commands: HealthCommand[],
-): void {
-  switch (command.type) {
-    case 'probe': {
-      const { attempt, timeoutMs } = command
-      const target = probeTarget(service.spec, replica.host, replica.ports)
-      if (target === undefined) {
-        // The file took the check away: what runs is healthy from now on.
-        return replica.monitor?.step(
-          { type: 'result', attempt, ok: true, reason: '' },
-          step.now,
-          commands,
-        )
-      }
-      step.out.push({ type: 'probe', replica: replica.id, attempt, target, timeoutMs })
-      return
-    }
-    case 'cancel':
-      step.out.push({ type: 'cancel-probe', replica: replica.id, attempt: command.attempt })
-      return
-    case 'verdict':
-      return onVerdict(step, replica, service, command.verdict, command.reason)
-  }
-}
-
-function onVerdict(
-  step: Step,
-  replica: Replica,
-  service: Service,
-  verdict: 'healthy' | 'unhealthy',
-  reason: string,
-): void {
-  if (verdict === 'unhealthy') service.failing.add(replica.number)
-  else service.failing.delete(replica.number)
-  step.state.toJudge.add(service.key)
-  if (verdict === 'healthy') {
-    notice(step, 'info', 'healthy', replica, 'is healthy')
-    return replicaStep(step, replica, 'passed')
-  }
-  notice(step, 'warn', 'unhealthy', replica, `is unhealthy: ${reason}`)
-  replicaStep(step, replica, 'failed')
-}
-
-function stopMonitor(step: Step, replica: Replica): void {
-  if (replica.monitor === undefined) return
-  driveMonitor(step, replica, { type: 'stop' })
-  replica.monitor = undefined
-}
-
 // Leaf helpers
 
-/** It is what the file asks for: not an older revision, not surplus. */
-export const isCurrent = (service: Service, replica: Replica): boolean =>
-  replica.revision === service.revision && replica.number <= service.wanted
+const policyOf = (step: Step, replica: Replica) => serviceOf(step, replica).spec.errors.onPanic
+
+/** It is what the file asks for: not an older revision, not surplus, in the role of its slot. */
+export const isCurrent = ({ revision, wanted, spec }: Service, replica: Replica): boolean =>
+  replica.revision === revision &&
+  replica.number <= wanted &&
+  replica.role === roleOf(spec, replica.number)
+
+/** The role of slot `number`: the groups one after the other, in file order. */
+function roleOf({ replicaGroups }: ServiceSpec, number: number): string {
+  let last = 0
+  for (const group of replicaGroups) {
+    last += group.count
+    if (number <= last) return group.role
+  }
+  return 'default'
+}
 
 export function serviceOf({ state }: Step, replica: Replica): Service {
   const service = state.services.get(replica.service)
@@ -449,7 +342,7 @@ export function serviceOf({ state }: Step, replica: Replica): Service {
   return service
 }
 
-function notice(
+export function notice(
   step: Step,
   level: Extract<NodeCommand, { type: 'notice' }>['level'],
   code: NoticeCode,

@@ -239,7 +239,7 @@ test('a crash loop is reported as a failed deployment, with the last words', () 
       : undefined
   const commands = [...shell.deploy(deploymentOf({ web: serviceOf() })), ...shell.pass(100_000)]
   const settled = settledOf(commands)
-  expect(settled[0]).toEqual(['failed', 'web: web-1: exited with code 3; its last line: no config'])
+  expect(settled[0]).toEqual(['failed', 'web: web-1 exited with code 3; its last line: no config'])
   expect(commands.some((each) => each.type === 'notice' && each.code === 'crash-loop')).toBe(true)
 })
 
@@ -323,7 +323,7 @@ test('services W44: an unhealthy replica leaves the backend set and comes back',
       : undefined
   shell.pass(60_000)
   expect(shell.service().state).toBe('degraded')
-  expect(shell.service().detail).toBe('web-1: unhealthy, status 500')
+  expect(shell.service().detail).toBe('web-1 is unhealthy: status 500')
   expect([...shell.applied.values()][0]?.has(sick as never)).toBe(false)
   shell.answer = () => undefined
   shell.pass(10_000)
@@ -350,7 +350,7 @@ test('services W23: one failing replica is not outvoted by the others', () => {
     ...shell.pass(60_000),
   ]
   expect(shell.service().state).toBe('degraded')
-  expect(settledOf(commands)).toEqual([['failed', 'web: web-2: unhealthy, no']])
+  expect(settledOf(commands)).toEqual([['failed', 'web: web-2 is unhealthy: no']])
 })
 
 // Listeners
@@ -595,4 +595,188 @@ test('a crash while a service waits for its turn to leave does not keep it from 
   shell.crash(1, 'db')
   const commands = shell.pass(60_000)
   expect(repliesOf(commands)).toEqual([{ ok: true, text: 'hello is removed' }])
+})
+
+// Found by reading: each of these failed once
+
+test('connections of a listener that is gone are cut when its drain is over', () => {
+  // a crashed replica left a half-open connection behind: `remove` waited for it for an hour
+  const shell = node({ web: serviceOf() })
+  shell.answer = (command) =>
+    command.type === 'apply-backends'
+      ? [{ type: 'backends-applied', listener: command.listener, version: command.version }]
+      : undefined
+  shell.feed({ type: 'remove', request: 90, deployment: 'hello' })
+  shell.crash(1)
+  shell.pass(29_999)
+  expect(shell.machine.view(shell.now).services).toHaveLength(1)
+  const cut = shell.pass(30_001).find((each) => each.type === 'cut-backend')
+  const { listener, backend } = cut as Extract<NodeCommand, { type: 'cut-backend' }>
+  const commands = shell.feed({ type: 'backend-drained', listener, backend, version: 2 })
+  expect(repliesOf(commands)).toEqual([{ ok: true, text: 'hello is removed' }])
+})
+
+test('changed counts of replica groups are an update like any other', () => {
+  const group = (role: string, count: number) => ({
+    role,
+    count,
+    env: {},
+    affinity: 'spread' as const,
+  })
+  const web = (primary: number, read: number) =>
+    serviceOf({ endpoints: [], replicaGroups: [group('primary', primary), group('read', read)] })
+  const shell = node({ web: web(1, 2) })
+  const commands = shell.deploy(deploymentOf({ web: web(2, 1) }))
+  expect(settledOf(commands)).toEqual([])
+  shell.pass(30_000)
+  const roles = shell.machine.view(shell.now).replicas.map((each) => `${each.number} ${each.role}`)
+  expect(roles).toEqual(['1 primary', '2 primary', '3 read'])
+  expect(shell.service().state).toBe('healthy')
+})
+
+test('one crash that is answered by a start at once is no failure of the deployment', () => {
+  const shell = new ObedientShell().boot()
+  let crashes = 0
+  shell.answer = (command) => {
+    if (command.type !== 'verify-replica' || crashes++ > 0) return undefined
+    return [
+      { type: 'replica-exited', replica: command.replica, code: 1, signal: null, logTail: [] },
+    ]
+  }
+  expect(settledOf(shell.deploy(deploymentOf({ web: serviceOf() })))).toEqual([['ready']])
+})
+
+test('services of one deployment may exchange their ports', () => {
+  const at = (port: number) => serviceOf({ endpoints: [endpointOf({ port })] })
+  const shell = node({ a: at(8080), b: at(8081) })
+  const replies = repliesOf(shell.deploy(deploymentOf({ a: at(8081), b: at(8080) })))
+  expect(replies).toMatchObject([{ ok: true }])
+  const where = shell.machine.view(shell.now).listeners.map((each) => [each.service, each.address])
+  expect(where).toEqual([
+    ['a', '0.0.0.0:8081'],
+    ['b', '0.0.0.0:8080'],
+  ])
+  shell.feed({ type: 'remove', request: 91, deployment: 'hello' })
+  expect(shell.machine.state.ledger.claims()).toEqual([])
+})
+
+test('a port a program listens on itself is not given away while it runs', () => {
+  const shell = node({ db: serviceOf({ endpoints: [tcp(5432, { targetPort: 9090 })] }) }, 'one')
+  shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+  shell.feed({ type: 'remove', request: 92, deployment: 'one' })
+  const other = deploymentOf({ web: serviceOf({ endpoints: [tcp(9090)] }) }, 'two')
+  expect(repliesOf(shell.deploy(other))).toEqual([
+    {
+      ok: false,
+      code: 'conflict',
+      text: 'port-conflict: tcp port 9090 belongs to one/db, so two/web cannot have it; one/db is being removed: try again when it is gone',
+    },
+  ])
+})
+
+test('services W75: a service that becomes a job lets go of its ports and its replicas', () => {
+  const shell = node({ web: serviceOf() }, 'one')
+  shell.deploy(deploymentOf({ web: serviceOf({ rtype: 'job' }) }, 'one'))
+  expect(shell.numbers()).toEqual([])
+  expect(repliesOf(shell.deploy(deploymentOf({ web: serviceOf() }, 'two')))).toMatchObject([
+    { ok: true },
+  ])
+})
+
+test('a service that gave up says so to who scales it, and a restart starts it again', () => {
+  const shell = node({ web: serviceOf({ errors: { onInitFailure: 'fail', onPanic: 'shutdown' } }) })
+  shell.crash(1)
+  expect(repliesOf(shell.scale('web', 3))).toMatchObject([{ ok: false, code: 'invalid' }])
+  shell.feed({ type: 'restart', request: 93, service: 'web', replica: 1 })
+  expect(shell.numbers()).toEqual([1])
+})
+
+test('an isolated replica is named with what to do, and a mended policy takes it back', () => {
+  const isolate = { onInitFailure: 'fail', onPanic: 'isolate' } as const
+  const shell = node({ web: serviceOf({ errors: isolate }) })
+  shell.crash(1)
+  expect(shell.service().detail).toBe('web-1 exited with code 1; it stays out until `weir restart`')
+  shell.deploy(deploymentOf({ web: serviceOf() }))
+  expect(shell.numbers()).toEqual([1])
+})
+
+test('a service put back while it waits for its turn to leave keeps its replicas', () => {
+  const services = { db: serviceOf({ endpoints: [tcp(5432)] }) }
+  const web = serviceOf({ depends: dependsOn('db') })
+  const shell = node({ ...services, web })
+  const before = [...shell.alive]
+  shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+  shell.deploy(deploymentOf({}))
+  shell.answer = () => undefined
+  shell.deploy(deploymentOf({ ...services }))
+  shell.pass(60_000)
+  expect(before.filter((id) => shell.alive.has(id)).map((id) => id.split('/')[1])).toEqual(['db'])
+})
+
+test('an old word that a backend had drained does not end its present drain', () => {
+  const shell = node({ web: serviceOf() })
+  const [replica = '' as never] = shell.alive
+  const [listener = '' as never] = shell.applied.keys()
+  shell.answer = (command) =>
+    command.type === 'apply-backends'
+      ? [{ type: 'backends-applied', listener: command.listener, version: command.version }]
+      : undefined
+  shell.scale('web', 0)
+  const old = { type: 'backend-drained', listener, backend: replica, version: 1 } as const
+  expect(shell.feed(old)).toEqual([])
+  expect(shell.feed({ ...old, version: 2 }).map((each) => each.type)).toContain('signal-replica')
+})
+
+test('a dependency dropped with the need for it stays while old replicas use it', () => {
+  const db = serviceOf({ endpoints: [tcp(5432)] })
+  const shell = node({ db, web: serviceOf({ depends: dependsOn('db'), env: { DB: '1' } }) })
+  shell.answer = (command) =>
+    command.type === 'probe' && command.replica.includes('/web/') ? [] : undefined
+  shell.deploy(deploymentOf({ web: serviceOf() }))
+  expect(shell.numbers('db')).toEqual([1])
+  shell.answer = () => undefined
+  shell.pass(60_000)
+  expect(shell.numbers('db')).toEqual([])
+  expect(shell.numbers('web')).toEqual([1])
+})
+
+test('a deployment without services is ready', () => {
+  expect(settledOf(new ObedientShell().boot().deploy(deploymentOf({})))).toEqual([['ready']])
+})
+
+test('an abort after a drain does not blame the programs, and a kill is said once', () => {
+  const shell = node({ web: serviceOf({ stopGraceMs: 1_000 }) })
+  shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+  const killed = (commands: readonly NodeCommand[]) =>
+    commands.filter((each) => each.type === 'notice' && each.code === 'killed').length
+  shell.feed({ type: 'shutdown', mode: 'drain' })
+  expect(killed(shell.feed({ type: 'shutdown', mode: 'abort' }))).toBe(0)
+
+  const other = node({ web: serviceOf({ stopGraceMs: 1_000 }) })
+  other.answer = shell.answer
+  expect(killed([...other.scale('web', 0), ...other.pass(600_000)])).toBe(1)
+})
+
+test('a manual service with a port of its own has one replica, whatever it had before', () => {
+  const manual = { scale: { mode: 'manual' } } as const
+  const shell = node({ web: serviceOf({ ...manual }) })
+  shell.scale('web', 3)
+  shell.deploy(
+    deploymentOf({ web: serviceOf({ ...manual, endpoints: [endpointOf({ targetPort: 9090 })] }) }),
+  )
+  shell.pass(60_000)
+  expect(shell.numbers()).toEqual([1])
+})
+
+test('thousands of replicas are started and stopped some at a time', () => {
+  const shell = new ObedientShell().boot()
+  const most = (type: NodeCommand['type'], commands: readonly NodeCommand[]) =>
+    commands.filter((each) => each.type === type).length
+  const web = serviceOf({ endpoints: [], scale: fixed(1_500) })
+  expect(most('create-replica', shell.deploy(deploymentOf({ web })))).toBe(1_024)
+  shell.pass(1)
+  expect(shell.alive.size).toBe(1_500)
+  expect(most('signal-replica', shell.scale('web', 0))).toBe(1_024)
+  shell.pass(1)
+  expect(shell.alive.size).toBe(0)
 })

@@ -284,7 +284,7 @@ function answerLost(shell: Chaos): void {
     if (sentVersion !== appliedVersion) {
       shell.event({ type: 'backends-applied', listener: id, version: sentVersion })
     }
-    for (const backend of shell.machine.state.listeners.get(id)?.holding ?? []) {
+    for (const backend of shell.machine.state.listeners.get(id)?.holding.keys() ?? []) {
       shell.event({ type: 'backend-drained', listener: id, backend, version: sentVersion })
     }
     shell.answerAll()

@@ -16,7 +16,7 @@ test('proxy W36: a second owner is refused, and told who has the port', () => {
   ledger.claim(claim(A))
   const conflicts = ledger.conflicts([claim(B)], new Set())
   expect(conflicts).toEqual([{ namespace: 'tcp', port: 6379, owner: A, requester: B }])
-  expect(describeConflict(conflicts[0] as never)).toBe(
+  expect(describeConflict(conflicts[0] as never, false)).toBe(
     'port-conflict: tcp port 6379 belongs to one/cache, so two/cache cannot have it; choose another port or remove one/cache first',
   )
   expect(ledger.ownerOf('tcp', 6379)?.owner).toBe(A)

@@ -17,6 +17,7 @@ const slot = (number: number, more: Partial<ObservedSlot> = {}): ObservedSlot =>
   readyAt: 0,
   startAt: 0,
   isolated: false,
+  standsIn: false,
   ...more,
 })
 
@@ -93,19 +94,33 @@ const ROWS: readonly Row[] = [
   {
     name: 'with the stand-in ready and proved, the lowest old replica goes',
     want: desired(3, { revision: 2 }),
-    have: [slot(1), slot(2), slot(3), slot(4, { revision: 2, readyAt: NOW - 2_000 })],
+    have: [
+      slot(1),
+      slot(2),
+      slot(3),
+      slot(4, { standsIn: true, revision: 2, readyAt: NOW - 2_000 }),
+    ],
     then: { start: [], stop: [1] },
   },
   {
     name: 'a stand-in that has just become ready is not counted on yet',
     want: desired(3, { revision: 2 }),
-    have: [slot(1), slot(2), slot(3), slot(4, { revision: 2, readyAt: NOW - 1_999 })],
+    have: [
+      slot(1),
+      slot(2),
+      slot(3),
+      slot(4, { standsIn: true, revision: 2, readyAt: NOW - 1_999 }),
+    ],
     then: { start: [], stop: [] },
   },
   {
     name: 'services W16: a new version that never gets ready pauses the update',
     want: desired(2, { revision: 2 }),
-    have: [slot(1), slot(2), slot(3, { revision: 2, state: 'empty', startAt: NOW + 30_000 })],
+    have: [
+      slot(1),
+      slot(2),
+      slot(3, { standsIn: true, revision: 2, state: 'empty', startAt: NOW + 30_000 }),
+    ],
     then: { start: [], stop: [] },
   },
   {
@@ -121,15 +136,21 @@ const ROWS: readonly Row[] = [
     then: { start: [], stop: [1] },
   },
   {
-    name: 'when all are new, the stand-in stays until every slot is ready',
+    name: 'when all are new, the stand-in stays until every slot has proved itself',
     want: desired(2),
-    have: [slot(1), slot(2, { state: 'coming' }), slot(3)],
+    have: [slot(1), slot(2, { readyAt: NOW - 1_999 }), slot(3, { standsIn: true })],
     then: { start: [], stop: [] },
+  },
+  {
+    name: 'an ordinary slot that is not wanted any more goes at once, proved others or not',
+    want: desired(1),
+    have: [slot(1, { readyAt: NOW }), slot(2)],
+    then: { start: [], stop: [2] },
   },
   {
     name: 'then it goes',
     want: desired(2),
-    have: [slot(1), slot(2, { readyAt: NOW }), slot(3)],
+    have: [slot(1), slot(2, { readyAt: NOW - 2_000 }), slot(3, { standsIn: true })],
     then: { start: [], stop: [3] },
   },
   {
@@ -167,6 +188,7 @@ const slots = fc
       state: states,
       readyAt: fc.constantFrom(0, NOW - 10),
       startAt: fc.constantFrom(0, NOW + 1_000),
+      standsIn: fc.boolean(),
     }),
     { selector: (each) => each.number },
   )
@@ -208,7 +230,9 @@ test('property: an update never takes the last replicas it may not take', () => 
       const floor =
         count - (more.surgeMax === 0 ? Math.max(1, more.unavailableMax) : more.unavailableMax)
       // Surplus that no update holds is what the operator asked to go.
-      const held = have.filter((each) => each.number <= count + more.surgeMax)
+      const held = have.filter(
+        (each) => each.number <= count || (each.standsIn && each.number <= count + more.surgeMax),
+      )
       const before = held.filter(isReady).length
       const after = held.filter((each) => isReady(each) && !stopped.has(each.number)).length
       const outdated = have.some(
@@ -258,6 +282,8 @@ function settle(world: readonly ObservedSlot[], plan: Plan, now: number): Observ
           : each,
     )
     .filter((each) => each.state !== 'empty' || each.startAt > now)
-  const fresh = [...started].map((number) => slot(number, { revision: 2, readyAt: now }))
+  const fresh = [...started].map((number) =>
+    slot(number, { revision: 2, readyAt: now, standsIn: true }),
+  )
   return [...kept, ...fresh].sort((a, b) => a.number - b.number)
 }

@@ -1,0 +1,292 @@
+/** A deployment file arrives: what is new begins, what changed converges, what is gone leaves. */
+
+import { canonicalJson } from '../journal/canonical-json.ts'
+import { describeConflict } from '../publish/ledger.ts'
+import { type ServiceKey, serviceKey } from '../services/identity.ts'
+import { hasCheck, healthPolicy } from '../services/probe-target.ts'
+import { isLeaving } from '../services/replica-life.ts'
+import type { Deployment, ServiceSpec } from '../spec/deployment.ts'
+import type { ReplyError } from './commands.ts'
+import type { OperatorEvent } from './events.ts'
+import { claimPorts, claimsOf, releaseClaims } from './service/claims.ts'
+import { beginService } from './service/dependencies.ts'
+import { forgive } from './service/failures.ts'
+import { convergeListeners } from './service/listeners.ts'
+import { driveMonitor } from './service/monitors.ts'
+import { listensItself, replicaIn, rolesOf } from './service/plans.ts'
+import { isCurrent } from './service/replicas.ts'
+import type { DeploymentRecord, Service, Step } from './state.ts'
+
+type DeployEvent = Extract<OperatorEvent, { type: 'deploy' }>
+
+export function onDeploy(step: Step, event: DeployEvent): void {
+  const { state, out } = step
+  const { deployment: file, directory, request } = event
+  const refusal = refuseDeploy(step, event)
+  if (refusal !== undefined) {
+    return void out.push({ type: 'reply', request, result: { ok: false, ...refusal } })
+  }
+
+  const record = state.deployments.get(file.name) ?? newDeployment(step, file.name)
+  const before = record.services.size
+  const wanted = new Set(servicesOf(file).map(([name]) => serviceKey(file.name, name)))
+  for (const key of record.services) if (!wanted.has(key)) leaveService(step, key)
+  const arrived: Service[] = []
+  let changed = 0
+  for (const [name, spec] of servicesOf(file)) {
+    const present = state.services.get(serviceKey(file.name, name))
+    if (present === undefined) arrived.push(newService(step, record, name, spec, directory))
+    else if (updateService(step, present, spec, directory)) changed += 1
+  }
+  linkDependents(step, record)
+  for (const service of arrived) {
+    if (state.phase === 'running') beginService(step, service)
+    state.toJudge.add(service.key)
+  }
+  record.outcome = 'converging'
+  for (const key of record.services) {
+    const service = state.services.get(key)
+    if (service !== undefined) service.standing = ''
+    state.toJudge.add(key)
+  }
+  state.toSettle.add(file.name)
+  const left = before + arrived.length - wanted.size
+  const parts = [`${arrived.length} new`, `${changed} changed`, `${left} leaving`]
+  const services = `${wanted.size} ${wanted.size === 1 ? 'service' : 'services'}`
+  const text = `${file.name}: ${services} (${parts.join(', ')})`
+  out.push({ type: 'notice', level: 'info', code: 'deploying', text })
+  out.push({ type: 'reply', request, result: { ok: true, text } })
+}
+
+function refuseDeploy(
+  step: Step,
+  { deployment: file }: DeployEvent,
+): { code: ReplyError; text: string } | undefined {
+  const { state } = step
+  if (state.phase === 'draining' || state.phase === 'stopped')
+    return { code: 'stopping', text: 'this node is shutting down' }
+  const present = state.deployments.get(file.name)
+  if (present?.outcome === 'removing') {
+    const text = `${file.name} is being removed; deploy it again when it is gone`
+    return { code: 'conflict', text }
+  }
+  const services = servicesOf(file)
+  const { servicesMax, replicasMax } = state.config
+  if (state.services.size + services.length > servicesMax + (present?.services.size ?? 0)) {
+    return { code: 'invalid', text: `a node runs at most ${servicesMax} services` }
+  }
+  const large = services.find(([, spec]) => wantedOf(spec, 0) > replicasMax)
+  if (large !== undefined) {
+    return { code: 'invalid', text: `${large[0]}: a service has at most ${replicasMax} replicas` }
+  }
+  const claims = services.flatMap(([name, spec]) => claimsOf(serviceKey(file.name, name), spec))
+  // Within one deployment ports move freely: who is to have one waits until the other let go.
+  const conflicts = state.ledger.conflicts(claims, new Set(present?.services))
+  if (conflicts.length > 0) {
+    const texts = conflicts.map((each) => {
+      const isLeaving = state.services.get(each.owner)?.stage === 'leaving'
+      return describeConflict(each, isLeaving)
+    })
+    return { code: 'conflict', text: texts.join('; ') }
+  }
+  for (const claim of claims) {
+    const holder = state.ports.leased.get(claim.port)
+    if (holder === undefined) continue
+    const text = `port-conflict: port ${claim.port} is used by replica ${holder}, so ${claim.owner} cannot have it`
+    return { code: 'conflict', text }
+  }
+  return undefined
+}
+
+/** By name: the order of keys gets lost in the journal, and must not decide anything. */
+const servicesOf = (file: Deployment): [string, ServiceSpec][] =>
+  Object.entries(file.services).sort(([a], [b]) => (a < b ? -1 : 1))
+
+function newDeployment({ state }: Step, name: string): DeploymentRecord {
+  const record: DeploymentRecord = {
+    name,
+    outcome: 'converging',
+    services: new Set(),
+    removeRequests: [],
+  }
+  state.deployments.set(name, record)
+  return record
+}
+
+function newService(
+  step: Step,
+  deployment: DeploymentRecord,
+  name: string,
+  spec: ServiceSpec,
+  directory: string,
+): Service {
+  const key = serviceKey(deployment.name, name)
+  const service: Service = {
+    key,
+    deployment: deployment.name,
+    name,
+    spec,
+    directory,
+    revision: 1,
+    wanted: wantedOf(spec, 1),
+    stage: 'held',
+    haltReason: '',
+    dependencies: [],
+    slots: new Map(),
+    listeners: new Set(),
+    claims: [],
+    dependents: new Set(),
+    state: 'waiting',
+    standing: '',
+    updating: false,
+    running: 0,
+    ready: 0,
+    current: 0,
+    outdated: 0,
+    failing: new Set(),
+    restarts: 0,
+  }
+  step.state.services.set(key, service)
+  deployment.services.add(key)
+  claimPorts(step, service)
+  return service
+}
+
+/**
+ * Lets a service begin, or go on: one that was only waiting for its turn to leave still has its
+ * replicas, and they need not wait for anybody.
+ */
+export function begin(step: Step, service: Service): void {
+  const { state } = step
+  const replicas = [...service.slots.keys()].flatMap(
+    (number) => replicaIn(step, service, number) ?? [],
+  )
+  const isLive = replicas.some((each) => each.leaving === '' && !isLeaving(each.state))
+  if (service.stage === 'leaving' && isLive) {
+    service.stage = 'running'
+    state.toPlan.add(service.key)
+    state.toJudge.add(service.key)
+    return
+  }
+  service.stage = 'held'
+  if (state.phase === 'running') beginService(step, service)
+}
+
+/** After another revision or number of replicas: how many are what is asked for now, and how many are not. */
+export function recount(step: Step, service: Service): void {
+  service.current = 0
+  service.outdated = 0
+  for (const { number } of service.slots.values()) {
+    const replica = replicaIn(step, service, number)
+    if (replica?.state !== 'ready') continue
+    if (isCurrent(service, replica)) service.current += 1
+    if (replica.revision !== service.revision) service.outdated += 1
+  }
+}
+
+/** Converges a service on a new version of its file; true when anything about it differs. */
+function updateService(
+  step: Step,
+  service: Service,
+  spec: ServiceSpec,
+  directory: string,
+): boolean {
+  const { state } = step
+  const same =
+    canonicalJson(service.spec) === canonicalJson(spec) && service.directory === directory
+  const before = runsAs(service.spec, service.directory)
+  const health = canonicalJson(service.spec.health ?? null)
+  const depends = canonicalJson(service.spec.depends)
+  const errors = canonicalJson(service.spec.errors)
+  service.spec = spec
+  service.directory = directory
+  service.wanted = wantedOf(spec, spec.scale.mode === 'manual' ? service.wanted : 1)
+  if (runsAs(spec, directory) !== before) {
+    service.revision += 1
+    service.failing.clear()
+    service.updating = service.slots.size > 0
+  }
+  if (runsAs(spec, directory) !== before || canonicalJson(spec.errors) !== errors) {
+    for (const slot of service.slots.values()) forgive(step, slot)
+  }
+  recount(step, service)
+  const waitsForOthers = service.stage === 'waiting' && canonicalJson(spec.depends) !== depends
+  if (service.stage === 'leaving' || service.stage === 'halted' || waitsForOthers) {
+    begin(step, service)
+  }
+  claimPorts(step, service)
+  if (state.phase === 'running') {
+    convergeListeners(step, service)
+  }
+  releaseClaims(step, service)
+  if (canonicalJson(spec.health ?? null) !== health) {
+    const policy = healthPolicy(spec.health)
+    for (const { number } of service.slots.values()) {
+      const replica = replicaIn(step, service, number)
+      if (replica !== undefined) driveMonitor(step, replica, { type: 'policy', policy })
+    }
+  }
+  state.toPlan.add(service.key)
+  return !same
+}
+
+/** All of a spec that a running program was started with: when it differs, replicas are replaced. */
+function runsAs(spec: ServiceSpec, directory: string): string {
+  const { runtime, image, command, env, envInherit, logs } = spec
+  const endpoints = spec.endpoints.map(({ name, protocol, targetPort }) => [
+    name,
+    protocol,
+    targetPort ?? 0,
+  ])
+  const groups = spec.replicaGroups.map((each) => [each.role, each.env, each.command ?? null])
+  // A replica that was never checked must not pass for one that was.
+  return canonicalJson([
+    hasCheck(spec),
+    runtime,
+    image ?? null,
+    command,
+    env,
+    envInherit,
+    logs,
+    endpoints,
+    groups,
+    directory,
+  ])
+}
+
+/** How many replicas the file asks for; `manual` keeps what there is. */
+export function wantedOf(spec: ServiceSpec, present: number): number {
+  if (spec.rtype !== 'service') return 0 // registered, not scaled (services W53)
+  if (spec.replicaGroups.length > 0) return rolesOf(spec, Number.MAX_SAFE_INTEGER).length
+  switch (spec.scale.mode) {
+    case 'fixed':
+      return spec.scale.replicas
+    case 'adaptive':
+      return spec.scale.min
+    case 'manual':
+      return listensItself(spec) ? Math.min(1, present) : present
+  }
+}
+
+/** To be stopped for good, once nobody uses it any more. */
+export function leaveService({ state }: Step, key: ServiceKey): void {
+  const service = state.services.get(key)
+  if (service === undefined) return
+  service.stage = 'leaving'
+  state.timers.cancel(`wait ${key}`)
+  state.toPlan.add(key)
+  state.toJudge.add(key)
+}
+
+function linkDependents({ state }: Step, deployment: DeploymentRecord): void {
+  for (const key of deployment.services) {
+    const service = state.services.get(key)
+    // One that leaves waits for those that used it by the older file.
+    if (service?.stage !== 'leaving') service?.dependents.clear()
+  }
+  for (const key of deployment.services) {
+    for (const { service: name } of state.services.get(key)?.spec.depends ?? []) {
+      state.services.get(serviceKey(deployment.name, name))?.dependents.add(key)
+    }
+  }
+}

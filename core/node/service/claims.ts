@@ -1,0 +1,60 @@
+/** Host ports a service owns: from the file that asks for them to the last socket that uses them. */
+import type { PortClaim, PortNamespace } from '../../publish/ledger.ts'
+import type { ServiceKey } from '../../services/identity.ts'
+import type { EndpointSpec, ServiceSpec } from '../../spec/deployment.ts'
+import type { Service, Step } from '../state.ts'
+import { listenersOf } from './listeners.ts'
+
+/** The host ports a service must own: where its endpoints listen, and where its program does. */
+export function claimsOf(owner: ServiceKey, spec: ServiceSpec): PortClaim[] {
+  if (spec.rtype !== 'service') return []
+  return spec.endpoints.flatMap((endpoint) => {
+    const { name, port, targetPort } = endpoint
+    const namespace = namespaceOf(endpoint)
+    const listens: PortClaim = { namespace, port, owner, purpose: `endpoint ${name}` }
+    if (targetPort === undefined) return [listens]
+    return [listens, { namespace, port: targetPort, owner, purpose: `target_port of ${name}` }]
+  })
+}
+
+export const namespaceOf = ({ protocol }: EndpointSpec): PortNamespace =>
+  protocol === 'udp' ? 'udp' : 'tcp'
+
+/** Records what a service's file asks for; ports of an older file stay until nothing uses them. */
+export function claimPorts({ state }: Step, service: Service): void {
+  const claims = claimsOf(service.key, service.spec)
+  for (const claim of claims) state.ledger.claim(claim)
+  const asked = new Set(claims.map(keyOf))
+  service.claims = [...service.claims.filter((old) => !asked.has(keyOf(old))), ...claims]
+}
+
+/** Lets go of ports that neither the file, nor a socket, nor a program of the service uses any more. */
+export function releaseClaims(step: Step, service: Service): void {
+  const { state } = step
+  const held = new Set<string>()
+  if (service.stage !== 'leaving') {
+    for (const claim of claimsOf(service.key, service.spec)) held.add(keyOf(claim))
+  }
+  for (const { state: listening, endpoint } of listenersOf(step, service)) {
+    if (listening !== 'closed') held.add(keyOf({ namespace: 'tcp', port: endpoint.port }))
+  }
+  if (service.claims.every((claim) => held.has(keyOf(claim)))) return
+  const programs = programPorts(step, service)
+  service.claims = service.claims.filter((claim) => {
+    if (held.has(keyOf(claim)) || programs.has(claim.port)) return true
+    state.ledger.release(claim.namespace, claim.port, service.key)
+    return false
+  })
+}
+
+function programPorts({ state }: Step, service: Service): Set<number> {
+  const ports = new Set<number>()
+  for (const slot of service.slots.values()) {
+    const replica = slot.replica === '' ? undefined : state.replicas.get(slot.replica)
+    for (const port of Object.values(replica?.ports ?? {})) ports.add(port)
+  }
+  return ports
+}
+
+const keyOf = ({ namespace, port }: Pick<PortClaim, 'namespace' | 'port'>): string =>
+  `${namespace}:${port}`

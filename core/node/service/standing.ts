@@ -1,0 +1,119 @@
+/** What a service amounts to, and its deployment: for dependents, operators and `settled`. */
+import { assert } from '../../machine.ts'
+import type { NodeCommand, NoticeCode } from '../commands.ts'
+import type { Service, Slot, Step } from '../state.ts'
+import type { ServiceState } from '../view.ts'
+import { checkDependencies } from './dependencies.ts'
+import { isClosing, isRouted, listenersOf } from './listeners.ts'
+
+type Seen = Pick<Step, 'state'>
+
+/** Recomputes the state of a service from what is there; tells those who depend on it. */
+export function judge(step: Step, service: Service): void {
+  const { state } = step
+  service.state = stateOf(service)
+  const routed = isServed(step, service)
+  const standing = `${service.state} ${routed} ${service.running > 0} ${problemOf(step, service)}`
+  if (standing === service.standing) return
+  service.standing = standing
+  for (const key of service.dependents) {
+    const dependent = state.services.get(key)
+    if (dependent !== undefined) checkDependencies(step, dependent)
+  }
+  state.toSettle.add(service.deployment)
+}
+
+function stateOf(service: Service): ServiceState {
+  switch (service.stage) {
+    case 'leaving':
+      return 'stopping'
+    case 'halted':
+      return 'failed'
+    case 'held':
+    case 'waiting':
+      return 'waiting'
+    case 'running':
+      break
+  }
+  if (service.wanted === 0) return 'idle'
+  if (service.current >= service.wanted && service.outdated === 0) return 'healthy'
+  if (service.failing.size === 0) return service.ready >= service.wanted ? 'updating' : 'starting'
+  return service.ready > 0 ? 'degraded' : 'unhealthy'
+}
+
+/** Every endpoint listens and has a backend that holds. */
+export const isServed = (step: Seen, service: Service): boolean =>
+  listenersOf(step, service).every((each) => isClosing(each) || isRouted(each))
+
+/** Why a service is not (yet) what it should be, for people; empty when there is nothing to say. */
+export function detailOf(step: Seen, service: Service): string {
+  const problem = problemOf(step, service)
+  if (problem !== '' || service.stage === 'leaving') return problem
+  const [number = 0] = service.failing
+  const slot = service.slots.get(number)
+  return slot === undefined || slot.lastEnd === ''
+    ? ''
+    : `${service.name}-${number} ${slot.lastEnd}`
+}
+
+/** What keeps a service from being ready and will not pass by itself soon; empty when nothing. */
+export function problemOf(step: Seen, service: Service): string {
+  if (service.stage === 'halted') return service.haltReason
+  if (service.stage !== 'running') return ''
+  const deaf = listenersOf(step, service).find((each) => each.state === 'retrying')
+  if (deaf !== undefined) {
+    return `cannot listen on ${deaf.host}:${deaf.endpoint.port}: ${deaf.reason}`
+  }
+  for (const number of service.failing) {
+    const slot = service.slots.get(number)
+    const problem = slot === undefined ? '' : problemOfSlot(step, slot)
+    if (problem !== '') return `${service.name}-${number} ${problem}`
+  }
+  return ''
+}
+
+/** One end that is answered by a start at once is not a problem yet. */
+function problemOfSlot({ state }: Seen, slot: Slot): string {
+  const replica = slot.replica === '' ? undefined : state.replicas.get(slot.replica)
+  if (replica !== undefined && replica.leaving !== '') return ''
+  if (slot.isolated) return `${slot.lastEnd}; it stays out until \`weir restart\``
+  const health = replica?.monitor?.state
+  if (health?.verdict === 'unhealthy') return `is unhealthy: ${health.reason}`
+  return slot.crashesAt.length > 1 ? slot.lastEnd : ''
+}
+
+/** Says when a deployment is what its file asks for, and when it cannot be without help. */
+export function judgeDeployment(step: Step, name: string): void {
+  const { state, out } = step
+  const deployment = state.deployments.get(name)
+  if (deployment === undefined || deployment.outcome === 'removing') return
+  const problems: string[] = []
+  // A set of backends that is on its way does not make what was ready unready.
+  const wasReady = deployment.outcome === 'ready'
+  for (const key of deployment.services) {
+    const service = state.services.get(key)
+    assert(service !== undefined, `${name} lists ${key}, which is not there`)
+    const problem = problemOf(step, service)
+    if (problem !== '') problems.push(`${service.name}: ${problem}`)
+    else if (service.state === 'idle') continue
+    else if (service.state !== 'healthy' || !(wasReady || isServed(step, service))) {
+      // Starting, waiting, updating and leaving pass by themselves: it is too early to say.
+      deployment.outcome = 'converging'
+      return
+    }
+  }
+  const outcome = problems.length === 0 ? 'ready' : 'failed'
+  if (deployment.outcome === outcome) return
+  deployment.outcome = outcome
+  out.push({ type: 'settled', deployment: name, outcome, problems })
+}
+
+export function say(
+  { out }: Step,
+  service: Service,
+  level: Extract<NodeCommand, { type: 'notice' }>['level'],
+  code: NoticeCode,
+  text: string,
+): void {
+  out.push({ type: 'notice', level, code, service: service.key, text: `${service.key} ${text}` })
+}
