@@ -125,6 +125,10 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
   recount(step, service)
   if (service.stage === 'halted') begin(step, service)
   unsettle(step, service)
+  if (service.stage === 'waiting') {
+    const text = `${service.key} waits for its dependencies; nothing of it runs yet`
+    return reply(step, request, { ok: true, text })
+  }
   const what = number === undefined ? 'its replicas one after the other' : `replica ${number}`
   reply(step, request, { ok: true, text: `${service.key}: restarting ${what}` })
 }

@@ -44,11 +44,13 @@ export type ServiceState =
   | 'stopping'
 
 export interface ReplicaView {
+  /** Incarnation 0: its slot is empty for now. */
   readonly id: ReplicaId
   readonly deployment: string
   readonly service: string
   readonly role: string
   readonly number: number
+  /** One of its life's states, or `waiting` to be started again, or `isolated`. */
   readonly state: string
   readonly health: 'unknown' | 'healthy' | 'unhealthy'
   readonly pid?: number
@@ -86,6 +88,7 @@ export function viewOf(state: NodeState, now: Instant): NodeView {
     services: services.map((each) => viewService(state, each)).sort(byService),
     replicas: replicas
       .map((each) => viewReplica(state, each, now))
+      .concat(services.flatMap((each) => viewEmptySlots(each, now)))
       .sort((a, b) => byService(a, b) || a.number - b.number || compare(a.id, b.id)),
     listeners: listeners
       .map((each) => viewListener(state, each))
@@ -151,6 +154,25 @@ function viewReplica(state: NodeState, replica: Replica, now: Instant): ReplicaV
     ...(endsAt === undefined ? {} : { limitMs: Math.max(0, endsAt - now) }),
     detail: replica.failure || replica.leaving || (health?.reason ?? ''),
   }
+}
+
+/** Replicas that ended and are to come again, or are kept out: they must not vanish from sight. */
+function viewEmptySlots(service: Service, now: Instant): ReplicaView[] {
+  if (service.stage !== 'running') return []
+  const empty = [...service.slots.values()].filter((slot) => slot.replica === '')
+  return empty.map((slot) => ({
+    id: `${service.key}/${slot.number}#0` as ReplicaId,
+    deployment: service.deployment,
+    service: service.name,
+    role: slot.role,
+    number: slot.number,
+    state: slot.isolated ? 'isolated' : 'waiting',
+    health: 'unknown',
+    addresses: {},
+    restarts: slot.restarts,
+    ...(slot.isolated ? {} : { limitMs: Math.max(0, slot.startAt - now) }),
+    detail: slot.lastEnd,
+  }))
 }
 
 function viewListener(state: NodeState, listener: Listener): ListenerView {

@@ -59,10 +59,17 @@ export function detailOf(step: Seen, service: Service): string {
 /** What keeps a service from being ready and will not pass by itself soon; empty when nothing. */
 export function problemOf(step: Seen, service: Service): string {
   if (service.stage === 'halted') return service.haltReason
-  if (service.stage !== 'running') return ''
+  if (service.stage !== 'running' && service.stage !== 'waiting') return ''
   const deaf = listenersOf(step, service).find((each) => each.state === 'retrying')
   if (deaf !== undefined) {
     return `cannot listen on ${deaf.host}:${deaf.endpoint.port}: ${deaf.reason}`
+  }
+  // Who waits for a service that will not come waits in vain.
+  for (const { state, on, spec } of service.stage === 'waiting' ? service.dependencies : []) {
+    const other = state === 'pending' ? step.state.services.get(on) : undefined
+    if (other !== undefined && problemOf(step, other) !== '') {
+      return `waits for ${spec.service}, which is ${other.state}`
+    }
   }
   for (const number of service.failing) {
     const slot = service.slots.get(number)

@@ -780,3 +780,40 @@ test('thousands of replicas are started and stopped some at a time', () => {
   shell.pass(1)
   expect(shell.alive.size).toBe(0)
 })
+
+test('who waits for a service that gave up is no reason to go on waiting for the deployment', () => {
+  // aa never got healthy, bb gave up waiting, cc waited for bb: it was `converging` for ever
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) =>
+    command.type === 'create-replica' && command.replica.includes('/aa/') ? [] : undefined
+  const services = {
+    aa: serviceOf({ endpoints: [] }),
+    bb: serviceOf({ endpoints: [], depends: dependsOn('aa') }),
+    cc: serviceOf({ endpoints: [], depends: dependsOn('bb', { timeoutMs: 300_000 }) }),
+  }
+  const commands = [...shell.deploy(deploymentOf(services)), ...shell.pass(60_000)]
+  expect(settledOf(commands).at(-1)).toEqual([
+    'failed',
+    'aa: aa-1 gave no answer while creating',
+    'bb: aa was not healthy within 5 s',
+    'cc: waits for bb, which is failed',
+  ])
+  expect(repliesOf(shell.feed({ type: 'restart', request: 95, service: 'cc' }))).toEqual([
+    { ok: true, text: 'hello/cc waits for its dependencies; nothing of it runs yet' },
+  ])
+})
+
+test('a replica that waits to be started again stays in sight, with when and why', () => {
+  const shell = node({ web: serviceOf() })
+  shell.crash(1)
+  shell.crash(1)
+  shell.pass(100)
+  expect(shell.machine.view(shell.now).replicas).toEqual([
+    expect.objectContaining({
+      number: 1,
+      state: 'waiting',
+      limitMs: 400,
+      detail: 'exited with code 1',
+    }),
+  ])
+})
