@@ -63,8 +63,9 @@ function refuseDeploy(
   { deployment: file }: DeployEvent,
 ): { code: ReplyError; text: string } | undefined {
   const { state } = step
-  if (state.phase === 'draining' || state.phase === 'stopped')
+  if (state.phase === 'draining' || state.phase === 'stopped') {
     return { code: 'stopping', text: 'this node is shutting down' }
+  }
   const present = state.deployments.get(file.name)
   if (present?.outcome === 'removing') {
     const text = `${file.name} is being removed; deploy it again when it is gone`
@@ -172,7 +173,7 @@ export function begin(step: Step, service: Service): void {
   if (state.phase === 'running') beginService(step, service)
 }
 
-/** After another revision or number of replicas: how many are what is asked for now, and how many are not. */
+/** After another revision or number of replicas: how many are what is asked for, how many are not. */
 export function recount(step: Step, service: Service): void {
   service.current = 0
   service.outdated = 0
@@ -192,34 +193,31 @@ function updateService(
   directory: string,
 ): boolean {
   const { state } = step
-  const same =
-    canonicalJson(service.spec) === canonicalJson(spec) && service.directory === directory
-  const before = runsAs(service.spec, service.directory)
-  const health = canonicalJson(service.spec.health ?? null)
-  const depends = canonicalJson(service.spec.depends)
-  const errors = canonicalJson(service.spec.errors)
+  const before = service.spec
+  const differs = (part: (spec: ServiceSpec) => unknown): boolean =>
+    canonicalJson(part(before) ?? null) !== canonicalJson(part(spec) ?? null)
+  const isSame = !differs((each) => each) && service.directory === directory
+  const replaces = runsAs(before, service.directory) !== runsAs(spec, directory)
   service.spec = spec
   service.directory = directory
   service.wanted = wantedOf(spec, spec.scale.mode === 'manual' ? service.wanted : 1)
-  if (runsAs(spec, directory) !== before) {
+  if (replaces) {
     service.revision += 1
     service.failing.clear()
     service.updating = service.slots.size > 0
   }
-  if (runsAs(spec, directory) !== before || canonicalJson(spec.errors) !== errors) {
+  if (replaces || differs((each) => each.errors)) {
     for (const slot of service.slots.values()) forgive(step, slot)
   }
   recount(step, service)
-  const waitsForOthers = service.stage === 'waiting' && canonicalJson(spec.depends) !== depends
+  const waitsForOthers = service.stage === 'waiting' && differs((each) => each.depends)
   if (service.stage === 'leaving' || service.stage === 'halted' || waitsForOthers) {
     begin(step, service)
   }
   claimPorts(step, service)
-  if (state.phase === 'running') {
-    convergeListeners(step, service)
-  }
+  if (state.phase === 'running') convergeListeners(step, service)
   releaseClaims(step, service)
-  if (canonicalJson(spec.health ?? null) !== health) {
+  if (differs((each) => each.health)) {
     const policy = healthPolicy(spec.health)
     for (const { number } of service.slots.values()) {
       const replica = replicaIn(step, service, number)
@@ -227,7 +225,7 @@ function updateService(
     }
   }
   state.toPlan.add(service.key)
-  return !same
+  return !isSame
 }
 
 /** All of a spec that a running program was started with: when it differs, replicas are replaced. */

@@ -1,7 +1,7 @@
 /** Waiting for other services: each dependency with its own deadline, all side by side. */
 import { serviceKey } from '../../services/identity.ts'
 import type { Dependency, Service, Step } from '../state.ts'
-import { convergeListeners, isRouted, listenersOf } from './listeners.ts'
+import { convergeListeners, isClosing, isRouted, listenersOf } from './listeners.ts'
 import { isServed, say } from './standing.ts'
 
 /** Lets a service begin: once its dependencies are there, or their time is over. */
@@ -61,7 +61,9 @@ function isMet(step: Step, { on, spec }: Dependency): boolean {
       // A failed bind is a fault of the way to it, not of the service itself.
       return (
         service.state === 'healthy' &&
-        listenersOf(step, service).every((each) => each.state !== 'listening' || isRouted(each))
+        listenersOf(step, service).every(
+          (each) => each.state === 'retrying' || isClosing(each) || isRouted(each),
+        )
       )
     case 'ready':
       return service.state === 'healthy' && isServed(step, service)
@@ -73,8 +75,9 @@ function giveUp(step: Step, service: Service, dependency: Dependency): void {
   dependency.state = 'given-up'
   const text = `${spec.service} was not ${spec.condition} within ${spec.timeoutMs / 1000} s`
   if (spec.onTimeout === 'fail') return halt(step, service, 'dependency-timeout', text)
-  if (spec.onTimeout === 'warn')
+  if (spec.onTimeout === 'warn') {
     say(step, service, 'warn', 'dependency-timeout', `${text}; starting anyway`)
+  }
 }
 
 function halt(step: Step, service: Service, code: 'dependency-timeout', reason: string): void {

@@ -817,3 +817,22 @@ test('a replica that waits to be started again stays in sight, with when and why
     }),
   ])
 })
+
+test('a dependency counts as healthy once its endpoints can be reached', () => {
+  const shell = new ObedientShell().boot()
+  const held: NodeCommand[] = []
+  shell.answer = (command) => {
+    if (command.type !== 'open-listener' || !command.listener.includes('/db/')) return undefined
+    held.push(command)
+    return []
+  }
+  const services = {
+    db: serviceOf({ endpoints: [tcp(5432)] }),
+    web: serviceOf({ depends: dependsOn('db') }),
+  }
+  shell.deploy(deploymentOf(services))
+  expect(shell.numbers('web')).toEqual([])
+  shell.answer = () => undefined
+  shell.feed(...held.flatMap((command) => shell.obey(command)))
+  expect(shell.numbers('web')).toEqual([1])
+})
