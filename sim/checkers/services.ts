@@ -62,6 +62,8 @@ export class Services implements Checker {
             if (JSON.stringify(wait?.depends) !== JSON.stringify(depends)) this.waiting.delete(key)
             continue
           }
+          // One that was on its way out and had not gone yet goes on.
+          if (this.told.replicasOf(key).some((each) => !each.removed)) continue
           this.waiting.set(key, { since: world.nodeNow(), depends, met: new Set() })
         }
         return
