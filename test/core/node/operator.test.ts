@@ -836,3 +836,46 @@ test('a dependency counts as healthy once its endpoints can be reached', () => {
   shell.feed(...held.flatMap((command) => shell.obey(command)))
   expect(shell.numbers('web')).toEqual([1])
 })
+
+test('leftovers are gone when this life’s question says so', () => {
+  const shell = new ObedientShell()
+  shell.answer = (command) => (command.type === 'reap-leftovers' ? [] : undefined)
+  shell.boot()
+  shell.deploy(deploymentOf({ web: serviceOf() }))
+  shell.feed({ type: 'leftovers-reaped', attempt: 7, reaped: [], surviving: [] })
+  expect(shell.alive.size).toBe(0)
+})
+
+test('ports that others hold are no fault of the program: no pause, no crash, however many', () => {
+  const shell = new ObedientShell().boot()
+  let tries = 0
+  shell.answer = (command) => {
+    if (command.type !== 'create-replica' || tries++ >= 8) return undefined
+    const { replica, attempt } = command
+    const portsTaken = Object.values(command.program.ports)
+    return [{ type: 'replica-create-failed', replica, attempt, reason: 'taken', portsTaken }]
+  }
+  shell.deploy(deploymentOf({ web: serviceOf() }))
+  expect(shell.numbers()).toEqual([1])
+  expect(shell.service().restarts).toBe(0)
+})
+
+test('ready is never said while a replica of an older version takes traffic', () => {
+  // two deploys in a row: the stand-in of the first was still serving when ready was said
+  const web = (version: string) => serviceOf({ scale: fixed(2), env: { VERSION: version } })
+  for (let gapMs = 0; gapMs <= 9_000; gapMs += 250) {
+    const shell = node({ web: web('1') })
+    shell.answer = (command) => {
+      if (command.type !== 'settled') return undefined
+      const { services, replicas } = shell.machine.state
+      const { revision } = services.get('hello/web' as never) as { revision: number }
+      const serving = [...replicas.values()].filter((each) => each.state === 'ready')
+      expect(serving.map((each) => each.revision)).toEqual(serving.map(() => revision))
+      return []
+    }
+    shell.deploy(deploymentOf({ web: web('2') }))
+    shell.pass(gapMs)
+    shell.deploy(deploymentOf({ web: web('3') }))
+    expect(shell.pass(60_000).some((each) => each.type === 'settled')).toBe(true)
+  }
+})

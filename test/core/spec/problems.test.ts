@@ -23,7 +23,7 @@ describe('what is wrong is said at its place', () => {
     [
       'another version',
       { version: 'v2', deployment: 'abc' },
-      ['=/version: version must be v1, not "v2"; did you mean v1?'],
+      ['=/version: version must be v1, not "v2"'],
     ],
     [
       'a version as a number',
@@ -120,6 +120,74 @@ describe('what is wrong is said at its place', () => {
       'min above max',
       webWith({ scale: { mode: 'adaptive', min: 3, max: 2 } }),
       ['=/services/web/scale/min: min (3) must not be above max (2)'],
+    ],
+    [
+      'a scale that is a number',
+      webWith({ scale: 5 }),
+      ['=/services/web/scale: scale must be a scale, not 5; write scale: { mode: fixed, replicas: 5 }'],
+    ],
+    [
+      'a scale that is no number either',
+      webWith({ scale: 'many' }),
+      [
+        '=/services/web/scale: scale must be a scale, not "many"; write scale: { mode: fixed, replicas: 3 }',
+      ],
+    ],
+    [
+      'a map that is a word',
+      webWith({ logs: 'disk', endpoints: ['http'] }),
+      [
+        '=/services/web/endpoints/0: endpoints[0] must be an endpoint, not "http"; write a map with name, protocol, port',
+        '=/services/web/logs: logs must be logs, not "disk"; write a map with destination, max_size_bytes or retention_secs',
+      ],
+    ],
+    [
+      'a misspelt mode, and what is wrong in the mode that is meant',
+      webWith({ scale: { mode: 'fixd', replicas: -1, count: 1 } }),
+      [
+        '/services/web/scale/count: unknown key count in a fixed scale; the keys are mode, replicas',
+        '=/services/web/scale/mode: mode must be fixed, adaptive or manual, not "fixd"; did you mean fixed?',
+        '=/services/web/scale/replicas: replicas must be a whole number from 0 to 10000, not -1',
+      ],
+    ],
+    [
+      'a mode that could be any: only what is wrong in all of them',
+      webWith({ storage: [{ type: 'disk', target: 'data', readonly: 'x' }] }),
+      [
+        '=/services/web/storage/0/target: target must be an absolute path, not "data"',
+        '=/services/web/storage/0/type: type must be bind, named, anonymous or tmpfs, not "disk"',
+      ],
+    ],
+    [
+      'an empty text as a command',
+      webWith({ command: ' ' }),
+      [
+        '=/services/web/command: command is empty; say what to run, such as command: node server.mjs',
+      ],
+    ],
+    [
+      'few bytes of logs',
+      webWith({ logs: { max_size_bytes: 4095 } }),
+      ['=/services/web/logs/max_size_bytes: max_size_bytes must be 4096 bytes or more, not 4095'],
+    ],
+    [
+      'keys of other tools',
+      webWith({
+        cmd: 'x',
+        port: 80,
+        env_file: '.env',
+        restart: 'always',
+        healthcheck: {},
+        replicas: 3,
+      }),
+      [
+        '/services/web/cmd: unknown key cmd in a service; write command',
+        '/services/web/env_file: unknown key env_file in a service; write env: { NAME: text }; files of variables are not read',
+        '/services/web/healthcheck: unknown key healthcheck in a service; write health: { check: { type: http, url: http://localhost/healthz } }',
+        '/services/web/port: unknown key port in a service; write endpoints: [{ name: http, protocol: http, port: 8080 }]',
+        '/services/web/replicas: unknown key replicas in a service; write scale: { mode: fixed, replicas: N }',
+        '/services/web/restart: unknown key restart in a service; write errors: { on_panic: { action: restart } }',
+      ],
     ],
     [
       'a scale without a mode',
@@ -271,6 +339,8 @@ describe('memory', () => {
 describe('fields left out on purpose', () => {
   const ROWS: readonly [string, Tree][] = [
     ['/tunnels', fileOf({}, { tunnels: {} })],
+    ['/services/web/tunnel', webWith({ tunnel: {} })],
+    ['/services/web/tunnels', webWith({ tunnels: {} })],
     ['/services/web/wasm', webWith({ wasm: {} })],
     ['/services/web/service_type', webWith({ service_type: 'x' })],
     ['/services/web/isolation', webWith({ isolation: 'auto' })],
