@@ -25,7 +25,7 @@ export function decodeDeployment(tree: unknown): Decoded {
     return { ok: false, problems: [{ path: [], message }] }
   }
   const deployment = deploymentFile.read(tree, [], reading)
-  if (deployment !== undefined) checkRules(deployment, tree.services, reading)
+  if (deployment !== undefined) checkRules(deployment, tree, reading)
   if (deployment === undefined || reading.problems.length > 0) {
     return { ok: false, problems: reading.problems }
   }
@@ -45,9 +45,14 @@ export function jsonSchema(): JsonSchema {
   }
 }
 
-function checkRules(deployment: Deployment, services: unknown, reading: Reading): void {
+function checkRules(
+  deployment: Deployment,
+  tree: Readonly<Record<string, unknown>>,
+  reading: Reading,
+): void {
+  const { services } = tree
   const declared = new Set(isMap(services) ? Object.keys(services) : [])
-  for (const spec of Object.values(deployment.services)) checkService(spec, reading)
+  for (const spec of Object.values(deployment.services)) checkService(spec, tree, reading)
   checkDepends(deployment, declared, reading)
   for (const name of Object.keys(deployment.externals)) {
     if (!declared.has(name)) continue

@@ -2,7 +2,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { InvalidArgumentError } from 'commander'
-import { failed, wrongCall } from './failure.ts'
+import { STATE_DIRECTORY } from '../node/state/mark.ts'
+import { failed, systemText, wrongCall } from './failure.ts'
 
 /** A deployment file as it was read. */
 export interface Source {
@@ -14,15 +15,21 @@ export interface Source {
 }
 
 export const DEPLOYMENT_FILE = 'weir.yaml'
-export const STATE_DIRECTORY = '.weir'
+export { STATE_DIRECTORY }
 
-/** Reads the deployment file. A file that is not there is a wrong call, one that cannot be read a failure. */
+/** Instead of a file. */
+const STANDARD_INPUT = '-'
+
+/** Reads the deployment file, or standard input (`-`). A file that is not there is a wrong call, one that cannot be read a failure. */
 export function readSource(file: string = DEPLOYMENT_FILE): Source {
   try {
+    if (file === STANDARD_INPUT) {
+      return { text: readFileSync(0, 'utf8'), file, directory: process.cwd() }
+    }
     const text = readFileSync(file, 'utf8')
     return { text, file, directory: dirname(resolve(file)) }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       throw wrongCall(`there is no file ${file}: name the deployment file, or create it`)
     }
@@ -31,7 +38,7 @@ export function readSource(file: string = DEPLOYMENT_FILE): Source {
         `${file} is a directory: name the deployment file, ${join(file, DEPLOYMENT_FILE)}`,
       )
     }
-    throw failed(`cannot read ${file}: ${message}`)
+    throw failed(`cannot read ${file}: ${systemText(error)}`)
   }
 }
 
@@ -75,6 +82,12 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
     if (value >= min && value <= max) return value
     throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`)
   }
+}
+
+/** A parser for commander: the value of --state. Empty is a variable of a script that is not set. */
+export function directoryName(text: string): string {
+  if (text !== '') return text
+  throw new InvalidArgumentError('Name a directory.')
 }
 
 const fromEnvironment = (env: Environment): string | undefined => env.WEIR_STATE || undefined

@@ -1,5 +1,7 @@
 /** How a command says that it could not do its work: one line, and the exit code. */
 
+import { getSystemErrorMessage } from 'node:util'
+
 export const DONE = 0
 export const FAILED = 1
 export const WRONG_CALL = 2
@@ -39,6 +41,12 @@ export function describeFailure(error: unknown): Failure {
   if (code !== undefined && syscall !== undefined) return failed(oneLine(error.message))
   // a bug: its stack is worth more than a tidy line
   return new Failure(FAILED, [`weir: internal error: ${error.stack ?? error.message}`])
+}
+
+/** `permission denied`: what the system said, without its code, call and path. */
+export function systemText(error: unknown): string {
+  const { errno, message } = error as NodeJS.ErrnoException
+  return typeof errno === 'number' ? getSystemErrorMessage(errno) : message
 }
 
 const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, ' ')

@@ -4,7 +4,7 @@
  */
 import { styleText } from 'node:util'
 import { Argument, Command, Option } from 'commander'
-import { DEPLOYMENT_FILE, STATE_DIRECTORY, wholeNumber } from './arguments.ts'
+import { DEPLOYMENT_FILE, directoryName, STATE_DIRECTORY, wholeNumber } from './arguments.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
 import type { Terminal } from './screen/terminal.ts'
 import { weirVersion } from './version.ts'
@@ -294,11 +294,11 @@ function addCompletion(program: Command, terminal: Terminal, finish: Finish): vo
 }
 
 const fileArgument = (): Argument =>
-  new Argument('[FILE]', 'deployment file').default(DEPLOYMENT_FILE)
+  new Argument('[FILE]', 'deployment file, or - for standard input').default(DEPLOYMENT_FILE)
 
 const stateOption = (
   text: string = `state directory of the node (default: WEIR_STATE, or the nearest ${STATE_DIRECTORY})`,
-): Option => new Option('--state <DIR>', text)
+): Option => new Option('--state <DIR>', text).argParser(directoryName)
 
 const jsonOption = (text: string = 'print JSON'): Option => new Option('--json', text)
 

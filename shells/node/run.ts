@@ -15,7 +15,7 @@ import { Journal, type JournalLimits, type JournalOptions } from './journal/jour
 import { makeListeners } from './listener/listeners.ts'
 import { type LogStore, makeLogStore } from './log/store.ts'
 import type { DeploySource, NoticeLine, SettledAnswer, VersionAnswer } from './operator/api.ts'
-import { Listeners, OperatorDesk } from './operator/desk.ts'
+import { Listeners, OperatorDesk, type SettledNews } from './operator/desk.ts'
 import { type DeployAnswer, makeOperatorServer, type OperatedNode } from './operator/server.ts'
 import { makeProbes } from './probe/probes.ts'
 import { makeProcessRuntime } from './process/runtime.ts'
@@ -24,6 +24,7 @@ import { openStateDirectory, type StateDirectory } from './state/directory.ts'
 import type { NodeStartError } from './state/start-error.ts'
 
 export type { NoticeLine, SettledAnswer } from './operator/api.ts'
+export type { SettledNews } from './operator/desk.ts'
 export type { DeployAnswer } from './operator/server.ts'
 export { AlreadyRunning, type NodeStartError, StateUnusable } from './state/start-error.ts'
 
@@ -48,6 +49,8 @@ export interface NodeHandle {
   deploy(source: DeploySource): Promise<DeployAnswer>
   /** How the last deploy of it ended; waits when it has not. */
   settled(deployment: string): Promise<SettledAnswer>
+  /** Each time a deployment becomes ready or fails, in the order in which it happens. */
+  onSettled(listener: (news: SettledNews) => void): () => void
   /** Answered when all of it is gone. */
   remove(deployment: string): Promise<Reply>
   /** `service` is `deployment/service`, or the short name where it is unique. */
@@ -97,6 +100,7 @@ export const startNode = (
         new Promise((resolve) => {
           operated.whenSettled(deployment, (settled) => resolve(settled ?? goneAnswer(deployment)))
         }),
+      onSettled: (listener) => desk.onSettled(listener),
       onNotice: (listener) => desk.onNotice(listener),
       onChange: engine.onChange,
       failure: engine.failure,
@@ -269,8 +273,11 @@ async function deploy(desk: OperatorDesk, source: DeploySource): Promise<DeployA
   const reply = await desk.deploy({ type: 'deploy', deployment, directory })
   if (reply.ok) return { ok: true, name: deployment.name, text: reply.text, warnings }
   const code = reply.code === 'not-found' ? 'invalid' : reply.code
-  return { ok: false, code, problems: [reply.text] }
+  return { ok: false, code, problems: reply.text.split(BETWEEN_CONFLICTS) }
 }
+
+/** The machine's answer is one text, whatever number of ports somebody else has. */
+const BETWEEN_CONFLICTS = /; (?=port-conflict: )/
 
 const goneAnswer = (deployment: string): SettledAnswer => ({
   outcome: 'failed',

@@ -34,7 +34,14 @@ const commandObject = mapped(
 
 const commandOf = (args: readonly string[]): CommandSpec => ({ entrypoint: [], args })
 
-const commandText: Shape<CommandSpec> = mapped(text('a command'), (written, path, reading) => {
+const someText = text('a command', {
+  fault: (written) =>
+    written.trim() === ''
+      ? 'is empty; say what to run, such as command: node server.mjs'
+      : undefined,
+})
+
+const commandText: Shape<CommandSpec> = mapped(someText, (written, path, reading) => {
   const split = splitWords(written)
   if (split.ok) return commandOf(split.words)
   reading.report(path, `${subject(path)} cannot be split into words: ${split.reason}`, 'value')

@@ -43,7 +43,10 @@ const check: Shape<HealthCheck> = mapped(
         ),
       }),
     },
-    { hints: { exec: 'write { type: command, command: "..." }', cmd: 'write command' } },
+    {
+      hints: { exec: 'write { type: command, command: "..." }', cmd: 'write command' },
+      example: () => '{ type: http, url: http://localhost/healthz }',
+    },
   ),
   (read): HealthCheck =>
     read.type === 'http' ? { type: 'http', url: read.url, expectStatus: read.expect_status } : read,

@@ -98,6 +98,7 @@ export const storage: Shape<StorageSpec> = placed(
     tagged('type', 'a storage entry', variants, {
       refused: ['s3'],
       hints: { volume: 'write named', mount: 'write bind' },
+      example: () => '{ type: bind, source: ./data, target: /data }',
     }),
     (read): StorageSpec => {
       const { size: sizeBytes, ...rest } = { size: undefined, ...read }
@@ -106,6 +107,9 @@ export const storage: Shape<StorageSpec> = placed(
   ),
 )
 
+/** Some forty lines; less is a number of another unit. */
+const LOG_BYTES_MIN = 4096
+
 export const logs: Shape<LogsSpec> = mapped(
   object(
     'logs',
@@ -113,9 +117,9 @@ export const logs: Shape<LogsSpec> = mapped(
     {
       destination: byDefault(oneOf(['disk', 'memory']), 'disk', 'Where output is kept.'),
       max_size_bytes: byDefault(
-        integer(1, Number.MAX_SAFE_INTEGER),
+        integer(LOG_BYTES_MIN, Number.MAX_SAFE_INTEGER, `${LOG_BYTES_MIN} bytes or more`),
         104_857_600,
-        "Bytes kept of each replica's output; the oldest go first.",
+        "Bytes kept of each replica's output, the oldest go first; on disk 16384 at the least.",
       ),
       retention_secs: byDefault(
         integer(0, 315_360_000),

@@ -38,7 +38,7 @@ const manual = object('scale_manual', 'a manual scale', {
 })
 
 export const scale: Shape<ScaleSpec> = mapped(
-  tagged('mode', 'a scale', { fixed, adaptive, manual }),
+  tagged('mode', 'a scale', { fixed, adaptive, manual }, { example: fixedScale }),
   (read, path, reading): ScaleSpec | undefined => {
     if (read.mode !== 'adaptive') return read
     const { min, max, cooldown: cooldownMs } = read
@@ -49,6 +49,13 @@ export const scale: Shape<ScaleSpec> = mapped(
     return { mode: 'adaptive', min, max, cooldownMs, targets: read.targets }
   },
 )
+
+/** Somebody who writes a bare number means this one. */
+function fixedScale(value: unknown): string {
+  const number = Number(value)
+  const isCount = Number.isInteger(number) && number >= 0 && number <= REPLICAS_MAX
+  return `scale: { mode: fixed, replicas: ${isCount && value !== '' ? number : 3} }`
+}
 
 /** The scale of a service that says nothing about it. */
 export const DEFAULT_SCALE: ScaleSpec = {
@@ -104,7 +111,7 @@ export const update: Shape<Partial<UpdateSpec>> = mapped(
   object('update', 'an update policy', {
     max_surge: optional(
       replicas,
-      'Replicas more than wanted while updating; 1 when not said, 0 for a process with a target_port.',
+      'Replicas more than wanted while updating; 1 when not said, 0 for a process with a target_port. Above 0 a stand-in runs beside the others, so write 0 for a program with files of its own.',
     ),
     max_unavailable: optional(
       replicas,

@@ -1,10 +1,13 @@
 /** What must hold among the keys of one service. */
 import { portVariable } from '../../services/program.ts'
-import type { EndpointSpec, ServiceSpec } from '../deployment.ts'
+import type { CommandSpec, EndpointSpec, ServiceSpec } from '../deployment.ts'
 import type { Path } from '../problem.ts'
 import type { Reading } from '../schema/reading.ts'
+import { checkVariables } from './variables.ts'
+import { writtenAt } from './written.ts'
 
-export function checkService(spec: ServiceSpec, reading: Reading): void {
+/** `tree` is the file as it was written. */
+export function checkService(spec: ServiceSpec, tree: unknown, reading: Reading): void {
   const path = reading.pathOf(spec)
   checkSchedule(spec, path, reading)
   reportTwice(spec.endpoints, (each) => each.name, 'name', 'an endpoint', reading)
@@ -13,7 +16,7 @@ export function checkService(spec: ServiceSpec, reading: Reading): void {
   if (!reading.isSpoilt([...path, 'replica_groups'])) checkGroups(spec, path, reading)
   checkUpdate(spec, path, reading)
   const known = !reading.isSpoilt([...path, 'runtime']) && !reading.isSpoilt([...path, 'image'])
-  if (known) checkRuntime(spec, path, reading)
+  if (known) checkRuntime(spec, tree, path, reading)
 }
 
 function checkSchedule({ rtype, schedule }: ServiceSpec, path: Path, reading: Reading): void {
@@ -82,7 +85,7 @@ function checkUpdate({ update }: ServiceSpec, path: Path, reading: Reading): voi
   )
 }
 
-function checkRuntime(spec: ServiceSpec, path: Path, reading: Reading): void {
+function checkRuntime(spec: ServiceSpec, tree: unknown, path: Path, reading: Reading): void {
   if (spec.runtime !== 'process') {
     if (spec.image !== undefined) return
     const runtime = `runtime ${spec.runtime} needs an image`
@@ -90,7 +93,8 @@ function checkRuntime(spec: ServiceSpec, path: Path, reading: Reading): void {
     reading.report([...path, 'runtime'], `${runtime}; ${advice}`, 'value')
     return
   }
-  checkCommands(spec, path, reading)
+  checkCommands(spec, tree, path, reading)
+  checkVariables(spec, tree, path, reading)
   checkOwnPorts(spec, path, reading)
   const variables = new Map<string, string>()
   for (const { name, ...endpoint } of spec.endpoints.map(withPlace(reading))) {
@@ -112,22 +116,35 @@ const withPlace =
   })
 
 /** Every replica needs something to run: the service's command, or its group's. */
-function checkCommands(spec: ServiceSpec, path: Path, reading: Reading): void {
-  const { entrypoint, args } = spec.command
-  if (entrypoint.length + args.length > 0 || reading.isSpoilt([...path, 'command'])) return
+function checkCommands(spec: ServiceSpec, tree: unknown, path: Path, reading: Reading): void {
+  const at = [...path, 'command']
+  if (reading.isSpoilt(at)) return
   const advice = 'say what to run, such as command: [node, server.mjs], or give an image'
+  const empty = 'command is empty, it names no program'
+  const isGiven = writtenAt(tree, at) !== undefined
   if (spec.replicaGroups.length === 0) {
-    if (reading.isSpoilt([...path, 'replica_groups'])) return
-    reading.report(path, `missing key command: without an image this is a process; ${advice}`)
+    if (!isEmpty(spec.command) || reading.isSpoilt([...path, 'replica_groups'])) return
+    if (isGiven) reading.report(at, `${empty}; ${advice}`)
+    else reading.report(path, `missing key command: without an image this is a process; ${advice}`)
     return
   }
   for (const group of spec.replicaGroups) {
-    if ((group.command?.entrypoint.length ?? 0) + (group.command?.args.length ?? 0) > 0) continue
-    const at = reading.pathOf(group)
-    if (reading.isSpoilt([...at, 'command'])) continue
-    reading.report(at, `role ${group.role} has no command, and neither has the service; ${advice}`)
+    const own = reading.pathOf(group)
+    if (reading.isSpoilt([...own, 'command'])) continue
+    if (group.command !== undefined) {
+      if (isEmpty(group.command)) reading.report([...own, 'command'], `${empty}; ${advice}`)
+    } else if (isEmpty(spec.command) && isGiven) {
+      reading.report(at, `${empty}, and role ${group.role} has no other; ${advice}`)
+      return
+    } else if (isEmpty(spec.command)) {
+      const neither = `role ${group.role} has no command, and neither has the service`
+      reading.report(own, `${neither}; ${advice}`)
+    }
   }
 }
+
+const isEmpty = ({ entrypoint, args }: CommandSpec): boolean =>
+  entrypoint.length + args.length === 0
 
 /** A program that chooses its own port can run once only. */
 function checkOwnPorts(spec: ServiceSpec, path: Path, reading: Reading): void {

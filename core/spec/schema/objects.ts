@@ -1,6 +1,6 @@
 /** Shapes of maps with known keys. The list of keys exists once: for reading and for editors. */
 import type { JsonValue } from '../deployment.ts'
-import type { Path } from '../problem.ts'
+import { type Path, type Problem, pathKey } from '../problem.ts'
 import { Reading } from './reading.ts'
 import { mismatch, type WordRules, wordFault } from './scalars.ts'
 import type { JsonSchema, Shape } from './shape.ts'
@@ -92,11 +92,12 @@ export function object<F extends Fields>(
   const names = entries.flatMap(([name, { presence, alias }]) =>
     presence === 'refused' ? [] : alias === undefined ? [name] : [name, alias],
   )
+  const form = formOf(entries, names)
   const known = new Set(entries.flatMap(([name, { alias }]) => [name, ...(alias ? [alias] : [])]))
   return {
     what,
     read(value, path, reading) {
-      if (!isMap(value)) return mismatch(what, value, path, reading, 'map')
+      if (!isMap(value)) return mismatch(what, value, path, reading, 'map', form)
       const read: Record<string, unknown> = {}
       let usable = true
       for (const [name, field] of entries) {
@@ -117,6 +118,16 @@ export function object<F extends Fields>(
       return { $ref: `#/$defs/${id}` }
     },
   }
+}
+
+/** How such a map is written: with what it cannot be without, or with the few keys it may have. */
+function formOf(
+  entries: readonly (readonly [string, Field<unknown>])[],
+  names: readonly string[],
+): string | undefined {
+  const needed = entries.filter(([, { presence }]) => presence === 'required')
+  if (needed.length > 0) return `a map with ${needed.map(([name]) => name).join(', ')}`
+  return names.length > LISTED_MAX ? undefined : `a map with ${alternatives(names)}`
 }
 
 function readField(
@@ -186,20 +197,22 @@ function describeFields(
 
 /**
  * A map whose `tag` key says which of several shapes it has. Each variant must list the tag among
- * its own keys.
+ * its own keys. With a word that is none of them, what is wrong in any case is still told.
  */
 export function tagged<V extends Readonly<Record<string, Shape<unknown>>>>(
   tag: string,
   what: string,
   variants: V,
-  rules: WordRules = {},
+  rules: TagRules = {},
 ): Shape<V[keyof V] extends Shape<infer T> ? T : never> {
   type Result = V[keyof V] extends Shape<infer T> ? T : never
   const words = Object.keys(variants)
   return {
     what,
     read(value, path, reading) {
-      if (!isMap(value)) return mismatch(what, value, path, reading, 'map')
+      if (!isMap(value)) {
+        return mismatch(what, value, path, reading, 'map', rules.example?.(value))
+      }
       const word = Object.hasOwn(value, tag) ? value[tag] : undefined
       const at = [...path, tag]
       if (word === undefined) {
@@ -212,10 +225,29 @@ export function tagged<V extends Readonly<Record<string, Shape<unknown>>>>(
         return variants[word]!.read(value, path, reading) as Result | undefined
       }
       reading.report(at, `${tag} ${wordFault(word, words, rules, reading)}`, 'value')
+      const meant = reading.nearest(word, words)
+      if (rules.refused?.includes(word)) return undefined
+      const trials = (meant === undefined ? words : [meant]).map((each) => {
+        const trial = reading.trial()
+        variants[each]!.read({ ...value, [tag]: each }, path, trial)
+        return trial.problems
+      })
+      for (const { path, message, at } of commonTo(trials)) reading.report(path, message, at)
       return undefined
     },
     describe: (defs) => ({ oneOf: words.map((word) => variants[word]!.describe(defs)) }),
   }
+}
+
+export interface TagRules extends WordRules {
+  /** How it is written, for somebody who gave this value instead of a map. */
+  readonly example?: (value: unknown) => string
+}
+
+function commonTo([first = [], ...others]: readonly (readonly Problem[])[]): readonly Problem[] {
+  const keyOf = ({ path, message }: Problem): string => `${pathKey(path)} ${message}`
+  const rest = others.map((problems) => new Set(problems.map(keyOf)))
+  return first.filter((problem) => rest.every((keys) => keys.has(keyOf(problem))))
 }
 
 export const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -5,9 +5,18 @@ import { showKey } from './words.ts'
 
 export class Reading {
   readonly problems: Problem[] = []
-  readonly #suggestions = new Suggestions()
+  readonly #suggestions: Suggestions
   readonly #spoilt = new Set<string>()
   readonly #places = new Map<object, Path>()
+
+  constructor(suggestions = new Suggestions()) {
+    this.#suggestions = suggestions
+  }
+
+  /** To read something on trial: nothing is reported here, but comparing counts. */
+  trial(): Reading {
+    return new Reading(this.#suggestions)
+  }
 
   report(path: Path, message: string, at: 'key' | 'value' = 'key'): void {
     this.problems.push(at === 'value' ? { path, message, at } : { path, message })

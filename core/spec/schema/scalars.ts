@@ -127,7 +127,11 @@ export function wordFault(
   reading: Reading,
 ): string {
   if (refused.includes(word)) return `${show(word)} is not supported here`
-  const hint = Object.hasOwn(hints, word) ? `; ${hints[word]}` : reading.didYouMean(word, words)
+  const hint = Object.hasOwn(hints, word)
+    ? `; ${hints[word]}`
+    : words.length === 1
+      ? '' // it is named already
+      : reading.didYouMean(word, words)
   return `must be ${alternatives(words)}, not ${show(word)}${hint}`
 }
 
@@ -191,13 +195,14 @@ export const describedAs = <T>(shape: Shape<T>, schema: JsonSchema): Shape<T> =>
 
 export const port = integer(1, 65535, 'a number from 1 to 65535')
 
-/** Reports a value of the wrong type, with what to write instead where that is plain. */
+/** Reports a value of the wrong type, with what to write instead (`form`) where that is plain. */
 export function mismatch(
   what: string,
   value: unknown,
   path: Path,
   reading: Reading,
   wanted: 'text' | 'number' | 'word' | 'list' | 'map',
+  form?: string,
 ): undefined {
   const name = subject(path)
   if (value === null || value === undefined) {
@@ -205,7 +210,7 @@ export function mismatch(
     return undefined
   }
   const scalar = typeof value !== 'object'
-  let hint = ''
+  let hint = form === undefined ? '' : `; write ${form}`
   if (wanted === 'text' && scalar) hint = `; write it in quotes: ${quote(String(value))}`
   if (wanted === 'number' && typeof value === 'string' && isNumber(value)) {
     hint = '; write it without quotes'

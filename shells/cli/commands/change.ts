@@ -1,7 +1,7 @@
 /** `weir deploy`, `scale`, `restart` and `remove`: requests to a running node. */
-import { connect, type OperatorClient } from '../../node/operator/client.ts'
+import { connect, type OperatorClient, OperatorError } from '../../node/operator/client.ts'
 import { readSource, stateOfNode } from '../arguments.ts'
-import { DONE, FAILED } from '../failure.ts'
+import { DONE, FAILED, Failure, failed } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'
 import type { Terminal } from '../screen/terminal.ts'
 import { plainLine } from '../screen/width.ts'
@@ -14,7 +14,9 @@ export async function deploy(
 ): Promise<number> {
   const source = readSource(file)
   const client = await connect(stateOfNode(options.state))
-  const accepted = await client.deploy(source)
+  const accepted = await client.deploy(source).catch((error: unknown) => {
+    throw refusal(error, file)
+  })
   if (!options.json) {
     printWarnings(terminal, accepted.warnings)
     terminal.out(`${plainLine(accepted.text)}\n`)
@@ -29,6 +31,18 @@ export async function deploy(
     if (settled.problems.length === 0) terminal.error('failed: see weir status\n')
   }
   return settled?.outcome === 'failed' ? FAILED : DONE
+}
+
+/** One line for each problem. Those with a place stay as they are: editors jump there. */
+function refusal(error: unknown, file: string): unknown {
+  if (!(error instanceof OperatorError) || error.code === 'connection') return error
+  if (error.code === 'stopping') return failed(plainLine(error.message))
+  if (error.problems.length === 0) return error
+  const isPlaced = (problem: string) => problem.startsWith(`${file}:`)
+  return new Failure(
+    FAILED,
+    error.problems.map((problem) => (isPlaced(problem) ? problem : `weir: ${file}: ${problem}`)),
+  )
 }
 
 export const scale = (

@@ -29,7 +29,7 @@ export async function down(
         shown = next
       } else if (step.view.replicas.length !== left) {
         left = step.view.replicas.length
-        terminal.out(`${text}\n`)
+        if (left > 0) terminal.out(`${text}\n`)
       }
     }
     if (step.type !== 'stopped') continue
@@ -45,8 +45,6 @@ export async function down(
 /** `stopping for 3s: 2 replicas left: web-1 (draining, at most 27s), web-2 (stopping)`. */
 export function drainText(view: NodeView, elapsedMs: number): string {
   const count = view.replicas.length
-  const waiting = count === 0 ? '' : `: ${waitingFor(view)}`
-  return plainLine(
-    `stopping for ${durationText(elapsedMs)}, ${countText(count, 'replica')} left${waiting}`,
-  )
+  const left = count === 0 ? '' : `, ${countText(count, 'replica')} left: ${waitingFor(view)}`
+  return plainLine(`stopping for ${durationText(elapsedMs)}${left}`)
 }

@@ -1,7 +1,7 @@
 /** `weir logs`: what services print, each line with the replica it came from. */
-import type { NodeView } from '../../../core/node/view.ts'
+import type { ReplicaView, ServiceView } from '../../../core/node/view.ts'
 import type { LogLine } from '../../node/log/store.ts'
-import { connect } from '../../node/operator/client.ts'
+import { connect, NotRunning, type OperatorClient } from '../../node/operator/client.ts'
 import { stateOfNode } from '../arguments.ts'
 import { DONE } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'
@@ -22,7 +22,18 @@ export async function logs(
   service: string | undefined,
   options: LogsOptions,
 ): Promise<number> {
-  const client = await connect(stateOfNode(options.state))
+  const state = stateOfNode(options.state)
+  let client: OperatorClient
+  try {
+    client = await connect(state)
+  } catch (error) {
+    if (!(error instanceof NotRunning) || options.follow) throw error
+    // rare, and it loads what only a node needs
+    const { leftLogs } = await import('./left-logs.ts')
+    const left = await leftLogs(state, service, options)
+    if (left === undefined) throw error
+    return printLeft(terminal, left, options)
+  }
   const lines = client.logs({
     tail: options.tail,
     follow: options.follow === true,
@@ -44,6 +55,34 @@ export async function logs(
   }
 }
 
+async function printLeft(
+  terminal: Terminal,
+  left: readonly LogLine[],
+  options: LogsOptions,
+): Promise<number> {
+  terminal.error('weir: no node runs; this is what the last one left\n')
+  const print = options.json
+    ? (line: LogLine) => JSON.stringify(line)
+    : printerOf(namesIn(left), terminal, options)
+  for (const line of left) {
+    if (terminal.readerGone.aborted) break
+    terminal.out(`${print(line)}\n`)
+    await terminal.drained()
+  }
+  return DONE
+}
+
+/** As a view has them: each replica, and each service, once. */
+function namesIn(lines: readonly LogLine[]): LoggedNames {
+  const replicas = new Map<string, LoggedNames['replicas'][number]>()
+  const services = new Map<string, LoggedNames['services'][number]>()
+  for (const { deployment, service, replica } of lines) {
+    services.set(`${deployment}/${service}`, { deployment, service })
+    replicas.set(`${deployment}/${service}/${replica}`, { deployment, service, number: replica })
+  }
+  return { services: [...services.values()], replicas: [...replicas.values()] }
+}
+
 /** Resolves when the reader of our output left, or when Ctrl-C ends a follow as it should. */
 function enoughOf(terminal: Terminal, follow: boolean): Promise<undefined> {
   const { promise, resolve } = Promise.withResolvers<undefined>()
@@ -55,9 +94,15 @@ function enoughOf(terminal: Terminal, follow: boolean): Promise<undefined> {
   return promise
 }
 
+/** What is needed of a `NodeView`. */
+interface LoggedNames {
+  readonly services: readonly Pick<ServiceView, 'deployment' | 'service'>[]
+  readonly replicas: readonly Pick<ReplicaView, 'deployment' | 'service' | 'number'>[]
+}
+
 /** `web-1 | text`, the names padded to the longest one that can come. */
 export function printerOf(
-  view: NodeView,
+  view: LoggedNames,
   look: Pick<Terminal, 'colour' | 'interactive'>,
   options: Pick<LogsOptions, 'timestamps'> = {},
 ): (line: LogLine) => string {

@@ -19,8 +19,12 @@ export interface Presenter {
   close(): void
 }
 
-/** One line for each notice, with its time, and now and then what is waited for: fit for a file. */
-export function plainPresenter(output: { write(text: string): void }, colour: boolean): Presenter {
+/** One line for each notice, with its time (in full, unless for a person), and now and then what is waited for: fit for a file. */
+export function plainPresenter(
+  output: { write(text: string): void },
+  colour: boolean,
+  forPerson: boolean = false,
+): Presenter {
   let timer: NodeJS.Timeout | undefined
   let last = ''
   const writeStatus = (text: string) => {
@@ -28,7 +32,10 @@ export function plainPresenter(output: { write(text: string): void }, colour: bo
     last = text
   }
   return {
-    notice: (line) => output.write(`${line.at} ${noticeText(line, colour)}\n`),
+    notice: (line) => {
+      const at = forPerson ? styled(localTime(line.at), 'dim', colour) : line.at
+      output.write(`${at} ${noticeText(line, colour)}\n`)
+    },
     say: (text, style) => output.write(`${styled(plainLine(text), style, colour)}\n`),
     changed: () => undefined,
     status: (text) => {

@@ -51,7 +51,7 @@ export function headLines(
 ): string[] {
   const up = durationText(nowMs - new Date(node.since).getTime())
   const facts = [
-    `node ${node.node} ${view.phase} for ${up}`,
+    `node ${node.node} ${view.phase === 'running' ? 'running' : `${view.phase}, up`} for ${up}`,
     `weir ${node.version}`,
     `pid ${node.pid}`,
     `state ${node.state}`,

@@ -3,10 +3,15 @@ import { writeSync } from 'node:fs'
 import { Effect } from 'effect'
 import type { NodeView } from '../../../core/node/view.ts'
 import { admitDeployment } from '../../node/file/deployment-file.ts'
-import { type NodeHandle, type NodeStartError, startNode } from '../../node/run.ts'
+import {
+  type NodeHandle,
+  type NodeStartError,
+  type SettledAnswer,
+  startNode,
+} from '../../node/run.ts'
 import { readSource, type Source, stateForNode } from '../arguments.ts'
 import { DONE, FAILED, failed } from '../failure.ts'
-import { countText, serviceNames } from '../screen/describe.ts'
+import { countText, reachable, serviceNames } from '../screen/describe.ts'
 import { SHOW_CURSOR } from '../screen/live-table.ts'
 import { SteadyOutput } from '../screen/output.ts'
 import type { Terminal } from '../screen/terminal.ts'
@@ -52,7 +57,7 @@ const foreground = (
   Effect.gen(function* () {
     const stateDirectory = stateForNode(options.state, source.directory)
     // until there is a node there is nothing to draw a table of
-    let presenter = plainPresenter(output, terminal.colour)
+    let presenter = plainPresenter(output, terminal.colour, terminal.interactive)
     const node = yield* startNode({
       stateDirectory,
       version: weirVersion(),
@@ -115,7 +120,7 @@ export async function runNode(
     await node.shutdown('abort')
     aborted = true
   }
-  if (answer.ok) void announce(node, answer.name, presenter, signals)
+  if (answer.ok) leave.push(announce(node, answer.name, presenter, signals))
   await node.stopped
   for (const stop of leave) stop()
   presenter.status(() => '')
@@ -125,35 +130,50 @@ export async function runNode(
   return aborted ? FAILED : DONE
 }
 
-/** Says `ready` once, when every service is; says why not when the deployment gave up first. */
-async function announce(
+/**
+ * Says `ready` when every service is, and why not when the deployment gives up: once each time it
+ * goes from one to the other. Returns what ends it.
+ */
+function announce(
   node: NodeHandle,
   deployment: string,
   presenter: Presenter,
   signals: StopSignals,
-): Promise<void> {
-  // removed meanwhile: there is nothing left to say about it
-  const answered = node.settled(deployment).catch(() => undefined)
-  const settled = await Promise.race([answered, node.stopped])
-  if (settled === undefined || signals.count > 0) return
-  presenter.status(() => '')
-  if (settled.outcome === 'ready') return sayReady(node.view(), deployment, presenter)
-  const problems = settled.problems.length > 0 ? settled.problems : ['see weir status']
-  for (const problem of problems) presenter.say(`failed: ${problem}`, 'red')
-  presenter.say('what can run goes on; mend the file and run weir deploy, or press Ctrl-C')
-  const stop = node.onChange(() => {
+): () => void {
+  let said: SettledAnswer['outcome'] | undefined
+  const sayChange = ({ outcome, problems }: SettledAnswer) => {
     const view = node.view()
-    if (view.deployments.find(({ name }) => name === deployment)?.state !== 'ready') return
-    stop()
-    sayReady(view, deployment, presenter)
+    const isStopping = view.phase === 'draining' || view.phase === 'stopped' || signals.count > 0
+    // removed meanwhile: there is nothing left to say about it
+    const isThere = view.deployments.some(({ name }) => name === deployment)
+    if (isStopping || !isThere || outcome === said) return
+    if (said === undefined) presenter.status(() => '')
+    said = outcome
+    if (outcome === 'ready') sayReady(view, deployment, presenter)
+    else sayFailed(problems, presenter)
+  }
+  const leave = node.onSettled((news) => {
+    if (news.deployment === deployment) sayChange(news)
   })
+  // it may have settled before we listened
+  void node.settled(deployment).then(sayChange)
+  return leave
+}
+
+function sayFailed(problems: readonly string[], presenter: Presenter): void {
+  const shown = problems.length > 0 ? problems.slice(0, PROBLEMS_MAX) : ['see weir status']
+  for (const problem of shown) presenter.say(`failed: ${problem}`, 'red')
+  const more = problems.length - shown.length
+  if (more > 0) presenter.say(`failed: and ${countText(more, 'more problem')}`, 'red')
+  presenter.say('what can run goes on; mend the file and run weir deploy, or press Ctrl-C')
 }
 
 function sayReady(view: NodeView, deployment: string, presenter: Presenter): void {
   const name = serviceNames(view)
   for (const service of view.services) {
     if (service.deployment !== deployment) continue
-    for (const endpoint of service.endpoints) presenter.say(`${name(service)}  ${endpoint}`)
+    for (const endpoint of service.endpoints)
+      presenter.say(`${name(service)}  ${reachable(endpoint)}`)
   }
   presenter.say('ready', 'green')
 }
@@ -175,7 +195,7 @@ function startingText(view: NodeView): string {
 function sayDraining(node: NodeHandle, presenter: Presenter): void {
   const startedAt = performance.now()
   const text = () => drainText(node.view(), performance.now() - startedAt)
-  presenter.say(`${text()}; once more stops at once`)
+  if (node.view().replicas.length > 0) presenter.say(`${text()}; once more stops at once`)
   presenter.status(text)
 }
 
@@ -192,4 +212,5 @@ function startFailure(error: NodeStartError) {
 }
 
 const NAMES_MAX = 4
+const PROBLEMS_MAX = 20
 const FLUSH_MS = 2_000

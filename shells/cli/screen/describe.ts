@@ -9,7 +9,7 @@ export function serviceLines(view: NodeView, look: TableLook): string[] {
     { text: `${service.replicas.ready}/${service.replicas.wanted}` },
     { text: service.state, style: SERVICE_STYLE[service.state] },
     { text: String(service.restarts) },
-    { text: service.endpoints.join(' ') },
+    { text: service.endpoints.map(reachable).join(' ') },
     { text: service.detail },
   ])
   return tableLines(SERVICE_COLUMNS, rows, look)
@@ -45,10 +45,13 @@ export function listenerLines(view: NodeView, look: TableLook): string[] {
   return tableLines(LISTENER_COLUMNS, rows, look)
 }
 
+/** The URL as somebody on this machine can open it: nobody can connect to "every address". */
+export const reachable = (url: string): string => url.replace('://0.0.0.0:', '://127.0.0.1:')
+
 /** The short name where only one deployment has it, else `deployment/service`. */
-export function serviceNames(
-  view: Pick<NodeView, 'services'>,
-): (of: { readonly deployment: string; readonly service: string }) => string {
+export function serviceNames(view: {
+  readonly services: readonly Pick<ServiceView, 'deployment' | 'service'>[]
+}): (of: { readonly deployment: string; readonly service: string }) => string {
   const owners = new Map<string, number>()
   for (const { service } of view.services) owners.set(service, (owners.get(service) ?? 0) + 1)
   return ({ deployment, service }) =>

@@ -15,7 +15,6 @@ import {
   type Node,
   type Pair,
   parseDocument,
-  type YAMLError,
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml'
@@ -27,6 +26,7 @@ import {
   valueKey,
 } from '../../../core/spec/problem.ts'
 import { quote, showKey } from '../../../core/spec/schema/words.ts'
+import { encodingProblems, syntaxProblems } from './yaml-syntax.ts'
 
 export interface YamlTree {
   /** Undefined when the text could not be understood as a whole. */
@@ -40,6 +40,8 @@ export function readYaml(text: string): YamlTree {
   if (Buffer.byteLength(text) > BYTES_MAX) {
     return unusable(`the file is larger than ${BYTES_MAX / 1024 ** 2} MiB`)
   }
+  const encoding = encodingProblems(text)
+  if (encoding.problems.length > 0) return { tree: undefined, ...encoding }
   const lines = new LineCounter()
   let document: Document.Parsed
   try {
@@ -59,7 +61,7 @@ export function readYaml(text: string): YamlTree {
     const { line, col } = lines.linePos(offset)
     return { line, column: col }
   }
-  const syntax = syntaxProblems(document, positionAt)
+  const syntax = syntaxProblems(text, document, positionAt)
   if (syntax.problems.length > 0) return { tree: undefined, ...syntax }
   const { contents } = document
   if (contents === null || (isScalar(contents) && contents.value === null)) {
@@ -73,47 +75,6 @@ const unusable = (message: string): YamlTree => ({
   positions: new Map(),
   problems: [{ path: [], message }],
 })
-
-/** Errors of the text itself. They have no place in a tree, so each gets a path of its own. */
-function syntaxProblems(
-  document: Document.Parsed,
-  positionAt: (offset: number) => Position,
-): { positions: Positions; problems: Problem[] } {
-  const unknownTags = document.warnings.filter(({ code, message }) => {
-    return code === 'TAG_RESOLVE_FAILED' && !/Unresolved tag: ![^!]/.test(message)
-  })
-  const positions = new Map<string, Position>()
-  const problems: Problem[] = []
-  for (const error of [...document.errors, ...unknownTags]) {
-    const path = [`yaml ${error.pos[0]}`]
-    const key = pointerPart(path[0]!)
-    if (positions.has(key)) continue // what follows from the first error at a place
-    positions.set(key, positionAt(error.pos[0]))
-    problems.push({ path, message: explain(error) })
-  }
-  return { positions, problems }
-}
-
-function explain({ code, message }: YAMLError): string {
-  // the library quotes the file, which may hold what a terminal would obey
-  const plain = message.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim()
-  switch (code) {
-    case 'TAB_AS_INDENT':
-      return 'a tab cannot indent YAML; use spaces'
-    case 'MULTIPLE_DOCS':
-      return 'a second document begins here; a file holds one deployment'
-    case 'BAD_INDENT':
-    case 'BLOCK_AS_IMPLICIT_KEY':
-    case 'MULTILINE_IMPLICIT_KEY':
-      return `the indentation or a colon is wrong here: ${lowered(plain)}`
-    case 'RESOURCE_EXHAUSTION':
-      return 'the file is nested too deeply'
-    default:
-      return `not YAML: ${lowered(plain)}`
-  }
-}
-
-const lowered = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1)
 
 class TreeBuilder {
   readonly #positionAt: (offset: number) => Position

@@ -97,6 +97,21 @@ export const STATUS_OF: Record<OperatorErrorCode, number> = {
   stopping: 503,
 }
 
+/** Who asks for a log that is not there: `no service "web" here, and no log of it`. */
+export function noLogText(filter: LogName): string {
+  const { deployment, service, replica } = filter
+  const name = [deployment, service].filter((part) => part !== undefined).join('/')
+  const what = name === '' ? 'any service' : `"${name}"`
+  if (replica === undefined) return `no service ${what} here, and no log of it`
+  return `no replica ${replica} of ${what} here, and no log of it`
+}
+
+type LogName = {
+  readonly deployment?: string
+  readonly service?: string
+  readonly replica?: number
+}
+
 /** Of a request, in bytes. */
 export const BODY_BYTES_MAX = 2 * 1024 * 1024
 /** Lines of a log when the request does not say. */

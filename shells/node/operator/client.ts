@@ -2,8 +2,8 @@
 import http from 'node:http'
 import type { NodeView } from '../../../core/node/view.ts'
 import type { LogLine } from '../log/store.ts'
-import { socketPathsOf } from '../state/directory.ts'
-import { askSocket } from '../state/lock.ts'
+import { askSocket } from '../state/ask-socket.ts'
+import { socketPathsOf } from '../state/places.ts'
 import type {
   DeployAccepted,
   DeploySource,

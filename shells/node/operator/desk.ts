@@ -15,12 +15,15 @@ export type Question = Asking extends infer Each
     : never
   : never
 
+export type SettledNews = SettledAnswer & { readonly deployment: string }
+
 export class OperatorDesk {
   readonly #send: (event: NodeEvent) => void
   readonly #asked = new Map<RequestId, (reply: Reply) => void>()
   readonly #settled = new Map<string, SettledAnswer>()
   readonly #waiting = new Map<string, Set<(settled: SettledAnswer | undefined) => void>>()
   readonly #eventListeners = new Listeners<NoticeLine>()
+  readonly #settledListeners = new Listeners<SettledNews>()
   readonly #noticeListeners = new Listeners<NoticeLine>()
   #events: NoticeLine[] = []
   /** Until somebody listens. */
@@ -55,6 +58,11 @@ export class OperatorDesk {
     const leave = this.#noticeListeners.add(listener)
     for (const line of early) listener(line)
     return leave
+  }
+
+  /** Each time a deployment settles from now on, also when it had settled before. */
+  onSettled(listener: (news: SettledNews) => void): () => void {
+    return this.#settledListeners.add(listener)
   }
 
   /** What the shell has to say to whoever reads events. */
@@ -136,11 +144,11 @@ export class OperatorDesk {
         if (this.#early !== undefined && this.#early.length < EVENTS_MAX) this.#early.push(line)
         return this.#noticeListeners.call(line)
       }
-      case 'settled':
-        return this.#settle(command.deployment, {
-          outcome: command.outcome,
-          problems: command.problems,
-        })
+      case 'settled': {
+        const { deployment, outcome, problems } = command
+        this.#settle(deployment, { outcome, problems })
+        return this.#settledListeners.call({ deployment, outcome, problems })
+      }
     }
   }
 

@@ -129,6 +129,17 @@ function serviceOf(name: string, { services }: NodeView): Read<LogFilter> {
   return { ok: false, answer: refuse('conflict', text) }
 }
 
+/** Whether what a filter names is here now; all is when it names nothing. */
+export function isInView(filter: LogFilter, { services, replicas }: NodeView): boolean {
+  const { deployment, service, replica } = filter
+  if (service === undefined && replica === undefined) return true
+  const fits = (each: { readonly deployment: string; readonly service: string }): boolean =>
+    (deployment ?? each.deployment) === each.deployment &&
+    (service ?? each.service) === each.service
+  if (replica === undefined) return services.some(fits)
+  return replicas.some((each) => each.number === replica && fits(each))
+}
+
 const refused = (text: string): { ok: false; answer: Answer } => ({
   ok: false,
   answer: refuse('invalid', text),

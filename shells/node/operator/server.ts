@@ -8,22 +8,25 @@ import { Effect, type Scope } from 'effect'
 import type { Reply } from '../../../core/node/commands.ts'
 import type { NodeView } from '../../../core/node/view.ts'
 import { messageOf } from '../journal/format.ts'
-import type { LogStore } from '../log/store.ts'
+import type { LogFilter, LogStore } from '../log/store.ts'
 import { prepareRuntimeDirectory } from '../state/directory.ts'
 import { StateUnusable } from '../state/start-error.ts'
 import {
   type DeploySource,
   type ErrorAnswer,
   type NoticeLine,
+  noLogText,
   type OperatorErrorCode,
   type SettledAnswer,
   STATUS_OF,
   type VersionAnswer,
 } from './api.ts'
+import { Door, listen } from './door.ts'
 import { LineStream } from './line-stream.ts'
 import {
   type Answer,
   deploySourceOf,
+  isInView,
   logsRequestOf,
   readBody,
   refuse,
@@ -74,6 +77,8 @@ export interface OperatorServerOptions {
   readonly socketPlaces: readonly string[]
   readonly version: () => VersionAnswer
   readonly log: (level: 'info' | 'warn' | 'error', text: string) => void
+  /** How often to look whether the socket is still there; for tests. */
+  readonly checkMs?: number
 }
 
 /** Listens until the scope ends; answers under way get a moment to finish. */
@@ -98,19 +103,17 @@ async function start(
   options: OperatorServerOptions,
 ): Promise<OperatorServer & { close: () => Promise<void> }> {
   let served: Served | undefined
-  const server = http.createServer((request, response) => {
-    response.on('error', () => {}) // the client left
-    handle(served, options, request, response).catch((error: unknown) => {
-      options.log('error', `operator socket: ${messageOf(error)}`)
-      fail(response, 'internal', messageOf(error))
+  const makeServer = (): http.Server =>
+    serverOf((request, response) => {
+      response.on('error', () => {}) // the client left
+      handle(served, options, request, response).catch((error: unknown) => {
+        options.log('error', `operator socket: ${messageOf(error)}`)
+        fail(response, 'internal', messageOf(error))
+      })
     })
-  })
-  server.maxConnections = CONNECTIONS_MAX
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
-    else socket.destroy()
-  })
-  const socketPath = await listenOnFirst(server, options)
+  const first = makeServer()
+  const socketPath = await listenOnFirst(first, options)
+  const door = new Door({ ...options, socketPath, first, makeServer })
   return {
     socketPath,
     attach: (node) => {
@@ -120,7 +123,7 @@ async function start(
         for (const stream of [...followers]) stream.end()
       })
     },
-    close: () => close(server, socketPath),
+    close: () => door.close(),
   }
 }
 
@@ -143,29 +146,14 @@ async function listenOnFirst(server: http.Server, options: OperatorServerOptions
   throw new StateUnusable({ path, reason: `no operator socket: ${reasons.join('; ')}` })
 }
 
-function listen(server: http.Server, place: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const failed = (error: Error): void => resolve(error.message)
-    server.once('error', failed)
-    server.listen(place, () => {
-      server.off('error', failed)
-      server.on('error', () => {}) // accept() may run out of descriptors; it goes on later
-      resolve(undefined)
-    })
+function serverOf(answerRequest: http.RequestListener): http.Server {
+  const server = http.createServer(answerRequest)
+  server.maxConnections = CONNECTIONS_MAX
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    else socket.destroy()
   })
-}
-
-/** The socket's name goes at once, as close() unlinks it; what is under way may end. */
-function close(server: http.Server, socketPath: string): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MS_MAX)
-    server.close(() => {
-      clearTimeout(cut)
-      fs.rmSync(socketPath, { force: true })
-      resolve()
-    })
-    server.closeIdleConnections()
-  })
+  return server
 }
 
 async function handle(
@@ -296,11 +284,21 @@ function sendLogs(
   const asked = logsRequestOf(url.searchParams, node.view())
   if (!asked.ok) return answer(request, response, asked.answer)
   const { filter, tail, follow } = asked.value
+  const unknown = unknownLog(filter, node)
+  if (unknown !== undefined) return fail(response, 'not-found', unknown)
   // Both in one turn of the event loop: no line is missed and none comes twice.
   const stream = new LineStream(response, node.logs.read({ ...filter, tail }))
   if (!follow) return stream.end()
   stream.onClose(node.logs.follow(filter, (line) => stream.send(line)))
   endWithNode(followers, stream)
+}
+
+/** Nothing of that name is here, nor was ever. */
+function unknownLog(filter: LogFilter, node: OperatedNode): string | undefined {
+  if (isInView(filter, node.view()) || node.logs.read({ ...filter, tail: 1 }).length > 0) {
+    return undefined
+  }
+  return noLogText(filter)
 }
 
 function sendEvents({ node, followers }: Served, response: http.ServerResponse): void {
@@ -373,5 +371,3 @@ const DEPLOYMENT_PATH = /^\/v1\/deployments\/([^/]+)(\/settled)?$/
 /** Of clients at once; more wait in the kernel's queue and are turned away by it. */
 const CONNECTIONS_MAX = 256
 const PROGRESS_MS = 1_000
-/** Answers are small and the reader is on this machine. */
-const CLOSE_MS_MAX = 1_000

@@ -15,6 +15,7 @@ import {
   ownLine,
   type ProcessMark,
   type ProcessState,
+  signalMarked,
 } from './processes.ts'
 import { nodeMark } from './program-env.ts'
 
@@ -90,15 +91,6 @@ function descendsFromUs(of: ProcessState, byPid: ReadonlyMap<number, ProcessStat
     if (at.parent === process.pid) return true
   }
   return false
-}
-
-function signalMarked(mark: ProcessMark, signal: NodeJS.Signals): void {
-  if (mark.pid <= 1 || !isRunning(mark)) return
-  try {
-    process.kill(mark.pid, signal)
-  } catch {
-    // gone meanwhile, or not ours to signal: then it is among the survivors
-  }
 }
 
 const keyOf = (mark: ProcessMark): string => `${mark.pid} ${mark.startedAt}`

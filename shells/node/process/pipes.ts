@@ -27,10 +27,13 @@ import { Effect, type Scope } from 'effect'
 export class OutputPipe {
   /** For the child; blocking, as programs expect. */
   readonly writeEnd: number
+  /** No other pipe has it, and it is unlinked; `/proc/PID/fd` shows it still. */
+  readonly path: string
   #readEnd: number | Socket | undefined
   #writing = true
 
-  constructor(readEnd: number, writeEnd: number) {
+  constructor(path: string, readEnd: number, writeEnd: number) {
+    this.path = path
     this.#readEnd = readEnd
     this.writeEnd = writeEnd
   }
@@ -143,7 +146,7 @@ function openPipe(path: string): OutputPipe | undefined {
     readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const writeEnd = openSync(path, constants.O_WRONLY)
     unlinkSync(path)
-    return new OutputPipe(readEnd, writeEnd)
+    return new OutputPipe(path, readEnd, writeEnd)
   } catch {
     if (readEnd !== undefined) closeSync(readEnd)
     return undefined

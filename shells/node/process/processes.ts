@@ -38,14 +38,14 @@ export function readProcess(pid: number): ProcessState | undefined {
 
 export function listProcesses(): ProcessState[] {
   const found: ProcessState[] = []
-  for (const name of listProc()) {
-    const pid = Number(name)
-    if (!Number.isInteger(pid)) continue
+  for (const pid of listPids()) {
     const process = readProcess(pid)
     if (process !== undefined) found.push(process)
   }
   return found
 }
+
+export const listPids = (): number[] => listProc().map(Number).filter(Number.isInteger)
 
 /** Still there, still the same, and not merely waiting for its parent to collect its exit code. */
 export function isRunning(mark: ProcessMark): boolean {
@@ -57,29 +57,54 @@ export const runs = (process: ProcessState): boolean => !'ZXx'.includes(process.
 
 /** Does the process carry exactly this `NAME=value`? Only for processes we may look into. */
 export function hasEnvironEntry(pid: number, entry: string): boolean {
-  const environ = readProcText(pid, 'environ')
-  return environ !== undefined && `\0${environ}\0`.includes(`\0${entry}\0`)
+  return readEnviron(pid).includes(`\0${entry}\0`)
+}
+
+/** What it was started with, each `NAME=value` between zero bytes; '' when we may not look. */
+export function readEnviron(pid: number): string {
+  return `\0${readProcText(pid, 'environ') ?? ''}\0`
 }
 
 /** Does the path of its stdout or stderr hold this text? Deleted files keep their path there. */
 export function outputsInto(pid: number, pathPart: string): boolean {
-  return [1, 2].some((descriptor) => {
+  return outputPaths(pid).some((path) => path.includes(pathPart))
+}
+
+/** Of its stdout and stderr, as far as we may look; behind a deleted one the system adds a word. */
+export function outputPaths(pid: number): string[] {
+  const paths: string[] = []
+  for (const descriptor of [1, 2]) {
     try {
-      return readlinkSync(`/proc/${pid}/fd/${descriptor}`).includes(pathPart)
+      paths.push(readlinkSync(`/proc/${pid}/fd/${descriptor}`))
     } catch {
-      return false
+      // closed, or not ours to look at
     }
-  })
+  }
+  return paths
 }
 
 /** This process and all it descends from, nearest first. */
-export function ownLine(): number[] {
+export const ownLine = (): number[] => lineOf(process.pid)
+
+/** A process and all it descends from, nearest first. */
+export function lineOf(of: number): number[] {
   const line: number[] = []
-  for (let pid = process.pid; pid > 0 && !line.includes(pid); ) {
+  // parents are read one by one, so a chain may bite its tail after a pid was used again
+  for (let pid = of; pid > 0 && !line.includes(pid); ) {
     line.push(pid)
     pid = readProcess(pid)?.parent ?? 0
   }
   return line
+}
+
+/** Sends when the process is certainly still the one meant. */
+export function signalMarked(mark: ProcessMark, signal: NodeJS.Signals): void {
+  if (mark.pid <= 1 || !isRunning(mark)) return
+  try {
+    process.kill(mark.pid, signal)
+  } catch {
+    // gone meanwhile, or not ours to signal: then it is among the survivors
+  }
 }
 
 function listProc(): string[] {

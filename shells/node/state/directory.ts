@@ -2,16 +2,25 @@
  * The directory a node keeps its things in. Whatever is found there, a start goes on where there
  * is any way forward: what is in the way is moved aside and said, never deleted.
  */
-import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { Effect, type Scope } from 'effect'
 import { messageOf } from '../journal/format.ts'
 import { isRunning, type ProcessMark, readProcess } from '../process/processes.ts'
-import { askSocket, holdGuard } from './lock.ts'
+import { askSocket } from './ask-socket.ts'
+import { holdGuard } from './lock.ts'
 import { isDirectory, makeDirectory } from './make-directory.ts'
+import { foreignIn, STATE_DIRECTORY } from './mark.ts'
 import { moveAside } from './move-aside.ts'
+import {
+  defaultSocket,
+  nodeIdOf,
+  readSmall,
+  recordedSocket,
+  runtimeSocket,
+  usable,
+} from './places.ts'
 import { AlreadyRunning, type NodeStartError, StateUnusable } from './start-error.ts'
 
 export interface StateDirectory {
@@ -62,23 +71,6 @@ export const openStateDirectory = (
     }
   })
 
-/** First 16 hex digits of the SHA-256 of the real path; the directory itself may be missing. */
-export function nodeIdOf(directory: string): string {
-  return createHash('sha256')
-    .update(realPathOf(path.resolve(directory)))
-    .digest('hex')
-    .slice(0, 16)
-}
-
-/** Where a client looks for the operator socket, best first. */
-export function socketPathsOf(directory: string): string[] {
-  const runtime = runtimeSocket(nodeIdOf(directory))
-  const places = [recordedSocket(directory), defaultSocket(path.resolve(directory)), runtime]
-  return [...new Set(places)].filter(
-    (place) => place !== undefined && fitsSocket(place),
-  ) as string[]
-}
-
 const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, NodeStartError> =>
   Effect.tryPromise({
     try: run,
@@ -89,25 +81,47 @@ const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, NodeStartError> =>
 function prepare({ path: wanted, log }: StateOptions): string {
   const directory = path.resolve(wanted)
   try {
-    const found = fs.lstatSync(directory, { throwIfNoEntry: false })
-    if (found !== undefined && !isDirectory(directory)) {
-      const moved = moveAside(directory)
-      if (moved === undefined) {
-        throw new StateUnusable({
-          path: directory,
-          reason: 'it is no directory and cannot be renamed',
-        })
-      }
-      log('warn', `state: ${directory} is no directory; moved it to ${moved}`)
-    }
+    clearPlace(directory, log)
     if (makeDirectory(directory)) log('info', `state: created ${directory}`)
-    closeToOthers(directory, log)
+    else takeOver(directory, log)
     for (const name of ['journal', 'logs']) prepareInside(path.join(directory, name), log)
     return fs.realpathSync(directory)
   } catch (error) {
     if (error instanceof StateUnusable) throw error
     throw new StateUnusable({ path: directory, reason: messageOf(error) })
   }
+}
+
+/** What is in the way is moved aside in our own place only; elsewhere it is somebody's file. */
+function clearPlace(directory: string, log: StateOptions['log']): void {
+  const found = fs.lstatSync(directory, { throwIfNoEntry: false })
+  if (found === undefined || isDirectory(directory)) return
+  if (path.basename(directory) !== STATE_DIRECTORY) {
+    const what = found.isFile() ? 'a file' : 'no directory'
+    throw new StateUnusable({ path: directory, reason: `it is ${what}; name a directory` })
+  }
+  const moved = moveAside(directory)
+  if (moved === undefined) {
+    const reason = 'it is no directory and cannot be renamed'
+    throw new StateUnusable({ path: directory, reason })
+  }
+  log('warn', `state: ${directory} is no directory; moved it to ${moved}`)
+}
+
+/** Takes a directory that was there: an empty one, or one that a node has used before. */
+function takeOver(directory: string, log: StateOptions['log']): void {
+  const foreign = path.basename(directory) === STATE_DIRECTORY ? [] : foreignIn(directory)
+  if (foreign.length > 0) {
+    const names = foreign.slice(0, NAMES_SHOWN_MAX).join(', ')
+    const more = foreign.length > NAMES_SHOWN_MAX ? ', ...' : ''
+    throw new StateUnusable({
+      path: directory,
+      reason:
+        `it holds what is not Weir's (${names}${more}); ` +
+        `name an empty or a new directory, like ${path.join(directory, STATE_DIRECTORY)}`,
+    })
+  }
+  closeToOthers(directory, log)
 }
 
 /** 0700: logs and the journal hold what programs print and what operators ask for. */
@@ -165,28 +179,6 @@ function clearSocket(place: string, dead: boolean, log: StateOptions['log']): vo
   log('warn', `state: ${place} is not ours; moved it to ${moved ?? 'nowhere'}`)
 }
 
-const usable = (places: readonly (string | undefined)[]): string[] =>
-  [...new Set(places)].filter((place) => place !== undefined && fitsSocket(place)) as string[]
-
-/** Sockets have short names: 108 bytes with the final zero, on Linux. */
-const fitsSocket = (socketPath: string): boolean =>
-  Buffer.byteLength(socketPath) <= SOCKET_PATH_BYTES_MAX
-
-const defaultSocket = (directory: string): string => path.join(directory, 'weir.sock')
-
-/**
- * In a directory of our own in the system's place for temporary things. Undefined when somebody
- * else has that directory: who listens there is not to be believed.
- */
-function runtimeSocket(nodeId: string): string | undefined {
-  const { uid } = os.userInfo()
-  const name = path.join(`weir-${uid}`, `${nodeId}.sock`)
-  const preferred = path.join(os.tmpdir(), name)
-  const place = fitsSocket(preferred) ? preferred : path.join('/tmp', name)
-  const found = fs.lstatSync(path.dirname(place), { throwIfNoEntry: false })
-  return found === undefined || (found.isDirectory() && found.uid === uid) ? place : undefined
-}
-
 /** Makes the directory of a runtime socket; says why it must not be used. */
 export function prepareRuntimeDirectory(socketPath: string): string | undefined {
   const directory = path.dirname(socketPath)
@@ -210,11 +202,6 @@ function recordSocket(directory: string, socketPath: string, { log }: StateOptio
   } catch (error) {
     log('warn', `state: ${file} cannot be written (${messageOf(error)})`)
   }
-}
-
-function recordedSocket(directory: string): string | undefined {
-  const text = readSmall(path.join(directory, 'socket'))?.trim()
-  return text !== undefined && path.isAbsolute(text) && !text.includes('\0') ? text : undefined
 }
 
 /** For people, and for a start that finds the socket silent. */
@@ -262,17 +249,6 @@ function readNodeFile(directory: string): ProcessMark | undefined {
   }
 }
 
-/** A small file of ours; whatever else is under its name is no such file. */
-function readSmall(file: string): string | undefined {
-  try {
-    const found = fs.statSync(file)
-    if (!found.isFile() || found.size > SMALL_BYTES_MAX) return undefined
-    return fs.readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
-}
-
 /** Readers see the old content or the new, never half of it. */
 function replaceFile(file: string, text: string): void {
   const draft = `${file}.${process.pid}`
@@ -285,16 +261,4 @@ function replaceFile(file: string, text: string): void {
   }
 }
 
-function realPathOf(directory: string): string {
-  try {
-    return fs.realpathSync(directory)
-  } catch {
-    const parent = path.dirname(directory)
-    return parent === directory
-      ? directory
-      : path.join(realPathOf(parent), path.basename(directory))
-  }
-}
-
-const SOCKET_PATH_BYTES_MAX = 107
-const SMALL_BYTES_MAX = 64 * 1024
+const NAMES_SHOWN_MAX = 4

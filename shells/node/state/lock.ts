@@ -5,9 +5,9 @@
  * race, and it disappears with a deleted state directory, whose next node would take the running
  * programs of the first for leftovers.
  */
-import http from 'node:http'
 import net from 'node:net'
 import os from 'node:os'
+import { ANSWER_CHARACTERS_MAX, ASK_MS_MAX, readHolder } from './ask-socket.ts'
 import { AlreadyRunning } from './start-error.ts'
 
 export interface Guard {
@@ -99,47 +99,5 @@ function askGuard(name: string): Promise<Holder> {
   })
 }
 
-function readHolder(text: string): { pid: number; leaving: boolean } {
-  try {
-    const value = JSON.parse(text) as { pid?: unknown; leaving?: unknown } | null
-    const pid = typeof value?.pid === 'number' ? value.pid : 0
-    return { pid, leaving: value?.leaving === true }
-  } catch {
-    return { pid: 0, leaving: false }
-  }
-}
-
-export type SocketAnswer =
-  | { readonly type: 'dead' } // nothing is there, or nobody listens
-  | { readonly type: 'silent' } // somebody took the connection and says nothing of use
-  | { readonly type: 'weir'; readonly pid: number }
-
-/** Asks whoever listens on an operator socket for its version. */
-export function askSocket(socketPath: string): Promise<SocketAnswer> {
-  return new Promise((resolve) => {
-    const request = http.get({ socketPath, path: '/v1/version', agent: false }, (response) => {
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (data: string) => {
-        text += data
-        if (text.length > ANSWER_CHARACTERS_MAX) response.destroy()
-      })
-      response.on('error', () => {})
-      response.on('close', () => {
-        const { pid } = readHolder(text)
-        resolve(pid === 0 ? { type: 'silent' } : { type: 'weir', pid })
-      })
-    })
-    request.setTimeout(ASK_MS_MAX, () => request.destroy())
-    request.on('error', (error: NodeJS.ErrnoException) => {
-      const refused = DEAD_CODES.has(error.code ?? '')
-      resolve({ type: refused ? 'dead' : 'silent' })
-    })
-  })
-}
-
-const DEAD_CODES: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ENOTSOCK', 'ENOTDIR'])
-const ASK_MS_MAX = 2_000
 const LEAVING_MS_MAX = 5_000
 const LEAVING_POLL_MS = 25
-const ANSWER_CHARACTERS_MAX = 64 * 1024

@@ -124,7 +124,9 @@ describe('what is wrong is said at its place', () => {
     [
       'a scale that is a number',
       webWith({ scale: 5 }),
-      ['=/services/web/scale: scale must be a scale, not 5; write scale: { mode: fixed, replicas: 5 }'],
+      [
+        '=/services/web/scale: scale must be a scale, not 5; write scale: { mode: fixed, replicas: 5 }',
+      ],
     ],
     [
       'a scale that is no number either',

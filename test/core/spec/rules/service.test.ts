@@ -186,6 +186,22 @@ describe('a runtime has what it needs', () => {
       ],
     },
     {
+      name: 'a command that is there and empty is told at its key',
+      tree: fileOf({
+        a: { command: [] },
+        b: { command: { workdir: '/b', args: [] } },
+        c: { command: [], replica_groups: [group('x', 1), group('y', 1)] },
+        d: { command: 'd', replica_groups: [group('x', 1, { command: [] })] },
+        e: { command: [], image: { name: 'x' } },
+      }),
+      problems: [
+        `/services/a/command: command is empty, it names no program; ${missing}`,
+        `/services/b/command: command is empty, it names no program; ${missing}`,
+        `/services/c/command: command is empty, it names no program, and role x has no other; ${missing}`,
+        `/services/d/replica_groups/0/command: command is empty, it names no program; ${missing}`,
+      ],
+    },
+    {
       name: 'an image that is wrong is not missed',
       tree: fileOf({ a: { image: 5 } }),
       problems: ['=/services/a/image: image must be a map with a name, not 5'],

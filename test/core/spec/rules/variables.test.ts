@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseReplicaName } from '../../../../core/services/identity.ts'
 import { buildProgram } from '../../../../core/services/program.ts'
 import { problemsOf, type Tree, webOf, webWith } from '../files.ts'
 
@@ -14,10 +13,11 @@ const endpoints = [
 
 const ROWS: readonly [string, Tree, readonly string[]][] = [
   ['$PORT without endpoints', { command: 'x -p $PORT' }, [`command: $PORT ${NO_ENDPOINT}`]],
-  ['each name once, in braces too', { command: ['x', '$PORT ${PORT}', '${PORT_A}'] }, [
-    `command/1: $PORT ${NO_ENDPOINT}`,
-    `command/2: $PORT_A ${NO_ENDPOINT}`,
-  ]],
+  [
+    'each name once, in braces too',
+    { command: ['x', '$PORT ${PORT}', '${PORT_A}'] },
+    [`command/1: $PORT ${NO_ENDPOINT}`, `command/2: $PORT_A ${NO_ENDPOINT}`],
+  ],
   [
     'a misspelt endpoint',
     { endpoints, command: 'x $PORT_HTPP', env: { A: 'http://x:${PORT_ADMINAPI}/' } },
@@ -34,9 +34,7 @@ const ROWS: readonly [string, Tree, readonly string[]][] = [
   [
     'an endpoint far from all',
     { endpoints, command: 'x $PORT_QUEUE_OF_JOBS' },
-    [
-      'command: $PORT_QUEUE_OF_JOBS stands for nothing; write $PORT, $PORT_HTTP or $PORT_ADMIN_API',
-    ],
+    ['command: $PORT_QUEUE_OF_JOBS stands for nothing; write $PORT, $PORT_HTTP or $PORT_ADMIN_API'],
   ],
   [
     'parts of a command, and not its directory',
@@ -89,9 +87,25 @@ describe('a variable that stands for nothing is told at its text', () => {
 describe('nothing is said of', () => {
   const FINE: readonly [string, Tree][] = [
     ['those that are there', { endpoints, command: 'x $PORT ${PORT_HTTP} $PORT_ADMIN_API/' }],
-    ['the four of our own', { command: 'x $WEIR_DEPLOYMENT$WEIR_SERVICE/$WEIR_REPLICA ${WEIR_ROLE}' }],
-    ['every other $', { command: 'x $ $$ $5 $HOME ${HOME} $PORTAL ${PORT:-80} $$PORT port$', env: { A: '$E:PORT' } }],
-    ['what a shell finds in its environment', { command: ['sh', '-ec', 'x $PORT $WEIR_NODE $PORT_B'], env: { PORT: '1' }, env_inherit: ['PORT_B'] }],
+    [
+      'the four of our own',
+      { command: 'x $WEIR_DEPLOYMENT$WEIR_SERVICE/$WEIR_REPLICA ${WEIR_ROLE}' },
+    ],
+    [
+      'every other $',
+      {
+        command: 'x $ $$ $5 $HOME ${HOME} $PORTAL ${PORT:-80} $$PORT port$',
+        env: { A: '$E:PORT' },
+      },
+    ],
+    [
+      'what a shell finds in its environment',
+      {
+        command: ['sh', '-ec', 'x $PORT $WEIR_NODE $PORT_B'],
+        env: { PORT: '1' },
+        env_inherit: ['PORT_B'],
+      },
+    ],
     ['what a shell may inherit', { command: ['sh', '-c', 'x $PORT'], env_inherit: true }],
     ['containers', { image: { name: 'nginx' }, command: 'x $PORT' }],
   ]
@@ -99,11 +113,14 @@ describe('nothing is said of', () => {
 })
 
 test('told is exactly what the program would be given unchanged', () => {
-  const replica = parseReplicaName('test/web-1')!
+  const replica = { deployment: 'test', service: 'web', number: 1, incarnation: 1 }
   const spec = webOf({ endpoints })
   const word = fc.constantFrom('PORT', 'PORT_', 'HTTP', 'ADMIN_API', 'WEIR_', 'ROLE', 'x', '_', '-')
   const name = fc.array(word, { minLength: 1, maxLength: 4 }).map((all) => all.join(''))
-  const text = fc.oneof(name.map((each) => `$${each}`), name.map((each) => `\${${each}}`))
+  const text = fc.oneof(
+    name.map((each) => `$${each}`),
+    name.map((each) => `\${${each}}`),
+  )
   fc.assert(
     fc.property(text, (written) => {
       const ports = { http: 1, 'admin-api': 2 }

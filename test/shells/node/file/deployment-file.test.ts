@@ -144,6 +144,36 @@ describe('fields whose work is not built yet', () => {
   })
 })
 
+const MORE = 'must come before any line that is not indented more'
+
+const UNCLOSED: readonly [string, string, readonly string[]][] = [
+  [
+    'open brackets',
+    `${HEAD}services: { a: [1, 2\n`,
+    [
+      `3:11: the { that begins here is never closed; its } ${MORE}`,
+      `3:16: the [ that begins here is never closed; its ] ${MORE}`,
+    ],
+  ],
+  [
+    'an open bracket before a key',
+    `${HEAD}services:\n  a:\n    command: [x, y\n    env: {}\n`,
+    [`5:14: the [ that begins here is never closed; its ] ${MORE}`],
+  ],
+  ['an open quote', `${HEAD}services: "a\n`, ['3:11: the " that begins here is never closed']],
+  ["an open '", "- a\n- 'b\n- c\n", ["2:3: the ' that begins here is never closed"]],
+  [
+    'an open quote in brackets',
+    `${HEAD}services: { a: [ "x ] }\n`,
+    ['3:18: the " that begins here is never closed'],
+  ],
+  [
+    'a bracket closed by another',
+    `${HEAD}services: { a: [x } }\n`,
+    ['3:16: the [ that begins here is never closed: a } comes before its ]'],
+  ],
+]
+
 describe('text that is no deployment', () => {
   const ROWS: readonly [string, string, readonly (string | RegExp)[]][] = [
     ['nothing', '', ['1:1: the file is empty; begin with version: v1 and a deployment name']],
@@ -165,8 +195,22 @@ describe('text that is no deployment', () => {
       ['3:1: a second document begins here; a file holds one deployment'],
     ],
     ['a tab', `${HEAD}services:\n\tweb: {}\n`, [/^4:1: a tab cannot indent YAML; use spaces/]],
-    ['an open bracket', `${HEAD}services: { a: [1, 2\n`, [/^4:1: /]],
-    ['an open quote', `${HEAD}services: "a\n`, [/^4:1: not YAML: missing closing "quote/]],
+    ...UNCLOSED,
+    [
+      'UTF-16',
+      Buffer.from(`\ufeff${HEAD}`, 'utf16le').toString('utf8'),
+      ['1:1: the file is not UTF-8 text here; save it as UTF-8'],
+    ],
+    [
+      'UTF-16 without a mark',
+      Buffer.from(HEAD, 'utf16le').toString('utf8'),
+      ['1:2: the file is not UTF-8 text here; save it as UTF-8'],
+    ],
+    [
+      'another encoding of one letter',
+      Buffer.from(`${HEAD}# gr\xfcn\n`, 'latin1').toString('utf8'),
+      ['3:5: the file is not UTF-8 text here; save it as UTF-8'],
+    ],
     ['bad indentation', 'a:\n    b: 1\n  c: 2\n', [/^3:\d: /]],
     ['a colon in a text', 'version: v1: v2\n', [/^1:10: /]],
     ['a tag nobody knows', `${HEAD}services: !!thing {}\n`, [/^3:11: not YAML: unresolved tag/i]],
@@ -200,9 +244,17 @@ describe('text that is no deployment', () => {
       '['.repeat(20_000),
       `a: ${'['.repeat(100)}${']'.repeat(100)}`,
       '- '.repeat(10_000),
+      '{a: '.repeat(20_000),
     ]) {
-      expect(said(text)[0]).toMatch(/nested too deeply/)
+      expect(said(text)).toEqual([expect.stringMatching(/nested too deeply/)])
     }
+  })
+
+  test('brackets that close each other take no longer than they are', () => {
+    const text = `${'['.repeat(500)}${'[},'.repeat(100_000)}`
+    expect(said(text)[0]).toBe(
+      '1:501: the [ that begins here is never closed: a } comes before its ]',
+    )
   })
 
   test('a file that is wrong all over is told up to a limit', () => {

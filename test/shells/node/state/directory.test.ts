@@ -9,12 +9,8 @@ import { Effect } from 'effect'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connect } from '../../../../shells/node/operator/client.ts'
 import { makeOperatorServer } from '../../../../shells/node/operator/server.ts'
-import {
-  nodeIdOf,
-  openStateDirectory,
-  type StateDirectory,
-  socketPathsOf,
-} from '../../../../shells/node/state/directory.ts'
+import { openStateDirectory, type StateDirectory } from '../../../../shells/node/state/directory.ts'
+import { nodeIdOf, socketPathsOf } from '../../../../shells/node/state/places.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 
 interface Opened {
