@@ -866,7 +866,7 @@ test('ready is never said while a replica of an older version takes traffic', ()
   for (let gapMs = 0; gapMs <= 9_000; gapMs += 250) {
     const shell = node({ web: web('1') })
     shell.answer = (command) => {
-      if (command.type !== 'settled') return undefined
+      if (command.type !== 'settled' || command.outcome !== 'ready') return undefined
       const { services, replicas } = shell.machine.state
       const { revision } = services.get('hello/web' as never) as { revision: number }
       const serving = [...replicas.values()].filter((each) => each.state === 'ready')
