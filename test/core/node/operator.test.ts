@@ -878,6 +878,7 @@ test('ready is never said while a replica of an older version takes traffic', ()
     shell.deploy(deploymentOf({ web: web('3') }))
     // the slots below start the newest version at once; the stand-in still has the one before
     for (const number of [1, 2]) if (shell.numbers().includes(number)) shell.crash(number)
-    expect(shell.pass(60_000).some((each) => each.type === 'settled')).toBe(true)
+    shell.pass(60_000)
+    expect(shell.service().state).toBe('healthy')
   }
 })
