@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { placedProblem } from '../../../../shells/cli/commands/check.ts'
-import { weir } from '../run-weir.ts'
+import { outcomeOf, startWeir, weir } from '../run-weir.ts'
 
 const GOOD = `version: v1
 deployment: hello
@@ -15,7 +15,7 @@ services:
       - { name: http, protocol: http, port: 8080 }
   db:
     rtype: service
-    command: redis-server --port $PORT
+    command: redis-server --port 6379
 `
 
 const MISTAKES = `version: v1
@@ -76,6 +76,13 @@ describe('weir check', () => {
       column: expect.any(Number),
       message: expect.any(String),
     })
+  })
+
+  test('- is standard input', async () => {
+    const child = startWeir(['check', '-'], { cwd: directory })
+    const ended = outcomeOf(child)
+    child.stdin.end(GOOD.replace('hello', 'hello ['))
+    expect(await ended).toMatchObject({ code: 1, err: expect.stringMatching(/^-:\d+:\d+: /) })
   })
 
   test('text that is not YAML has a place, too', async () => {
