@@ -38,7 +38,7 @@ function refusal(error: unknown, file: string): unknown {
   if (!(error instanceof OperatorError) || error.code === 'connection') return error
   if (error.code === 'stopping') return failed(plainLine(error.message))
   if (error.problems.length === 0) return error
-  const isPlaced = (problem: string) => problem.startsWith(`${file}:`)
+  const isPlaced = (problem: string) => /^.+:\d+:\d+: /.test(problem)
   return new Failure(
     FAILED,
     error.problems.map((problem) => (isPlaced(problem) ? problem : `weir: ${file}: ${problem}`)),

@@ -8,7 +8,7 @@ import {
   stateOfNode,
   wholeNumber,
 } from '../../../shells/cli/arguments.ts'
-import { describeFailure, Failure } from '../../../shells/cli/failure.ts'
+import { describeFailure, Failure, systemText } from '../../../shells/cli/failure.ts'
 
 let directory: string
 beforeEach(() => {
@@ -23,6 +23,11 @@ describe('the deployment file', () => {
     mkdirSync(join(directory, 'sub'))
     expect(readSource(file)).toEqual({ text: 'version: v1\n', file, directory })
   })
+})
+
+test('what the system says of a file is said once', () => {
+  const error = Object.assign(new Error("EACCES: permission denied, open 'x'"), { errno: -13 })
+  expect(systemText(error)).toBe('permission denied')
 })
 
 describe('the state directory of `up`', () => {

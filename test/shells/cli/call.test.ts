@@ -81,6 +81,14 @@ describe('a wrong call is one line and exit code 2', () => {
       'there is no file nowhere.yaml: name the deployment file, or create it',
     ],
     [['check', '/'], '/ is a directory: name the deployment file, /weir.yaml'],
+    [
+      ['up', '--state', ''],
+      "option '--state <DIR>' argument '' is invalid. Name a directory; see weir up --help",
+    ],
+    [
+      ['ps', '--state='],
+      "option '--state <DIR>' argument '' is invalid. Name a directory; see weir ps --help",
+    ],
     [['replay', 'nowhere'], 'there is no journal at nowhere: name a journal file or directory'],
   ]
   for (const [words, line] of rows) {

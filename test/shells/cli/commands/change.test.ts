@@ -119,6 +119,35 @@ describe('deploy', () => {
   })
 })
 
+describe('a deploy that is refused', () => {
+  const rows: readonly [string, { status: number; json: object }, string][] = [
+    [
+      'one line for each conflict',
+      {
+        status: 409,
+        json: { error: 'port-conflict: a', code: 'conflict', problems: ['port-conflict: a', 'b'] },
+      },
+      'weir: FILE: port-conflict: a\nweir: FILE: b\n',
+    ],
+    [
+      'a node that stops, as for every request',
+      {
+        status: 503,
+        json: { error: 'shutting down', code: 'stopping', problems: ['shutting down'] },
+      },
+      'weir: shutting down\n',
+    ],
+  ]
+  for (const [situation, refusal, err] of rows) {
+    test(situation, async () => {
+      const file = join(directory, 'w.yaml')
+      writeFileSync(file, 'version: v1\n')
+      const ran = await against({ 'POST /v1/deploy': refusal }, ['deploy', file])
+      expect(ran).toEqual({ code: 1, out: '', err: err.replaceAll('FILE', file) })
+    })
+  }
+})
+
 describe('down', () => {
   const progress = (...replicas: ReturnType<typeof replica>[]) => ({
     type: 'progress',

@@ -1,13 +1,15 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { harmless, printerOf } from '../../../../shells/cli/commands/logs.ts'
+import { formatLine } from '../../../../shells/node/log/lines.ts'
 import type { LogLine } from '../../../../shells/node/log/store.ts'
+import { callWeir } from '../call-weir.ts'
 import { type FakeNode, fakeNode, lines } from '../fake-node.ts'
-import { outcomeOf, startWeir, weir } from '../run-weir.ts'
+import { outcomeOf, type Ran, startWeir, weir } from '../run-weir.ts'
 import { replica, SAMPLE_VIEW, service } from '../sample-view.ts'
 
 const line = (name: string, number: number, text: string): LogLine => ({
@@ -160,6 +162,41 @@ describe('weir logs', () => {
     child.stdout.destroy()
     expect(await ended).toEqual([0, null])
     clearInterval(timer)
+  })
+})
+
+describe('logs of a node that has ended', () => {
+  const record = (text: string) => formatLine({ ...line('web', 1, text), stream: 'out' })
+  let state: string
+  beforeEach(() => {
+    state = mkdtempSync(join(tmpdir(), 'weir-left-'))
+    const service = join(state, 'logs', 'hello', 'web')
+    mkdirSync(service, { recursive: true })
+    writeFileSync(join(service, '1.log'), record('one') + record('two'))
+  })
+  afterEach(() => rmSync(state, { recursive: true, force: true }))
+
+  const left = 'weir: no node runs; this is what the last one left\n'
+  const rows: readonly [string[], Ran][] = [
+    [[], { code: 0, out: 'web-1 | one\nweb-1 | two\n', err: left }],
+    [['hello/web', '--tail', '1'], { code: 0, out: 'web-1 | two\n', err: left }],
+    [['wbe'], { code: 1, out: '', err: 'weir: no service "wbe" here, and no log of it\n' }],
+    [
+      ['web', '--replica', '7'],
+      { code: 1, out: '', err: 'weir: no replica 7 of "web" here, and no log of it\n' },
+    ],
+  ]
+  for (const [words, ran] of rows) {
+    test(['logs', ...words].join(' '), async () => {
+      expect(await callWeir(['logs', ...words, '--state', state])).toEqual(ran)
+    })
+  }
+
+  test('new lines cannot be followed, and no logs are no logs', async () => {
+    const refused = { code: 1, out: '', err: expect.stringContaining('no node runs on') }
+    expect(await callWeir(['logs', '-f', '--state', state])).toEqual(refused)
+    rmSync(join(state, 'logs'), { recursive: true })
+    expect(await callWeir(['logs', '--state', state])).toEqual(refused)
   })
 })
 

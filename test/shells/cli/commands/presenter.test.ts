@@ -13,6 +13,12 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 describe('plain lines', () => {
+  test('for a person the time is as short as in the table', () => {
+    const written: string[] = []
+    plainPresenter({ write: (text) => written.push(text) }, false, true).notice(notice('info', 'x'))
+    expect(written).toEqual(['03:04:05 x\n'])
+  })
+
   test('a line for each notice, with its time and its weight', () => {
     const written: string[] = []
     const presenter = plainPresenter({ write: (text) => written.push(text) }, false)

@@ -30,6 +30,11 @@ describe('the head of the status', () => {
     ])
   })
 
+  test('while it stops, the time is not that of the stop', () => {
+    const [line] = headLines(NODE, { ...SAMPLE_VIEW, phase: 'draining' }, { colour: false }, now)
+    expect(line).toMatch(/^node 00112233aabbccdd draining, up for 3m12s, /)
+  })
+
   test('fits the terminal', () => {
     const look = { colour: false, width: 20 }
     expect(headLines(NODE, { ...SAMPLE_VIEW, deployments: [] }, look, now)).toEqual([

@@ -1,17 +1,24 @@
 import { EventEmitter } from 'node:events'
 import { describe, expect, test } from 'vitest'
+import type { NodeView } from '../../../../core/node/view.ts'
 import type { Presenter } from '../../../../shells/cli/commands/presenter.ts'
 import { type StopSignals, stopSignals } from '../../../../shells/cli/commands/stop-signals.ts'
 import { runNode } from '../../../../shells/cli/commands/up.ts'
-import type { DeployAnswer, NodeHandle, SettledAnswer } from '../../../../shells/node/run.ts'
+import type {
+  DeployAnswer,
+  NodeHandle,
+  SettledAnswer,
+  SettledNews,
+} from '../../../../shells/node/run.ts'
 import { SAMPLE_VIEW, service } from '../sample-view.ts'
 
 const SOURCE = { text: '', file: 'weir.yaml', directory: '/srv' }
-const READY_VIEW = {
+const READY: SettledAnswer = { outcome: 'ready', problems: [] }
+const READY_VIEW: NodeView = {
   ...SAMPLE_VIEW,
   services: [
     service('db'),
-    service('web', { endpoints: ['http://127.0.0.1:8080', 'http://127.0.0.1:8081'] }),
+    service('web', { endpoints: ['http://0.0.0.0:8080', 'http://127.0.0.1:8081'] }),
   ],
 }
 
@@ -20,6 +27,7 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
   const stopped = Promise.withResolvers<void>()
   const settled = Promise.withResolvers<SettledAnswer>()
   const changes = new Set<() => void>()
+  const listeners = new Set<(news: SettledNews) => void>()
   const asked: string[] = []
   const said: string[] = []
   const state = { view: READY_VIEW, failure: undefined as string | undefined }
@@ -27,6 +35,10 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
     view: () => state.view,
     deploy: async () => deployed,
     settled: () => settled.promise,
+    onSettled: (listener: (news: SettledNews) => void) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     onNotice: () => () => undefined,
     onChange: (listener: () => void) => {
       changes.add(listener)
@@ -55,16 +67,15 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
     asked,
     state,
     stop: () => stopped.resolve(),
-    settle: (answer: SettledAnswer) => settled.resolve(answer),
-    change: (view: typeof READY_VIEW) => {
-      state.view = view
-      for (const listener of changes) listener()
+    settle: (answer: SettledAnswer, deployment = 'hello') => {
+      settled.resolve(answer)
+      for (const listener of listeners) listener({ ...answer, deployment })
     },
     signal: () => {
       now += 1_000
       emitter.emit('SIGINT')
     },
-    listening: () => changes.size,
+    listening: () => changes.size + listeners.size,
     run: () => runNode(node, SOURCE, presenter, signals),
   }
 }
@@ -83,22 +94,65 @@ describe('a node in the foreground', () => {
   })
 
   test('says why it failed, goes on, and says ready when somebody has mended it', async () => {
-    const { run, settle, change, stop, said } = setUp()
+    const { run, settle, stop, said } = setUp()
     const running = run()
     settle({ outcome: 'failed', problems: ['web-1 exits at once', 'db waits for web'] })
     await turn()
-    const failed = { ...READY_VIEW, deployments: [{ name: 'hello', state: 'failed' as const }] }
-    change(failed)
     expect(said).toEqual([
       'failed: web-1 exits at once',
       'failed: db waits for web',
       'what can run goes on; mend the file and run weir deploy, or press Ctrl-C',
     ])
-    change(READY_VIEW)
-    change(READY_VIEW)
+    settle(READY)
+    settle(READY)
     expect(said.filter((line) => line === 'ready')).toHaveLength(1)
     stop()
     expect(await running).toBe(0)
+  })
+
+  test('says once each time that it failed later, and that it is ready again', async () => {
+    const { run, settle, stop, state, said } = setUp()
+    const running = run()
+    await turn()
+    const failed: SettledAnswer = { outcome: 'failed', problems: ['web: web-1 exits at once'] }
+    for (const each of [READY, READY, failed, failed, READY]) {
+      settle(each)
+      await turn()
+    }
+    settle(failed, 'other')
+    expect(said.filter((line) => /^(ready|failed)/.test(line))).toEqual([
+      'ready',
+      'failed: web: web-1 exits at once',
+      'ready',
+    ])
+    const before = said.length
+    state.view = { ...READY_VIEW, phase: 'draining' }
+    settle(failed)
+    expect(said).toHaveLength(before)
+    stop()
+    expect(await running).toBe(0)
+  })
+
+  test('a long list of problems is cut', async () => {
+    const { run, settle, stop, said } = setUp()
+    const running = run()
+    await turn()
+    settle({ outcome: 'failed', problems: Array.from({ length: 30 }, (_, n) => `web-${n}`) })
+    expect(said.filter((line) => line.startsWith('failed'))).toHaveLength(21)
+    expect(said).toContain('failed: and 10 more problems')
+    stop()
+    await running
+  })
+
+  test('a stop with nothing running does not count replicas', async () => {
+    const { run, signal, stop, state, said } = setUp()
+    state.view = { ...READY_VIEW, replicas: [] }
+    const running = run()
+    await turn()
+    signal()
+    stop()
+    await running
+    expect(said).toEqual(['stopped'])
   })
 
   test('the first signal drains and says who is waited for', async () => {
@@ -155,6 +209,7 @@ describe('a node in the foreground', () => {
   test('a node that ends by a bug gives exit code 1', async () => {
     const { run, state, stop, said } = setUp()
     const running = run()
+    await turn()
     state.failure = 'internal error'
     stop()
     expect([await running, said]).toEqual([1, []])

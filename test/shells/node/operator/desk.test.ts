@@ -116,6 +116,18 @@ describe('settled deployments', () => {
     expect(answers).toEqual([undefined, undefined])
   })
 
+  test('every settlement is news to those who listen, until they leave', () => {
+    const { desk: front, settle } = desk()
+    const news: unknown[] = []
+    const leave = front.onSettled((each) => news.push(each))
+    settle()
+    settle()
+    leave()
+    settle()
+    const ready = { deployment: 'shop', outcome: 'ready', problems: [] }
+    expect(news).toEqual([ready, ready])
+  })
+
   test('who leaves is not called', () => {
     const { answers, wait, settle } = desk()
     wait()()

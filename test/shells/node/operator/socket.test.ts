@@ -185,6 +185,67 @@ describe('the operator socket', () => {
   })
 })
 
+describe('a socket that is removed', () => {
+  const open = async (directory: string, said: string[]): Promise<() => Promise<void>> => {
+    const scope = Scope.makeUnsafe()
+    const making = makeOperatorServer({
+      socketPlaces: [path.join(directory, 'weir.sock')],
+      version: () => VERSION,
+      log: (level, text) => said.push(`${level} ${text}`),
+      checkMs: 5,
+    })
+    const server = await Effect.runPromise(Scope.provide(making, scope))
+    server.attach(new FakeNode())
+    const close = () => Effect.runPromise(Scope.close(scope, Exit.void))
+    onTestFinished(close)
+    return close
+  }
+
+  test('is made again, with its directory', async () => {
+    const directory = path.join(temporaryDirectory(), 'state')
+    fs.mkdirSync(directory)
+    const said: string[] = []
+    const close = await open(directory, said)
+    const before = await connect(directory)
+    fs.rmSync(directory, { recursive: true })
+    await vi.waitFor(async () => {
+      expect(said).toHaveLength(1)
+      expect((await (await connect(directory)).version()).pid).toBe(process.pid)
+    }, 20_000)
+    expect(await before.status()).toMatchObject({ phase: 'running' })
+    expect(said[0]).toMatch(/^warn operator socket: .*weir\.sock was removed; made it again$/)
+    expect(fs.statSync(path.join(directory, 'weir.sock')).mode & 0o777).toBe(0o600)
+    await close()
+    expect(fs.readdirSync(directory)).toEqual([])
+  })
+
+  test('that cannot be made again is said once', async () => {
+    const directory = path.join(temporaryDirectory(), 'state')
+    fs.mkdirSync(directory)
+    const said: string[] = []
+    await open(directory, said)
+    fs.rmSync(directory, { recursive: true })
+    fs.writeFileSync(directory, 'in the way')
+    await vi.waitFor(() => expect(said).toHaveLength(1), 20_000)
+    expect(said[0]).toMatch(/^error .*cannot be made again.*no command reaches.*SIGTERM stops it$/)
+    fs.rmSync(directory)
+    await vi.waitFor(() => expect(said).toHaveLength(2), 20_000)
+    expect(said[1]).toMatch(/^warn .*made it again$/)
+  })
+})
+
+test('logs of what is not here, and never was, are not found', async () => {
+  const { client } = await serve()
+  const reading = async (request: object) => {
+    for await (const _ of client.logs(request)) expect.unreachable()
+  }
+  const text = 'no service "wbe" here, and no log of it'
+  await expect(reading({ service: 'wbe' })).rejects.toMatchObject({ status: 404, message: text })
+  await expect(reading({ service: 'web', replica: 7 })).rejects.toMatchObject({
+    message: 'no replica 7 of "shop/web" here, and no log of it',
+  })
+})
+
 describe('requests that make no sense', () => {
   const DEPLOY = '/v1/deploy'
   test.each([
@@ -276,7 +337,9 @@ describe('streams', () => {
     await take(client.logs({ service: 'old/gone' }), 9)
     await take(client.logs({ service: 'unknown' }), 9)
     await take(client.logs({}), 9)
-    expect(node.asked).toEqual([
+    // whether there is such a log is asked first, with a tail of one line
+    const isFirst = (asked: unknown) => (asked as [string, { tail?: number }])[1].tail === 1
+    expect(node.asked.filter((asked) => !isFirst(asked))).toEqual([
       ['read', { deployment: 'shop', service: 'web', replica: 2, tail: 7 }],
       ['read', { deployment: 'old', service: 'gone', tail: 100 }],
       ['read', { service: 'unknown', tail: 100 }],

@@ -52,6 +52,19 @@ async function kill(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
+/** A directory open to all with empty files; a name that ends in `/` is a directory. */
+function holding(files: readonly string[]): string {
+  const directory = path.join(temporaryDirectory(), 'state')
+  fs.mkdirSync(directory)
+  for (const file of files) {
+    const where = path.join(directory, file)
+    fs.mkdirSync(file.endsWith('/') ? where : path.dirname(where), { recursive: true })
+    if (!file.endsWith('/')) fs.writeFileSync(where, '')
+  }
+  fs.chmodSync(directory, 0o755)
+  return directory
+}
+
 describe('a state directory', () => {
   test('is made, for its owner alone', async () => {
     const directory = path.join(temporaryDirectory(), 'deep', 'state')
@@ -80,6 +93,46 @@ describe('a state directory', () => {
     expect(nodeIdOf(path.join(real, 'state'))).toBe(id)
   })
 
+  test.each([
+    ['files of somebody', ['README.md', 'src', 'weir.yaml'], 'README.md, src, weir.yaml'],
+    ['more than are shown', ['a', 'b', 'c', 'd', 'e'], 'a, b, c, d, ...'],
+    ['logs of somebody', ['logs/access.log'], 'logs'],
+    ['ours among others', ['journal/notes.txt', 'main.c'], 'main.c'],
+  ])('one with %s is refused and stays as it is', async (_what, files, shown) => {
+    const directory = holding(files)
+    await expect(opening(directory, () => {})).rejects.toMatchObject({
+      _tag: 'StateUnusable',
+      path: directory,
+      reason:
+        `it holds what is not Weir's (${shown}); ` +
+        `name an empty or a new directory, like ${path.join(directory, '.weir')}`,
+    })
+    expect(fs.statSync(directory).mode & 0o777).toBe(0o755)
+  })
+
+  test.each([
+    ['nothing', []],
+    ['a file system of its own', ['lost+found/']],
+    ['what a node left', ['journal/000001.jsonl', 'logs/shop/web/1.log']],
+    ['only the logs', ['logs/shop/web/1.log']],
+    ['a journal, and notes beside it', ['journal/000001.jsonl', 'notes.txt']],
+    ['what was moved aside', ['node.json', 'weir.sock.broken-20260102T030405Z']],
+  ])('one with %s is taken and closed to others', async (_what, files) => {
+    const directory = holding(files)
+    await opening(directory, () => expect(fs.statSync(directory).mode & 0o777).toBe(0o700))
+  })
+
+  test('a file that is named is refused, not moved', async () => {
+    const file = path.join(temporaryDirectory(), 'notes.txt')
+    fs.writeFileSync(file, 'precious')
+    await expect(opening(file, () => {})).rejects.toMatchObject({
+      _tag: 'StateUnusable',
+      path: file,
+      reason: 'it is a file; name a directory',
+    })
+    expect(fs.readFileSync(file, 'utf8')).toBe('precious')
+  })
+
   test('open to others is closed', async () => {
     const directory = temporaryDirectory()
     fs.chmodSync(directory, 0o755)
@@ -90,10 +143,10 @@ describe('a state directory', () => {
     ['a file', (where: string) => fs.writeFileSync(where, 'precious')],
     ['a dangling link', (where: string) => fs.symlinkSync('/nowhere/at/all', where)],
   ])('%s in its place is moved aside', async (_name, make) => {
-    const directory = path.join(temporaryDirectory(), 'state')
+    const directory = path.join(temporaryDirectory(), '.weir')
     make(directory)
     const said = await opening(directory, (opened) => opened.said)
-    expect(said[0]).toMatch(/^warn state: .* is no directory; moved it to .*state\.broken-\d{8}T/)
+    expect(said[0]).toMatch(/^warn state: .* is no directory; moved it to .*\.weir\.broken-\d{8}T/)
     const moved = fs.readdirSync(path.dirname(directory)).find((name) => name.includes('.broken-'))
     expect(fs.lstatSync(path.join(path.dirname(directory), moved!)).isDirectory()).toBe(false)
   })
