@@ -9,6 +9,7 @@ import type { Program, RuntimeCommand } from '../../../core/node/commands.ts'
 import type { RuntimeEvent } from '../../../core/node/events.ts'
 import { parseReplicaId, type ReplicaId, replicaLabel } from '../../../core/services/identity.ts'
 import type { LogStore, LogWriter } from '../log/store.ts'
+import { EscapedEnder } from './escaped.ts'
 import { checkPorts } from './free-ports.ts'
 import { reapLeftovers } from './leftovers.ts'
 import { makePipePool, type OutputPipe, type PipePool } from './pipes.ts'
@@ -48,6 +49,10 @@ export const makeProcessRuntime = (
     // replicas end beside each other, not one after the other
     const scope = Scope.forkUnsafe(yield* Effect.scope, 'parallel')
     const runtime = new Runtime(options, pipes, scope)
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.promise(() => runtime.finishRemovals()),
+    )
     yield* Effect.addFinalizer(() => Effect.sync(() => runtime.silence()))
     return runtime
   })
@@ -75,6 +80,7 @@ type Command<Type extends RuntimeCommand['type']> = Extract<RuntimeCommand, { ty
 class Runtime implements ProcessRuntime {
   readonly #options: ProcessRuntimeOptions
   readonly #pipes: PipePool
+  readonly #escaped: EscapedEnder
   readonly #scope: Scope.Closeable
   readonly #replicas = new Map<ReplicaId, Replica>()
   #silent = false
@@ -83,6 +89,7 @@ class Runtime implements ProcessRuntime {
   constructor(options: ProcessRuntimeOptions, pipes: PipePool, scope: Scope.Closeable) {
     this.#options = options
     this.#pipes = pipes
+    this.#escaped = new EscapedEnder(options)
     this.#scope = scope
   }
 
@@ -123,6 +130,12 @@ class Runtime implements ProcessRuntime {
   /** Nobody listens any more. */
   silence(): void {
     this.#silent = true
+  }
+
+  /** Those begun go their way, though nothing is looked for any more. */
+  async finishRemovals(): Promise<void> {
+    await this.#escaped.close()
+    await Promise.all([...this.#replicas.values()].map((replica) => replica.released))
   }
 
   // in the order of a replica's life
@@ -226,7 +239,7 @@ class Runtime implements ProcessRuntime {
     Effect.runSync(
       Scope.addFinalizer(
         replica.scope,
-        Effect.promise(() => this.#end(id, launched)),
+        Effect.promise(() => this.#end(replica, launched)),
       ),
     )
     this.#followLife(replica, attempt, launched)
@@ -268,10 +281,27 @@ class Runtime implements ProcessRuntime {
     if (this.#replicas.get(replica.id) === replica) this.#replicas.delete(replica.id)
   }
 
-  async #end(id: ReplicaId, running: RunningProgram): Promise<void> {
-    if (await running.destroy(KILL_BOUND_MS)) return
-    const pids = running.group.members().map(({ pid, state }) => `${pid} (state ${state})`)
-    this.#options.notice(`${labelOf(id)}: these processes survive SIGKILL: ${pids.join(', ')}`)
+  async #end(replica: Replica, running: RunningProgram): Promise<void> {
+    if (!(await running.destroy(KILL_BOUND_MS))) {
+      const pids = running.group.members().map(({ pid, state }) => `${pid} (state ${state})`)
+      this.#options.notice(
+        `${labelOf(replica.id)}: these processes survive SIGKILL: ${pids.join(', ')}`,
+      )
+    }
+    // at the end of the node nobody asks; the next start would find them
+    if (replica.released !== undefined) await this.#endEscaped(replica)
+  }
+
+  /** While its log is open still: their last words belong there. */
+  async #endEscaped({ id, equipment }: Replica): Promise<void> {
+    const { out, err } = equipment?.pipes ?? {}
+    const pipes = [out, err].flatMap((pipe) => pipe?.path ?? [])
+    const { ended, surviving } = await this.#escaped.end({ replica: id, pipes })
+    const said: string[] = []
+    if (ended.length > 0) said.push(`ended ${counted(ended)}`)
+    if (surviving.length > 0) said.push(`could not end ${counted(surviving)}`)
+    if (said.length === 0) return
+    this.#options.notice(`${labelOf(id)}: ${said.join(', ')} outside of its process group`)
   }
 
   // the node's own
@@ -313,6 +343,12 @@ class Runtime implements ProcessRuntime {
 
 const labelOf = (id: ReplicaId): string => `${parseReplicaId(id).deployment}/${replicaLabel(id)}`
 
+/** `3 processes (12, 13, 14)` */
+function counted(pids: readonly number[]): string {
+  const named = pids.length > PIDS_NAMED_MAX ? [...pids.slice(0, PIDS_NAMED_MAX), '…'] : pids
+  return `${pids.length} ${pids.length === 1 ? 'process' : 'processes'} (${named.join(', ')})`
+}
+
 function directoryProblem(path: string): string | undefined {
   try {
     return statSync(path).isDirectory() ? undefined : `${path} is not a directory`
@@ -323,3 +359,4 @@ function directoryProblem(path: string): string | undefined {
 }
 
 const KILL_BOUND_MS = 10_000
+const PIDS_NAMED_MAX = 20

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -8,6 +8,7 @@ import { hasEnvironEntry } from '../../../../shells/node/process/processes.ts'
 import {
   freshNodeId,
   harness,
+  orphan,
   pidIn,
   REPLICA,
   runs,
@@ -16,23 +17,6 @@ import {
 } from './runtime-harness.ts'
 
 const NONE: ReadonlySet<number> = new Set()
-
-/** Starts a program that nobody is the parent of any more, as a dead node leaves it. */
-function orphan(script: string, env: Record<string, string>): number {
-  const text = execFileSync(
-    'sh',
-    ['-c', 'setsid sh -c "$1" >/dev/null 2>&1 & echo $!', '-', script],
-    {
-      env: { PATH: process.env.PATH, ...env },
-      encoding: 'utf8',
-    },
-  )
-  const pid = Number(text)
-  onTestFinished(() => {
-    if (runs(pid)) process.kill(pid, 'SIGKILL')
-  })
-  return pid
-}
 
 test('what carries the mark is ended; nothing else is', async () => {
   const nodeId = freshNodeId()

@@ -1,4 +1,5 @@
 /** A process runtime with its logs in a directory of its own, and the events it reports. */
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -106,6 +107,23 @@ export async function until<T>(look: () => T | undefined | false): Promise<T> {
     if (performance.now() > giveUpAt) throw new Error(`never came true: ${look}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+}
+
+/** Starts a program that nobody is the parent of any more, as a dead node leaves it. */
+export function orphan(script: string, env: Record<string, string>): number {
+  const text = execFileSync(
+    'sh',
+    ['-c', 'setsid sh -c "$1" >/dev/null 2>&1 & echo $!', '-', script],
+    {
+      env: { PATH: process.env.PATH, ...env },
+      encoding: 'utf8',
+    },
+  )
+  const pid = Number(text)
+  onTestFinished(() => {
+    if (runs(pid)) process.kill(pid, 'SIGKILL')
+  })
+  return pid
 }
 
 /** A file a test program wrote a pid into. */
