@@ -182,8 +182,9 @@ describe('many at a time, and the end', () => {
   test('closed: what is being ended is killed at once, and nothing is looked for', async () => {
     const nodeId = freshNodeId()
     const file = join(temporaryDirectory(), 'pid')
-    const script = `trap "echo 1 > ${file}" TERM; while :; do sleep 0.05; done`
+    const script = `trap "echo 1 > ${file}" TERM; echo > ${file}.ready; while :; do sleep 0.05; done`
     const pid = await marked(nodeId, REPLICA, script)
+    await until(() => pidIn(`${file}.ready`) !== undefined)
     const ender = open(nodeId, 3_600_000)
     const ending = ender.end({ replica: REPLICA, pipes: [] })
     await until(() => pidIn(file))
