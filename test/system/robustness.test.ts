@@ -170,9 +170,11 @@ test.skipIf(lacks !== undefined || process.getuid?.() !== 0)(
     await node.says(/journal.*(no space|ENOSPC)/i)
     await rm(join(root, 'fill'))
     await until(async () => {
-      const [next] = await psOf(root)
-      process.kill(next?.pid as number, 'SIGKILL')
-      await until(async () => (await psOf(root)).every((each) => each.pid !== next?.pid))
+      const pid = (await psOf(root)).find((each) => each.state === 'ready')?.pid
+      if (pid !== undefined) {
+        process.kill(pid, 'SIGKILL')
+        await until(async () => (await psOf(root)).every((each) => each.pid !== pid))
+      }
       return /journal.*(again|recovered|resumed)/i.test(node.output)
     })
   },
