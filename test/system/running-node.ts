@@ -5,7 +5,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
-import { MAIN } from '../shells/cli/run-weir.ts'
+import { fileURLToPath } from 'node:url'
+
+// Not imported from the tests of the command: benchmarks use this file, without vitest.
+const MAIN = fileURLToPath(new URL('../../shells/cli/main.ts', import.meta.url))
 
 export interface Answer {
   readonly code: number
