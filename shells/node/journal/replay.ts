@@ -98,10 +98,18 @@ export function* readJournal(where: string): Generator<JournalItem> {
   else yield note('damaged', where, 0, files.reason)
 }
 
+const counted = (count: number, one: string, many: string): string =>
+  `${count} ${count === 1 ? one : many}`
+
 /** A report in plain lines, the verdict first. */
 export function replayLines(report: ReplayReport): string[] {
   const { outcome, difference, events, commands, lives, files } = report
-  const count = `${events} events, ${commands} commands, ${lives} lives, ${files} files`
+  const count = [
+    counted(events, 'event', 'events'),
+    counted(commands, 'command', 'commands'),
+    counted(lives, 'life', 'lives'),
+    counted(files, 'file', 'files'),
+  ].join(', ')
   const lines = [`${outcome}: ${count}`]
   if (difference !== undefined) {
     const { file, line, now, event, expected, got } = difference
