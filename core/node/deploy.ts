@@ -13,7 +13,7 @@ import { beginService } from './service/dependencies.ts'
 import { forgive } from './service/failures.ts'
 import { convergeListeners } from './service/listeners.ts'
 import { driveMonitor } from './service/monitors.ts'
-import { listensItself, replicaIn, rolesOf } from './service/plans.ts'
+import { listensItself, replicaIn } from './service/plans.ts'
 import { isCurrent } from './service/replicas.ts'
 import type { DeploymentRecord, Service, Step } from './state.ts'
 
@@ -255,7 +255,9 @@ function runsAs(spec: ServiceSpec, directory: string): string {
 /** How many replicas the file asks for; `manual` keeps what there is. */
 export function wantedOf(spec: ServiceSpec, present: number): number {
   if (spec.rtype !== 'service') return 0 // registered, not scaled (services W53)
-  if (spec.replicaGroups.length > 0) return rolesOf(spec, Number.MAX_SAFE_INTEGER).length
+  if (spec.replicaGroups.length > 0) {
+    return spec.replicaGroups.reduce((sum, group) => sum + group.count, 0)
+  }
   switch (spec.scale.mode) {
     case 'fixed':
       return spec.scale.replicas

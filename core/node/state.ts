@@ -223,6 +223,10 @@ export const newNodeState = (config: NodeConfig): NodeState => ({
   toSettle: new Set(),
 })
 
+/** The replica in a slot, if there is one. */
+export const replicaOf = ({ replicas }: NodeState, slot: Slot): Replica | undefined =>
+  slot.replica === '' ? undefined : replicas.get(slot.replica)
+
 export function nextAttempt(state: NodeState): Attempt {
   state.attempts += 1
   return state.attempts

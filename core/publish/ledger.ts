@@ -11,8 +11,6 @@ export interface PortClaim {
   readonly namespace: PortNamespace
   readonly port: number
   readonly owner: ServiceKey
-  /** What the owner uses it for: `endpoint http`, `target_port of sql`. */
-  readonly purpose: string
 }
 
 export interface PortConflict {

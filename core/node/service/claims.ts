@@ -2,22 +2,21 @@
 import type { PortClaim, PortNamespace } from '../../publish/ledger.ts'
 import type { ServiceKey } from '../../services/identity.ts'
 import type { EndpointSpec, ServiceSpec } from '../../spec/deployment.ts'
-import type { Service, Step } from '../state.ts'
+import { replicaOf, type Service, type Step } from '../state.ts'
 import { listenersOf } from './listeners.ts'
 
 /** The host ports a service must own: where its endpoints listen, and where its program does. */
 export function claimsOf(owner: ServiceKey, spec: ServiceSpec): PortClaim[] {
   if (spec.rtype !== 'service') return []
   return spec.endpoints.flatMap((endpoint) => {
-    const { name, port, targetPort } = endpoint
+    const { port, targetPort } = endpoint
     const namespace = namespaceOf(endpoint)
-    const listens: PortClaim = { namespace, port, owner, purpose: `endpoint ${name}` }
-    if (targetPort === undefined) return [listens]
-    return [listens, { namespace, port: targetPort, owner, purpose: `target_port of ${name}` }]
+    const ports = targetPort === undefined ? [port] : [port, targetPort]
+    return ports.map((each): PortClaim => ({ namespace, port: each, owner }))
   })
 }
 
-export const namespaceOf = ({ protocol }: EndpointSpec): PortNamespace =>
+const namespaceOf = ({ protocol }: EndpointSpec): PortNamespace =>
   protocol === 'udp' ? 'udp' : 'tcp'
 
 /** Records what a service's file asks for; ports of an older file stay until nothing uses them. */
@@ -50,8 +49,7 @@ export function releaseClaims(step: Step, service: Service): void {
 function programPorts({ state }: Step, service: Service): Set<number> {
   const ports = new Set<number>()
   for (const slot of service.slots.values()) {
-    const replica = slot.replica === '' ? undefined : state.replicas.get(slot.replica)
-    for (const port of Object.values(replica?.ports ?? {})) ports.add(port)
+    for (const port of Object.values(replicaOf(state, slot)?.ports ?? {})) ports.add(port)
   }
   return ports
 }

@@ -6,7 +6,14 @@ import { listenerId, type ReplicaId, type ServiceKey } from '../../services/iden
 import type { EndpointSpec } from '../../spec/deployment.ts'
 import type { Backend, NoticeCode } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
-import { type Listener, nextAttempt, type Replica, type Service, type Step } from '../state.ts'
+import {
+  type Listener,
+  nextAttempt,
+  type Replica,
+  replicaOf,
+  type Service,
+  type Step,
+} from '../state.ts'
 import { driveMonitor } from './monitors.ts'
 import { finishDrain } from './replicas.ts'
 
@@ -242,7 +249,7 @@ export function applyBackends(step: Step, listener: Listener): void {
 function readyBackends({ state }: Step, { service: key, endpoint }: Listener): Backend[] {
   const ready: Replica[] = []
   for (const slot of state.services.get(key)?.slots.values() ?? []) {
-    const replica = slot.replica === '' ? undefined : state.replicas.get(slot.replica)
+    const replica = replicaOf(state, slot)
     if (replica?.state !== 'ready') continue
     if (endpoint.targetRole === undefined || replica.role === endpoint.targetRole)
       ready.push(replica)

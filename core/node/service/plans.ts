@@ -4,10 +4,10 @@ import { serviceKey } from '../../services/identity.ts'
 import { type ObservedSlot, planService, type StopReason } from '../../services/planner.ts'
 import { isLeaving } from '../../services/replica-life.ts'
 import type { ServiceSpec } from '../../spec/deployment.ts'
-import type { Replica, Service, Slot, Step } from '../state.ts'
+import { type Replica, replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import { releaseClaims } from './claims.ts'
 import { closeListener, listenersOf } from './listeners.ts'
-import { startReplica, stopReplica } from './replicas.ts'
+import { rolesOf, startReplica, stopReplica } from './replicas.ts'
 import { say } from './standing.ts'
 
 /** Plans one service and begins what the plan asks for. O(slots of this service). */
@@ -80,7 +80,7 @@ function noteUpdate(
 
 function observe(step: Step, service: Service): ObservedSlot[] {
   const observed = [...service.slots.values()].map((slot): ObservedSlot => {
-    const replica = slot.replica === '' ? undefined : step.state.replicas.get(slot.replica)
+    const replica = replicaOf(step.state, slot)
     return {
       number: slot.number,
       role: slot.role,
@@ -98,14 +98,6 @@ function observe(step: Step, service: Service): ObservedSlot[] {
 const standingOf = ({ state, leaving }: Replica): ObservedSlot['state'] => {
   if (leaving !== '' || isLeaving(state)) return 'leaving'
   return state === 'ready' || state === 'unhealthy' ? state : 'coming'
-}
-
-/** Roles of the slots 1..N: the groups one after the other, in file order. */
-export function rolesOf(spec: ServiceSpec, wanted: number): string[] {
-  if (spec.replicaGroups.length === 0) return new Array<string>(wanted).fill('default')
-  return spec.replicaGroups
-    .flatMap((group) => new Array<string>(group.count).fill(group.role))
-    .slice(0, wanted)
 }
 
 /** A program that listens on a port of its own cannot have a second one beside it. */
@@ -157,7 +149,7 @@ export function dropIfUnused(service: Service, slot: Slot): boolean {
 
 export function replicaIn({ state }: Step, service: Service, number: number): Replica | undefined {
   const slot = service.slots.get(number)
-  return slot === undefined || slot.replica === '' ? undefined : state.replicas.get(slot.replica)
+  return slot === undefined ? undefined : replicaOf(state, slot)
 }
 
 // The end

@@ -326,6 +326,10 @@ export const isCurrent = ({ revision, wanted, spec }: Service, replica: Replica)
   replica.number <= wanted &&
   replica.role === roleOf(spec, replica.number)
 
+/** Roles of the slots 1..wanted. */
+export const rolesOf = (spec: ServiceSpec, wanted: number): string[] =>
+  Array.from({ length: wanted }, (_, index) => roleOf(spec, index + 1))
+
 /** The role of slot `number`: the groups one after the other, in file order. */
 function roleOf({ replicaGroups }: ServiceSpec, number: number): string {
   let last = 0

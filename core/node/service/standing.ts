@@ -1,7 +1,7 @@
 /** What a service amounts to, and its deployment: for dependents, operators and `settled`. */
 import { assert } from '../../machine.ts'
 import type { NodeCommand, NoticeCode } from '../commands.ts'
-import type { Service, Slot, Step } from '../state.ts'
+import { replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import type { ServiceState } from '../view.ts'
 import { checkDependencies } from './dependencies.ts'
 import { isClosing, isRouted, listenersOf } from './listeners.ts'
@@ -57,7 +57,7 @@ export function detailOf(step: Seen, service: Service): string {
 }
 
 /** What keeps a service from being ready and will not pass by itself soon; empty when nothing. */
-export function problemOf(step: Seen, service: Service): string {
+function problemOf(step: Seen, service: Service): string {
   if (service.stage === 'halted') return service.haltReason
   if (service.stage !== 'running' && service.stage !== 'waiting') return ''
   const deaf = listenersOf(step, service).find((each) => each.state === 'retrying')
@@ -81,7 +81,7 @@ export function problemOf(step: Seen, service: Service): string {
 
 /** One end that is answered by a start at once is not a problem yet. */
 function problemOfSlot({ state }: Seen, slot: Slot): string {
-  const replica = slot.replica === '' ? undefined : state.replicas.get(slot.replica)
+  const replica = replicaOf(state, slot)
   if (replica !== undefined && replica.leaving !== '') return ''
   if (slot.isolated) return `${slot.lastEnd}; it stays out until \`weir restart\``
   const health = replica?.monitor?.state

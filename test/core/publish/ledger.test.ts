@@ -8,7 +8,6 @@ const claim = (owner = A, port = 6379, namespace: 'tcp' | 'udp' = 'tcp'): PortCl
   namespace,
   port,
   owner,
-  purpose: 'endpoint sql',
 })
 
 test('proxy W36: a second owner is refused, and told who has the port', () => {
