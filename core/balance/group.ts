@@ -1,12 +1,12 @@
 /**
- * The backends of one listener: a versioned set, who is next, what lives on each, and which of
- * those that left the set still carry something.
+ * The backends of one listener: a versioned set, who may be chosen, how much lives on each, and
+ * which of those that left the set still carry something.
  *
  * Not a machine of its own: listeners, flow tables and exchanges ask it within their own step.
  */
 import { assert, type Instant } from '../machine.ts'
 import { RoundRobin } from './round-robin.ts'
-import type { Strategy } from './strategy.ts'
+import type { AffinityKey, Strategy } from './strategy.ts'
 
 /** Chosen by whoever sends the sets; unique in a set. */
 export type BackendId = string
@@ -16,31 +16,63 @@ export interface Backend {
   /** An IP address, or a name the shell resolves. */
   readonly host: string
   readonly port: number
+  /** How much of the traffic, beside the others'; 1-65,535, 1 when not said. */
+  readonly weight?: number
+  /** Takes something only while no other backend is up. */
+  readonly backup?: boolean
+  /** Fails its checks: takes nothing new while another is up, or at all when failing closed. */
+  readonly down?: boolean
 }
 
-/** `serving` takes new lives; `draining` left the set and waits for its last life to end. */
-export interface Member<Life> {
+export interface Member {
+  /** Small, unused by any other member that is in the set or carries a life: for arrays. */
+  readonly index: number
   backend: Backend
+  /** `serving` is in the set; `draining` left it and waits for its last life to end. */
   state: 'serving' | 'draining' | 'gone'
-  /** The connections or flows that were given this backend and did not end yet. */
-  readonly lives: Set<Life>
+  /** May be chosen now. */
+  isCandidate: boolean
+  /** Lives that were given this backend and did not end yet. */
+  live: number
   /** When a failure was last worth reporting. */
   failureReportedAt: Instant | undefined
 }
 
-interface GroupState<Life> {
-  version: number
-  serving: Map<BackendId, Member<Life>>
-  readonly draining: Map<BackendId, Member<Life>>
+export interface GroupOptions {
+  readonly strategy?: Strategy
+  /** Whether all are chosen from when every backend is down; otherwise none is. */
+  readonly failOpen?: boolean
 }
 
-export class BackendGroup<Life> {
-  /** For {@link checkInvariants}; nobody else reads it. */
-  readonly state: GroupState<Life> = { version: 0, serving: new Map(), draining: new Map() }
-  readonly #strategy: Strategy<Member<Life>>
+interface GroupState {
+  version: number
+  serving: Map<BackendId, Member>
+  readonly draining: Map<BackendId, Member>
+  /** By index; also those that are gone and carry something still. */
+  readonly members: (Member | undefined)[]
+  candidates: readonly Member[]
+  /** Every backend is down, and all are used all the same. */
+  isFailingOpen: boolean
+}
 
-  constructor(strategy: Strategy<Member<Life>> = new RoundRobin()) {
+export class BackendGroup {
+  /** For {@link checkInvariants}; nobody else reads it. */
+  readonly state: GroupState = {
+    version: 0,
+    serving: new Map(),
+    draining: new Map(),
+    members: [],
+    candidates: [],
+    isFailingOpen: false,
+  }
+  readonly #strategy: Strategy
+  readonly #failOpen: boolean
+  /** Indexes below `members.length` that are free, the one freed last at the end. */
+  readonly #freeIndexes: number[] = []
+
+  constructor({ strategy = new RoundRobin(), failOpen = true }: GroupOptions = {}) {
     this.#strategy = strategy
+    this.#failOpen = failOpen
   }
 
   /** The version applied last; 0 before the first. */
@@ -48,9 +80,14 @@ export class BackendGroup<Life> {
     return this.state.version
   }
 
-  /** Backends that take new lives. */
+  /** Backends in the set. */
   get servingCount(): number {
     return this.state.serving.size
+  }
+
+  /** Backends that may be chosen now. */
+  get candidateCount(): number {
+    return this.state.candidates.length
   }
 
   /** Backends that left the set and still carry lives. */
@@ -58,22 +95,34 @@ export class BackendGroup<Life> {
     return this.state.draining.size
   }
 
+  /** Every backend is down, and all are used all the same. */
+  get isFailingOpen(): boolean {
+    return this.state.isFailingOpen
+  }
+
   /** A serving or draining member. */
-  find(id: BackendId): Member<Life> | undefined {
+  find(id: BackendId): Member | undefined {
     return this.state.serving.get(id) ?? this.state.draining.get(id)
+  }
+
+  /** The member a life was given, by the index it was told. */
+  at(index: number): Member {
+    const member = this.state.members[index]
+    assert(member !== undefined, 'a life remembers the index of its own member')
+    return member
   }
 
   /** Lives on a backend; 0 when it is unknown. */
   liveOn(id: BackendId): number {
-    return this.find(id)?.lives.size ?? 0
+    return this.find(id)?.live ?? 0
   }
 
   /**
-   * Makes `backends` the whole set. Returns the ids that left with nothing on them: those are
-   * gone already. A version not above the current one changes nothing. Of two backends with one
-   * id the first counts.
+   * Makes `backends` the whole set. Returns the members that left it: `gone` at once with nothing
+   * on them, else `draining`. A version not above the current one changes nothing. Of two
+   * backends with one id the first counts.
    */
-  apply(version: number, backends: readonly Backend[]): BackendId[] {
+  apply(version: number, backends: readonly Backend[]): readonly Member[] {
     const { state } = this
     if (version <= state.version) return []
     state.version = version
@@ -81,75 +130,130 @@ export class BackendGroup<Life> {
     state.serving = new Map()
     for (const backend of backends) {
       if (state.serving.has(backend.id)) continue
-      const member = before.get(backend.id) ?? state.draining.get(backend.id) ?? fresh(backend)
+      const member = before.get(backend.id) ?? state.draining.get(backend.id) ?? this.#add(backend)
       member.backend = backend
       member.state = 'serving'
       state.draining.delete(backend.id)
       state.serving.set(backend.id, member)
     }
-    const gone: BackendId[] = []
-    for (const [id, member] of before) {
-      if (state.serving.has(id)) continue
-      member.state = member.lives.size > 0 ? 'draining' : 'gone'
-      if (member.state === 'draining') state.draining.set(id, member)
-      else gone.push(id)
-    }
-    this.#strategy.replace([...state.serving.values()])
-    return gone
+    const left = [...before.values()].filter((member) => !state.serving.has(member.backend.id))
+    for (const member of left) this.#leave(member)
+    this.#selectCandidates()
+    return left
   }
 
-  /** Gives `life` to the next backend outside `exclude`; undefined when there is none. */
-  choose(life: Life, exclude: readonly BackendId[] = NOBODY): Member<Life> | undefined {
-    const member = this.#strategy.choose(exclude.length === 0 ? NOBODY : this.#serving(exclude))
-    member?.lives.add(life)
+  /** Gives one more life to the next backend outside `exclude`; undefined when there is none. */
+  choose(exclude: readonly BackendId[] = NOBODY, key?: AffinityKey): Member | undefined {
+    const member = this.#strategy.choose(this.#serving(exclude), key)
+    if (member !== undefined) member.live += 1
     return member
   }
 
-  /** By id: a backend that drained and came back since is the same backend to who excludes it. */
-  #serving(ids: readonly BackendId[]): Member<Life>[] {
-    const { serving } = this.state
-    return ids.map((id) => serving.get(id)).filter((member) => member !== undefined)
+  /** Gives one more life to this member, chosen by who asks: it keeps what belongs together so. */
+  take(member: Member): void {
+    assert(member.state !== 'gone', 'a backend that is gone takes nothing')
+    member.live += 1
   }
 
   /** Ends a life. True when it was the last one of a draining backend, which is then gone. */
-  release(member: Member<Life>, life: Life): boolean {
-    assert(member.lives.delete(life), 'a life is released once, by the member it was given to')
-    if (member.state !== 'draining' || member.lives.size > 0) return false
+  release(member: Member): boolean {
+    assert(member.live > 0, 'a life is released once, by the member it was given to')
+    member.live -= 1
+    if (member.live > 0 || member.state === 'serving') return false
+    const wasDraining = member.state === 'draining'
+    this.forget(member)
+    this.#free(member)
+    return wasDraining
+  }
+
+  /** A draining backend is gone, whatever is still on it. */
+  forget(member: Member): void {
+    if (member.state !== 'draining') return
     member.state = 'gone'
     this.state.draining.delete(member.backend.id)
-    return true
   }
 
   /** Whether a failure of this backend should be reported: at most one a second. */
-  shouldReportFailure(member: Member<Life>, now: Instant): boolean {
+  shouldReportFailure(member: Member, now: Instant): boolean {
     const last = member.failureReportedAt
     if (last !== undefined && now - last < FAILURE_REPORT_INTERVAL_MS) return false
     member.failureReportedAt = now
     return true
   }
+
+  /** By id: a backend that drained and came back since is the same backend to who excludes it. */
+  #serving(ids: readonly BackendId[]): readonly Member[] {
+    if (ids.length === 0) return NOBODY
+    const { serving } = this.state
+    return ids.map((id) => serving.get(id)).filter((member) => member !== undefined)
+  }
+
+  #add(backend: Backend): Member {
+    const { members } = this.state
+    const index = this.#freeIndexes.pop() ?? members.length
+    const member: Member = {
+      index,
+      backend,
+      state: 'serving',
+      isCandidate: false,
+      live: 0,
+      failureReportedAt: undefined,
+    }
+    members[index] = member
+    return member
+  }
+
+  #leave(member: Member): void {
+    member.isCandidate = false
+    if (member.live > 0) {
+      member.state = 'draining'
+      this.state.draining.set(member.backend.id, member)
+      return
+    }
+    member.state = 'gone'
+    this.#free(member)
+  }
+
+  #free(member: Member): void {
+    this.state.members[member.index] = undefined
+    this.#freeIndexes.push(member.index)
+  }
+
+  /** Backends that are up; without any, backups that are up; without any, all or none. */
+  #selectCandidates(): void {
+    const { state } = this
+    const registered = [...state.serving.values()]
+    const up = registered.filter(({ backend }) => backend.down !== true)
+    const main = up.filter(({ backend }) => backend.backup !== true)
+    state.isFailingOpen = up.length === 0 && registered.length > 0 && this.#failOpen
+    state.candidates = main.length > 0 ? main : state.isFailingOpen ? registered : up
+    for (const member of registered) member.isCandidate = false
+    for (const member of state.candidates) member.isCandidate = true
+    this.#strategy.replace(registered, state.candidates)
+  }
 }
 
 /** Throws {@link InvariantError} when the group contradicts itself. */
-export function checkInvariants<Life>(group: BackendGroup<Life>): void {
-  const { serving, draining } = group.state
+export function checkInvariants(group: BackendGroup): void {
+  const { serving, draining, members, candidates } = group.state
   for (const [id, member] of serving) {
     assert(member.state === 'serving', `${id} is in the set but ${member.state}`)
     assert(member.backend.id === id, `${id} is filed under its id`)
     assert(!draining.has(id), `${id} serves and drains`)
+    assert(members[member.index] === member, `${id} is found by its index`)
+    assert(member.isCandidate === candidates.includes(member), `${id} knows if it may be chosen`)
   }
   for (const [id, member] of draining) {
     assert(member.state === 'draining', `${id} drains but is ${member.state}`)
     assert(member.backend.id === id, `${id} is filed under its id`)
-    assert(member.lives.size > 0, `${id} drains with nothing on it`)
+    assert(member.live > 0, `${id} drains with nothing on it`)
+    assert(!member.isCandidate, `${id} drains and may be chosen`)
+    assert(members[member.index] === member, `${id} is found by its index`)
+  }
+  for (const member of members) {
+    if (member?.state === 'gone') assert(member.live > 0, 'a forgotten member carries something')
   }
 }
-
-const fresh = <Life>(backend: Backend): Member<Life> => ({
-  backend,
-  state: 'serving',
-  lives: new Set(),
-  failureReportedAt: undefined,
-})
 
 const NOBODY: readonly never[] = []
 

@@ -1,3 +1,4 @@
+import type { Member } from './group.ts'
 import type { Strategy } from './strategy.ts'
 
 /**
@@ -8,14 +9,14 @@ import type { Strategy } from './strategy.ts'
  *
  * Between two turns of one member, every member that could be chosen meanwhile had a turn.
  */
-export class RoundRobin<Member> implements Strategy<Member> {
+export class RoundRobin implements Strategy {
   /** A ring: from the cursor on, the longest-waiting member first. */
   #ring: Member[] = []
   #cursor = 0
 
   /** Members that stay keep their order of waiting; new ones wait behind them. */
-  replace(members: readonly Member[]): void {
-    const next = new Set(members)
+  replace(_registered: readonly Member[], candidates: readonly Member[]): void {
+    const next = new Set(candidates)
     const waiting = [...this.#ring.slice(this.#cursor), ...this.#ring.slice(0, this.#cursor)]
     const kept = new Set(waiting.filter((member) => next.has(member)))
     this.#ring = [...kept, ...[...next].filter((member) => !kept.has(member))]

@@ -1,10 +1,26 @@
+import type { Member } from './group.ts'
+
 /**
- * Which member of a group is next. A strategy sees the serving members only; counting
- * connections, draining and failures are the group's.
+ * What a life has in common with others that should meet the same backend, as 64 bits: the hash of
+ * a client's address, say. Both words are 32 bits; their sign does not matter.
  */
-export interface Strategy<Member> {
-  /** The whole serving set. Members that stay are the same objects as before. */
-  replace(members: readonly Member[]): void
-  /** The next member outside `exclude`, or undefined when there is none. */
-  choose(exclude: readonly Member[]): Member | undefined
+export interface AffinityKey {
+  readonly high: number
+  readonly low: number
+}
+
+/**
+ * Which member of a group is next. Counting lives, draining and failures are the group's.
+ */
+export interface Strategy {
+  /**
+   * `registered` is the whole set, `candidates` those of it that may be chosen now; members that
+   * stay are the same objects as before. Called whenever one of the two changed.
+   */
+  replace(registered: readonly Member[], candidates: readonly Member[]): void
+  /**
+   * The next candidate outside `exclude`, or undefined when there is none. Strategies that do not
+   * know affinity ignore the key; those that do take turns without one.
+   */
+  choose(exclude: readonly Member[], key?: AffinityKey): Member | undefined
 }

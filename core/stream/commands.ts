@@ -1,4 +1,5 @@
 /** What a TCP listener wants done with its sockets, and what its parent should know. */
+import type { ListenerFact } from '../balance/facts.ts'
 import type { BackendId } from '../balance/group.ts'
 import type { Attempt } from '../machine.ts'
 import type { ConnectionId, Side } from './events.ts'
@@ -45,17 +46,6 @@ export type SocketCommand =
     }
   // close the listening socket
   | { readonly type: 'stop-listening' }
-
-/** For the parent: the machine that sends the sets. */
-export type ListenerFact =
-  // no new connection goes to a backend missing in `version`
-  | { readonly type: 'backends-applied'; readonly version: number }
-  // a backend missing in `version`, the one in force, has no connection left
-  | { readonly type: 'backend-drained'; readonly backend: BackendId; readonly version: number }
-  // a connection could not be made; at most one a second for each backend
-  | { readonly type: 'backend-failed'; readonly backend: BackendId; readonly reason: string }
-  // closed, no connection left, and no backend either (or aborted): this machine may be forgotten
-  | { readonly type: 'emptied' }
 
 export type RefuseReason =
   | 'connections-max'

@@ -4,8 +4,9 @@
  * live apart, because connections outlast it.
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { ListenerFact } from '../../../core/balance/facts.ts'
 import { type Attempt, unreachable } from '../../../core/machine.ts'
-import type { ListenerFact, StreamListenerCommand } from '../../../core/stream/commands.ts'
+import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
 import { StreamListener } from '../../../core/stream/listener.ts'
 import { isHostLimit, reasonOf } from '../socket-errors.ts'
