@@ -9,7 +9,7 @@
  * A link-local address is bound to an interface. Its number is embedded in `b`, which is zero in
  * every link-local address (RFC 4291, 2.5.6), so a packed address is complete without a zone.
  */
-import { formatIp, type IpAddress, type SocketAddress, unmapped } from './address.ts'
+import { formatSocketAddress, type SocketAddress, unmapped } from './address.ts'
 import type { Cidr } from './cidr.ts'
 
 export interface PackedAddress {
@@ -27,19 +27,23 @@ export interface PackedPrefix {
   readonly bits: number
 }
 
-/** Undefined when the zone is not an interface number: names are for whoever knows interfaces. */
+/**
+ * Undefined when the zone is not an interface number (names are for whoever knows interfaces), and
+ * for a link-local address with bits where its interface goes.
+ */
 export function packAddress({ ip, port }: SocketAddress): PackedAddress | undefined {
   const plain = unmapped(ip)
   if (plain.family === 4) return packIpv4(plain.bits, port)
-  const { groups, zone } = plain
-  const packed = { a: word(groups, 0), b: word(groups, 2), c: word(groups, 4), d: word(groups, 6) }
-  if (zone === '') return { ...packed, port }
-  const scope = /^[1-9]\d{0,8}$/.test(zone) ? Number(zone) : 0
-  if (scope === 0 || !isLinkLocal(packed.a) || packed.b !== 0) return undefined
-  return { ...packed, b: scope, port }
+  const packed = packGroups(plain.groups, port)
+  const { zone } = plain
+  if (unscopedB(packed) !== packed.b) return undefined
+  if (zone === '') return packed
+  const scope = /^[1-9]\d{0,9}$/.test(zone) ? Number(zone) : 0
+  if (scope === 0 || scope > SCOPE_MAX || !isLinkLocal(packed)) return undefined
+  return { ...packed, b: scope }
 }
 
-/** `bits` as in {@link IpAddress}: `127.0.0.1` is 0x7f000001. */
+/** `bits` as in an `Ipv4Address`: `127.0.0.1` is 0x7f000001. */
 export const packIpv4 = (bits: number, port: number): PackedAddress => ({
   a: 0,
   b: 0,
@@ -52,19 +56,20 @@ export const packIpv4 = (bits: number, port: number): PackedAddress => ({
 export function unpackAddress(packed: PackedAddress): SocketAddress {
   const { a, b, c, d, port } = packed
   if (isIpv4(packed)) return { ip: { family: 4, bits: swapped(d) >>> 0 }, port }
-  const scoped = isLinkLocal(a) && b !== 0
-  const words = [a, scoped ? 0 : b, c, d].map(swapped)
+  const plainB = unscopedB(packed)
+  const words = [a, plainB, c, d].map(swapped)
   const groups = words.flatMap((each) => [each >>> 16, each & 0xffff])
-  return { ip: { family: 6, groups, zone: scoped ? String(b) : '' }, port }
+  return { ip: { family: 6, groups, zone: b === plainB ? '' : String(b) }, port }
 }
 
-/** `10.0.0.1:53` or `[::1]:53`. */
-export function formatPacked(packed: PackedAddress): string {
-  const { ip, port } = unpackAddress(packed)
-  return ip.family === 4 ? `${formatIp(ip)}:${port}` : `[${formatIp(ip)}]:${port}`
-}
+/** `10.0.0.1:53` or `[fe80::1%2]:53`. */
+export const formatPacked = (packed: PackedAddress): string =>
+  formatSocketAddress(unpackAddress(packed))
 
 export const isIpv4 = ({ a, b, c }: PackedAddress): boolean => a === 0 && b === 0 && c === MAPPED
+
+/** The second word as every other host has it: without an interface. */
+export const unscopedB = (packed: PackedAddress): number => (isLinkLocal(packed) ? 0 : packed.b)
 
 export const samePacked = (one: PackedAddress, other: PackedAddress): boolean =>
   one.d === other.d &&
@@ -73,18 +78,17 @@ export const samePacked = (one: PackedAddress, other: PackedAddress): boolean =>
   one.a === other.a &&
   one.b === other.b
 
-export function packPrefix({ network, prefix }: Cidr): PackedPrefix {
-  const packed = packAddress({ ip: network, port: 0 })
-  if (packed === undefined) return { network: packIpv4(0, 0), bits: 128 } // zones: a Cidr has none
-  return { network: packed, bits: network.family === 4 ? prefix + MAPPED_BITS : prefix }
-}
+export const packPrefix = ({ network, prefix }: Cidr): PackedPrefix =>
+  network.family === 4
+    ? { network: packIpv4(network.bits, 0), bits: prefix + MAPPED_BITS }
+    : { network: packGroups(network.groups, 0), bits: prefix }
 
-/** `::/0` holds no IPv4 address, as in `contains` of `cidr.ts`. */
+/** As `contains` of `cidr.ts`: `::/0` holds no IPv4 address, and interfaces do not matter. */
 export function inPrefix({ network, bits }: PackedPrefix, address: PackedAddress): boolean {
   if (bits < MAPPED_BITS && isIpv4(address)) return false
   return (
     sameLeading(network.a, address.a, bits) &&
-    sameLeading(network.b, address.b, bits - 32) &&
+    sameLeading(network.b, unscopedB(address), bits - 32) &&
     sameLeading(network.c, address.c, bits - 64) &&
     sameLeading(network.d, address.d, bits - 96)
   )
@@ -97,6 +101,14 @@ function sameLeading(one: number, other: number, bits: number): boolean {
   return bits >= 32 ? differing === 0 : differing >>> (32 - bits) === 0
 }
 
+const packGroups = (groups: readonly number[], port: number): PackedAddress => ({
+  a: word(groups, 0),
+  b: word(groups, 2),
+  c: word(groups, 4),
+  d: word(groups, 6),
+  port,
+})
+
 const word = (groups: readonly number[], at: number): number =>
   swapped((groups[at]! << 16) | groups[at + 1]!)
 
@@ -104,9 +116,11 @@ const word = (groups: readonly number[], at: number): number =>
 const swapped = (bits: number): number =>
   (bits << 24) | ((bits & 0xff00) << 8) | ((bits >>> 8) & 0xff00) | (bits >>> 24)
 
-/** fe80::/10, of a first word. */
-const isLinkLocal = (a: number): boolean => (a & 0xc0ff) === 0x80fe
+/** fe80::/10 */
+const isLinkLocal = ({ a }: PackedAddress): boolean => (a & 0xc0ff) === 0x80fe
 
 /** The third word of `::ffff:0:0`. */
 const MAPPED = -65_536
 const MAPPED_BITS = 96
+/** The highest number an interface can have. */
+const SCOPE_MAX = 2 ** 31 - 1

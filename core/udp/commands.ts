@@ -67,7 +67,7 @@ export interface FlowTotals {
 
 export type CloseReason =
   | 'idle' // no datagram for as long as the configuration says
-  | 'half-open' // never answered, or its socket never opened, in time
+  | 'half-open' // likewise, and no backend ever answered it
   | 'lifetime' // as old as a flow may become
   | 'responses' // every request has its answers
   | 'requests' // as many requests as a flow takes, and answered
