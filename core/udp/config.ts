@@ -17,7 +17,7 @@ export interface UdpConfig {
   readonly frontTimeoutMs: number
   /** Quiet time that ends a flow, after a backend's datagram. */
   readonly backTimeoutMs: number
-  /** Quiet time that ends a flow no backend ever answered. */
+  /** Quiet time that ends a flow no backend ever answered; at most 60,000. */
   readonly halfOpenTimeoutMs: number
   /** Age that ends a flow; 0 is none. */
   readonly lifetimeMaxMs: number
@@ -73,13 +73,15 @@ type NumberKey = {
 
 const COUNT_MAX = 2 ** 32 - 1
 const MS_MAX = 2 ** 40
+/** Less than the 65 s of the wheel, by whose order flows are evicted. */
+const HALF_OPEN_MS_MAX = 60_000
 
 const RANGES: Readonly<Record<NumberKey, readonly [min: number, max: number]>> = {
   requests: [0, COUNT_MAX],
   responses: [0, COUNT_MAX],
   frontTimeoutMs: [1, MS_MAX],
   backTimeoutMs: [1, MS_MAX],
-  halfOpenTimeoutMs: [1, MS_MAX],
+  halfOpenTimeoutMs: [1, HALF_OPEN_MS_MAX],
   lifetimeMaxMs: [0, MS_MAX],
   flowsMax: [0, SLOTS_MAX],
   flowsPerSourceMax: [0, SLOTS_MAX],

@@ -52,7 +52,7 @@ export interface FlowState {
   configNumber: number
   readonly configs: (CapturedConfig | undefined)[]
   phase: TablePhase
-  readonly group: BackendGroup
+  group: BackendGroup
   readonly records: FlowRecords
   readonly index: SlotIndex
   /** Timers of flows that were never answered, and of the others. */

@@ -22,6 +22,7 @@ import {
   nextDeadline,
 } from './life/teardown.ts'
 import { onUpstreamDatagram, onUpstreamFailed, onUpstreamOpened } from './life/upstream.ts'
+import { type FlowTableSnapshot, restoreSnapshot, takeSnapshot } from './snapshot.ts'
 import { type Extractor, type FlowState, Locals, liveSlot, type Out } from './state.ts'
 import { FlowRecords } from './storage/flow-records.ts'
 import { KeyBuilder } from './storage/keys.ts'
@@ -97,6 +98,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
 
   step(event: FlowEvent, now: Instant, out: FlowCommand[]): void {
     const { state } = this
+    let closesLeft = CLOSES_PER_STEP_MAX
     switch (event.type) {
       case 'client-datagram': // first: nothing is as frequent
         onClientDatagram(state, event, now, out)
@@ -138,12 +140,12 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
         break
       }
       case 'tick':
-        onTick(state, now, out)
+        closesLeft = onTick(state, now, out)
         break
       default:
         unreachable(event)
     }
-    if (state.phase !== 'serving') goOnClosing(state, now, out)
+    if (state.phase !== 'serving') goOnClosing(state, now, closesLeft, out)
   }
 
   deadline(): Instant | undefined {
@@ -184,18 +186,38 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
     return viewsOf(this.state, now, limit)
   }
 
+  /** Plain JSON. O(flows). */
+  snapshot(now: Instant): FlowTableSnapshot {
+    return takeSnapshot(this.state, now)
+  }
+
+  /**
+   * A table that goes on as the other one would have, given the same options (the configuration
+   * is the snapshot's; another `hashSeed` is fine, another strategy or `keyOf` is not).
+   */
+  static restore(
+    snapshot: FlowTableSnapshot,
+    now: Instant,
+    options: FlowTableOptions = {},
+  ): FlowTable {
+    const table = new FlowTable(options)
+    restoreSnapshot(table, snapshot, now, options)
+    return table
+  }
+
   /** Bytes of the table's own memory that grow with the number of flows. */
   get memoryBytes(): number {
     return this.state.records.bytes + this.state.index.bytes
   }
 }
 
-function onTick(state: FlowState, now: Instant, out: Out): void {
+/** How many more flows the step may close. */
+function onTick(state: FlowState, now: Instant, out: Out): number {
   let left = closeDue(state, now, CLOSES_PER_STEP_MAX, out)
   left -= closeMany(state, now, left, out)
   if (state.lingering.size > 0) endLingering(state, now, out)
-  if (state.closeAt !== undefined && state.closeAt <= now)
-    beginEnding(state, 'drained', now, left, out)
+  if (state.closeAt === undefined || state.closeAt > now) return left
+  return left - beginEnding(state, 'drained', now, left, out)
 }
 
 function onClose(state: FlowState, now: Instant): void {
@@ -216,11 +238,11 @@ function beginEnding(
   now: Instant,
   budget: number,
   out: Out,
-): void {
+): number {
   state.phase = 'ending'
   state.closeAt = undefined
   state.sweep = { reason, serialLast: state.serialLast }
-  closeMany(state, now, budget, out)
+  return closeMany(state, now, budget, out)
 }
 
 /** A mass close goes on with at most `budget` flows; how many it closed. */
@@ -231,9 +253,9 @@ function closeMany(state: FlowState, now: Instant, budget: number, out: Out): nu
   return closed
 }
 
-function goOnClosing(state: FlowState, now: Instant, out: Out): void {
+function goOnClosing(state: FlowState, now: Instant, closesLeft: number, out: Out): void {
   if (state.phase === 'closing' && state.waiting === 0) {
-    beginEnding(state, 'drained', now, CLOSES_PER_STEP_MAX, out)
+    beginEnding(state, 'drained', now, closesLeft, out)
   }
   if (state.phase === 'ending' && state.records.live === 0) {
     state.phase = 'closed'

@@ -21,7 +21,7 @@ import {
 } from '../storage/flow-records.ts'
 import { halfSipHash } from '../storage/half-siphash.ts'
 import { NONE, PAGE_BITS } from '../storage/records.ts'
-import { choose } from './choice.ts'
+import { choose, clientOf } from './choice.ts'
 import { carry, hold, openUpstream } from './forwarding.ts'
 import { closeFlow, evict } from './teardown.ts'
 
@@ -83,10 +83,8 @@ const isTrusted = ({ trustedProxies }: UdpConfig, from: PackedAddress): boolean 
   trustedProxies.some((prefix) => inPrefix(prefix, from))
 
 /** The proxy's socket serves another client than before. */
-function isAnotherClient({ announced }: FlowState, slot: number, { source }: Announced): boolean {
-  const known = announced.get(slot)
-  return known === undefined || !samePacked(known.source, source)
-}
+const isAnotherClient = (state: FlowState, slot: number, { source }: Announced): boolean =>
+  !samePacked(clientOf(state, slot), source)
 
 interface Newcomer {
   readonly from: PackedAddress

@@ -70,7 +70,10 @@ export function hold(state: FlowState, slot: number, payload: Uint8Array): void 
     state.heldBytes -= queue.shift()!.length
     drop(state, 'held-overflow')
   }
-  if (lacksRoom()) return drop(state, 'held-overflow')
+  if (lacksRoom()) {
+    held.delete(slot)
+    return drop(state, 'held-overflow')
+  }
   queue.push(payload.slice())
   state.heldBytes += payload.length
   held.set(slot, queue)

@@ -100,13 +100,16 @@ export function releaseConfig({ configs, configNumber }: FlowState, number: numb
 /** Makes room: closes the flow that would have been the next to end unanswered (udp W17). */
 export function evict(state: FlowState, now: Instant, out: Out): void {
   const { halfOpen, records } = state
+  const nowUnit = unitOf(now)
   for (;;) {
     const unit = halfOpen.next()
     const slot = halfOpen.firstAt(unit)
     const deadline = records.doubles[slot >> PAGE_BITS]![(records.offset(slot) + DEADLINE) >> 1]!
     if (deadline <= unit) return closeFlow(state, slot, 'evicted', now, out)
-    halfOpen.disarm(slot) // put off since it was armed
-    halfOpen.arm(slot, unitOf(now))
+    // Put off since it was armed. No deadline of these is further away than the wheel is long.
+    halfOpen.advance(Math.min(unit, nowUnit))
+    halfOpen.disarm(slot)
+    halfOpen.arm(slot, nowUnit)
   }
 }
 

@@ -8,7 +8,7 @@ import type { KeyedRecords } from './slot-index.ts'
 
 export class FlowRecords extends Records implements KeyedRecords {
   constructor() {
-    super(WORDS)
+    super(RECORD_WORDS)
   }
 
   hasKey(slot: number, key: Int32Array): boolean {
@@ -48,7 +48,7 @@ export class FlowRecords extends Records implements KeyedRecords {
   }
 }
 
-const WORDS = 32
+export const RECORD_WORDS = 32
 
 // Word offsets; those marked f64 are two words and even.
 

@@ -34,11 +34,16 @@ export class TimerWheel {
   arm(slot: number, now: Unit): void {
     if (this.#size === 0) this.#from = now
     const records = this.#records
+    const wanted = records.doubles[slot >> PAGE_BITS]![(records.offset(slot) + DEADLINE) >> 1]!
+    this.armAt(slot, Math.min(Math.max(wanted, this.#from), this.#from + BUCKETS - 1))
+  }
+
+  /** Into the bucket of a unit that is within the wheel. */
+  armAt(slot: number, unit: Unit): void {
+    const records = this.#records
     const doubles = records.doubles[slot >> PAGE_BITS]!
     const words = records.words[slot >> PAGE_BITS]!
     const at = records.offset(slot)
-    const wanted = doubles[(at + DEADLINE) >> 1]!
-    const unit = Math.min(Math.max(wanted, this.#from), this.#from + BUCKETS - 1)
     const bucket = unit & BUCKET_MASK
     const next = this.#first[bucket]!
     doubles[(at + ARMED) >> 1] = unit
@@ -81,6 +86,11 @@ export class TimerWheel {
   /** The record armed last for this unit, or -1; the others follow it by `NEXT`. */
   firstAt(unit: Unit): number {
     return this.#first[unit & BUCKET_MASK]!
+  }
+
+  /** Of an empty wheel. */
+  startFrom(unit: Unit): void {
+    this.#from = unit
   }
 
   /** Nobody is armed for an earlier unit: nothing will be from now on. */
