@@ -117,6 +117,7 @@ function flowSnapshot(state: FlowState, slot: number, now: Instant): FlowSnapsho
   const at = records.offset(slot)
   const words = [...records.words[slot >> PAGE_BITS]!.subarray(at, at + RECORD_WORDS)]
   for (const word of NOT_KEPT) words[word] = 0
+  words[SOURCE] = Math.sign(words[SOURCE]!) // its number is this table's own
   const held = state.held.get(slot)
   const announced = state.announced.get(slot)
   return {

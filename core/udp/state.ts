@@ -169,12 +169,15 @@ export function affinityKey(
 
 export const unitOf = (at: Instant): Unit => Math.floor(at / UNIT_MS)
 
-/** Sets when a flow ends if nothing comes; its timer moves only when that is earlier than before. */
+/**
+ * Sets when a flow ends if nothing comes: at the unit after `at`, or after now if `at` is past.
+ * Its timer moves only when that is earlier than before.
+ */
 export function setDeadline(state: FlowState, slot: number, at: Instant, now: Instant): void {
   const { records } = state
   const doubles = records.doubles[slot >> PAGE_BITS]!
   const offset = records.offset(slot)
-  const unit = Math.ceil(at / UNIT_MS)
+  const unit = Math.max(Math.ceil(at / UNIT_MS), unitOf(now) + 1)
   doubles[(offset + DEADLINE) >> 1] = unit
   const armed = doubles[(offset + ARMED) >> 1]!
   if (unit >= armed) return

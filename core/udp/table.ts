@@ -151,7 +151,8 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
   deadline(): Instant | undefined {
     const { state } = this
     // While work is left over, timers that are due are part of it.
-    let at = state.goOnAt ?? nextDeadline(state)
+    const isWorkLeft = state.goOnAt !== undefined && state.records.live > 0
+    let at = isWorkLeft ? state.goOnAt! : nextDeadline(state)
     if (state.closeAt !== undefined) at = Math.min(at, state.closeAt)
     for (const until of state.lingering.values()) at = Math.min(at, until)
     return at === Number.POSITIVE_INFINITY ? undefined : at

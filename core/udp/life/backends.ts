@@ -20,7 +20,7 @@ export function onApplyBackends(
   for (const member of left) {
     if (member.state === 'gone') {
       out.push({ type: 'backend-drained', backend: member.backend.id, version: inForce })
-    } else if (state.waitingOn[member.index] === 0) {
+    } else if ((state.waitingOn[member.index] ?? 0) === 0) {
       drained(state, member, out)
     } else {
       lingering.set(member, now + state.config.lingerMs)

@@ -120,49 +120,59 @@ export function evict(state: FlowState, now: Instant, out: Out): void {
 export function closeDue(state: FlowState, now: Instant, budget: number, out: Out): number {
   const { halfOpen, answered } = state
   const nowUnit = unitOf(now)
+  const later: number[] = []
   let closes = budget
   let looks = LOOKS_PER_STEP_MAX
-  for (;;) {
+  while (closes > 0 && looks > 0) {
     const unit = Math.min(halfOpen.next(), answered.next())
     if (unit > nowUnit) break
     const due: number[] = []
     for (const wheel of [halfOpen, answered]) {
-      looks -= takeDue(state, wheel, unit, closes, looks, due)
+      if (wheel.next() !== unit) continue
+      wheel.advance(unit)
+      looks -= takeDue(state, wheel, nowUnit, closes, looks, due, later)
     }
     // A list has the order of arming; flows that end at one instant end in that of their slots.
     due.sort((one, other) => one - other)
     for (const slot of due) closeFlow(state, slot, reasonFor(state, slot, now), now, out)
     closes -= due.length
-    if (closes === 0 || looks <= 0) return closes
   }
-  halfOpen.advance(nowUnit + 1)
-  answered.advance(nowUnit + 1)
+  if (Math.min(halfOpen.next(), answered.next()) > nowUnit) {
+    halfOpen.advance(nowUnit + 1)
+    answered.advance(nowUnit + 1)
+  }
+  for (const slot of later) wheelOf(state, slot).arm(slot, nowUnit)
   return closes
 }
 
-/** Adds the due flows of one bucket, moves the others to where they belong; how many it saw. */
+/**
+ * Of the first bucket: adds flows that are due to `due`, and those that are not yet, which are in
+ * no wheel any more, to `later`. How many it saw.
+ */
 function takeDue(
-  state: FlowState,
+  { records }: FlowState,
   wheel: TimerWheel,
-  unit: Unit,
+  nowUnit: Unit,
   closesMax: number,
   looksMax: number,
   due: number[],
+  later: number[],
 ): number {
-  if (wheel.next() !== unit) return 0
-  const { records } = state
-  wheel.advance(unit)
+  const unit = wheel.from
   let looks = 0
   let slot = wheel.firstAt(unit)
   while (slot !== NONE && looks < looksMax && due.length < closesMax) {
     looks += 1
     const at = records.offset(slot)
     const next = records.words[slot >> PAGE_BITS]![at + NEXT]!
-    if (records.doubles[slot >> PAGE_BITS]![(at + DEADLINE) >> 1]! > unit) {
-      wheel.disarm(slot)
-      wheel.arm(slot, unit)
-    } else {
+    const deadline = records.doubles[slot >> PAGE_BITS]![(at + DEADLINE) >> 1]!
+    // After a leap past the whole wheel some are due that it could only reach turn by turn.
+    if (deadline <= unit || (deadline <= nowUnit && !wheel.reaches(deadline))) {
       due.push(slot)
+    } else {
+      wheel.disarm(slot)
+      if (deadline > nowUnit) later.push(slot)
+      else wheel.arm(slot, unit)
     }
     slot = next
   }

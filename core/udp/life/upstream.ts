@@ -102,7 +102,8 @@ function afterFailure(state: FlowState, slot: number, failed: Member): Member | 
   const flags = words[at + FLAGS]!
   const failures = ((flags & FAILURES_MASK) >> FAILURES_SHIFT) + 1
   // With `datagram` the flow is one of a client and this very backend.
-  if ((flags & PHASE_MASK) === ANSWERING || config.affinity === 'datagram') return undefined
+  const isOfBackend = config.affinity === 'datagram' && state.keyOf === undefined
+  if ((flags & PHASE_MASK) === ANSWERING || isOfBackend) return undefined
   if (failures >= FAILURES_MAX) return undefined
   words[at + FLAGS] = (flags & ~FAILURES_MASK) | (failures << FAILURES_SHIFT)
   return chooseAgain(state, slot, [failed.backend.id])

@@ -83,6 +83,11 @@ export class TimerWheel {
     return this.#from + ((bucket - start) & BUCKET_MASK)
   }
 
+  /** Whether there is a bucket for this unit. */
+  reaches(unit: Unit): boolean {
+    return unit - this.#from < BUCKETS
+  }
+
   /** The record armed last for this unit, or -1; the others follow it by `NEXT`. */
   firstAt(unit: Unit): number {
     return this.#first[unit & BUCKET_MASK]!
