@@ -16,7 +16,7 @@ export interface Backend {
   /** An IP address, or a name the shell resolves. */
   readonly host: string
   readonly port: number
-  /** How much of the traffic, beside the others'; 1-65,535, 1 when not said. */
+  /** How much of the traffic, beside the others'; 1-65,535, 1 when not said. Round robin does not look at it. */
   readonly weight?: number
   /** Takes something only while no other backend is up. */
   readonly backup?: boolean
@@ -50,9 +50,32 @@ interface GroupState {
   readonly draining: Map<BackendId, Member>
   /** By index; also those that are gone and carry something still. */
   readonly members: (Member | undefined)[]
+  /** Indexes below `members.length` that are free, the one freed last at the end. */
+  readonly freeIndexes: number[]
   candidates: readonly Member[]
   /** Every backend is down, and all are used all the same. */
   isFailingOpen: boolean
+}
+
+/** Plain JSON; {@link BackendGroup.restore} takes it back. */
+export interface GroupSnapshot {
+  readonly version: number
+  /** In the order of the set. */
+  readonly serving: readonly MemberSnapshot[]
+  /** In the order they left. */
+  readonly draining: readonly MemberSnapshot[]
+  /** Forgotten, with something on them still. */
+  readonly gone: readonly MemberSnapshot[]
+  readonly freeIndexes: readonly number[]
+  readonly strategy: readonly number[]
+}
+
+interface MemberSnapshot {
+  readonly index: number
+  readonly backend: Backend
+  readonly live: number
+  /** Since a failure was last reported. */
+  readonly failureReportedMs?: number
 }
 
 export class BackendGroup {
@@ -62,13 +85,12 @@ export class BackendGroup {
     serving: new Map(),
     draining: new Map(),
     members: [],
+    freeIndexes: [],
     candidates: [],
     isFailingOpen: false,
   }
   readonly #strategy: Strategy
   readonly #failOpen: boolean
-  /** Indexes below `members.length` that are free, the one freed last at the end. */
-  readonly #freeIndexes: number[] = []
 
   constructor({ strategy = new RoundRobin(), failOpen = true }: GroupOptions = {}) {
     this.#strategy = strategy
@@ -181,6 +203,39 @@ export class BackendGroup {
     return true
   }
 
+  snapshot(now: Instant): GroupSnapshot {
+    const { version, serving, draining, members, freeIndexes } = this.state
+    const gone = members.filter((member) => member?.state === 'gone') as Member[]
+    return {
+      version,
+      serving: [...serving.values()].map((member) => memberSnapshot(member, now)),
+      draining: [...draining.values()].map((member) => memberSnapshot(member, now)),
+      gone: gone.map((member) => memberSnapshot(member, now)),
+      freeIndexes: [...freeIndexes],
+      strategy: this.#strategy.memory?.() ?? [],
+    }
+  }
+
+  /** With a fresh strategy of the same kind, which goes on where the other one was. */
+  static restore(snapshot: GroupSnapshot, now: Instant, options?: GroupOptions): BackendGroup {
+    const group = new BackendGroup(options)
+    const { state } = group
+    state.version = snapshot.version
+    for (const place of ['serving', 'draining', 'gone'] as const) {
+      for (const { failureReportedMs: ms, ...saved } of snapshot[place]) {
+        const failureReportedAt = ms === undefined ? undefined : now - ms
+        const member: Member = { ...saved, state: place, isCandidate: false, failureReportedAt }
+        state.members[member.index] = member
+        if (place !== 'gone') state[place].set(member.backend.id, member)
+      }
+    }
+    state.freeIndexes.push(...snapshot.freeIndexes)
+    for (const index of state.freeIndexes) state.members[index] = undefined
+    group.#selectCandidates()
+    group.#strategy.recall?.(snapshot.strategy)
+    return group
+  }
+
   /** By id: a backend that drained and came back since is the same backend to who excludes it. */
   #serving(ids: readonly BackendId[]): readonly Member[] {
     if (ids.length === 0) return NOBODY
@@ -189,8 +244,8 @@ export class BackendGroup {
   }
 
   #add(backend: Backend): Member {
-    const { members } = this.state
-    const index = this.#freeIndexes.pop() ?? members.length
+    const { members, freeIndexes } = this.state
+    const index = freeIndexes.pop() ?? members.length
     const member: Member = {
       index,
       backend,
@@ -216,7 +271,7 @@ export class BackendGroup {
 
   #free(member: Member): void {
     this.state.members[member.index] = undefined
-    this.#freeIndexes.push(member.index)
+    this.state.freeIndexes.push(member.index)
   }
 
   /** Backends that are up; without any, backups that are up; without any, all or none. */
@@ -235,7 +290,7 @@ export class BackendGroup {
 
 /** Throws {@link InvariantError} when the group contradicts itself. */
 export function checkInvariants(group: BackendGroup): void {
-  const { serving, draining, members, candidates } = group.state
+  const { serving, draining, members, freeIndexes, candidates, isFailingOpen } = group.state
   for (const [id, member] of serving) {
     assert(member.state === 'serving', `${id} is in the set but ${member.state}`)
     assert(member.backend.id === id, `${id} is filed under its id`)
@@ -250,9 +305,26 @@ export function checkInvariants(group: BackendGroup): void {
     assert(!member.isCandidate, `${id} drains and may be chosen`)
     assert(members[member.index] === member, `${id} is found by its index`)
   }
-  for (const member of members) {
-    if (member?.state === 'gone') assert(member.live > 0, 'a forgotten member carries something')
+  for (const [index, member] of members.entries()) {
+    assert((member === undefined) === freeIndexes.includes(index), `${index} is free or taken`)
+    if (member === undefined) continue
+    assert(member.index === index, `${member.backend.id} knows its index`)
+    if (member.state !== 'gone') continue
+    assert(member.live > 0 && !member.isCandidate, 'a forgotten member only carries something')
   }
+  assert(freeIndexes.length === new Set(freeIndexes).size, 'an index is free once')
+  for (const { backend, isCandidate } of serving.values()) {
+    const isLast = candidates.every((other) => other.backend.down || other.backend.backup)
+    if (isFailingOpen) assert(backend.down === true && isCandidate, 'all are down, and used')
+    else if (isCandidate) assert(backend.down !== true, `${backend.id} is down, and another is not`)
+    else if (!backend.down) assert(backend.backup === true && !isLast, `${backend.id} is left out`)
+  }
+}
+
+function memberSnapshot(member: Member, now: Instant): MemberSnapshot {
+  const { index, backend, live, failureReportedAt } = member
+  if (failureReportedAt === undefined) return { index, backend, live }
+  return { index, backend, live, failureReportedMs: now - failureReportedAt }
 }
 
 const NOBODY: readonly never[] = []

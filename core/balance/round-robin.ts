@@ -2,10 +2,10 @@ import type { Member } from './group.ts'
 import type { Strategy } from './strategy.ts'
 
 /**
- * Takes the member whose last turn is longest ago. Where nothing is excluded that is plain
- * rotation. Where a member is passed over, it keeps its place and the others go on in their own
- * order: a cursor that merely skips would give the successor of a missing or refusing member
- * two turns in every round (proxy W23).
+ * Takes the member whose last turn is longest ago, whatever its weight. Where nothing is excluded
+ * that is plain rotation. Where a member is passed over, it keeps its place and the others go on
+ * in their own order: a cursor that merely skips would give the successor of a missing or
+ * refusing member two turns in every round (proxy W23).
  *
  * Between two turns of one member, every member that could be chosen meanwhile had a turn.
  */
@@ -14,12 +14,8 @@ export class RoundRobin implements Strategy {
   #ring: Member[] = []
   #cursor = 0
 
-  /** Members that stay keep their order of waiting; new ones wait behind them. */
   replace(_registered: readonly Member[], candidates: readonly Member[]): void {
-    const next = new Set(candidates)
-    const waiting = [...this.#ring.slice(this.#cursor), ...this.#ring.slice(0, this.#cursor)]
-    const kept = new Set(waiting.filter((member) => next.has(member)))
-    this.#ring = [...kept, ...[...next].filter((member) => !kept.has(member))]
+    this.#ring = waitingAgain(this.#waiting(), candidates)
     this.#cursor = 0
   }
 
@@ -40,4 +36,30 @@ export class RoundRobin implements Strategy {
     }
     return undefined
   }
+
+  memory(): readonly number[] {
+    return this.#waiting().map(({ index }) => index)
+  }
+
+  recall(memory: readonly number[]): void {
+    this.#ring = inRememberedOrder(this.#ring, memory)
+    this.#cursor = 0
+  }
+
+  #waiting(): Member[] {
+    return [...this.#ring.slice(this.#cursor), ...this.#ring.slice(0, this.#cursor)]
+  }
+}
+
+/** Members that stay keep their order of waiting; new ones wait behind them. */
+export function waitingAgain(before: readonly Member[], now: readonly Member[]): Member[] {
+  const next = new Set(now)
+  const kept = new Set(before.filter((member) => next.has(member)))
+  return [...kept, ...[...next].filter((member) => !kept.has(member))]
+}
+
+export function inRememberedOrder(members: readonly Member[], memory: readonly number[]): Member[] {
+  const places = new Map(memory.map((index, place) => [index, place]))
+  const placeOf = ({ index }: Member): number => places.get(index) ?? memory.length
+  return members.toSorted((one, other) => placeOf(one) - placeOf(other))
 }

@@ -1,4 +1,4 @@
-import type { Member } from './group.ts'
+import type { Backend, Member } from './group.ts'
 
 /**
  * What a life has in common with others that should meet the same backend, as 64 bits: the hash of
@@ -23,4 +23,18 @@ export interface Strategy {
    * know affinity ignore the key; those that do take turns without one.
    */
   choose(exclude: readonly Member[], key?: AffinityKey): Member | undefined
+  /** What it remembers from one choice to the next; without it, a restored group begins anew. */
+  memory?(): readonly number[]
+  /** Goes on where another of its kind was, after `replace` with the same members. */
+  recall?(memory: readonly number[]): void
 }
+
+/** 1-65,535, whatever a set says. */
+export const weightOf = ({ weight = 1 }: Backend): number =>
+  weight > 1 ? Math.min(Math.floor(weight), WEIGHT_MAX) : 1
+
+/** Whether `one` carries less than `other` for its weight. Exact: no quotient is rounded. */
+export const isLighter = (one: Member, other: Member): boolean =>
+  one.live * weightOf(other.backend) < other.live * weightOf(one.backend)
+
+const WEIGHT_MAX = 65_535

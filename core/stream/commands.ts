@@ -49,7 +49,7 @@ export type SocketCommand =
 
 export type RefuseReason =
   | 'connections-max'
-  | 'no-backend' // the set is empty
+  | 'no-backend' // none may be chosen
   | 'not-accepting' // accepted by the kernel before the listening socket was closed
 
 export type EndReason =

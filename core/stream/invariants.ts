@@ -6,14 +6,14 @@ import { isOver } from './state.ts'
 
 /** Throws {@link InvariantError} when the machine contradicts itself. After every step. */
 export function checkInvariants(listener: StreamListener): void {
-  const { group, pairs, timers, counters, phase, cutting, goOnAt } = listener.state
+  const { group, pairs, pairsOn, timers, counters, phase, cutting, goOnAt } = listener.state
   checkGroup(group)
   checkTimers(timers)
   for (const [id, pair] of pairs) {
     const { link } = pair
     assert(pair.id === id, `connection ${id} is filed under its number`)
     assert(link.type === 'connecting' || link.type === 'joined', `${id} rests as ${link.type}`)
-    assert(link.member.lives.has(pair), `${id} is counted by its backend`)
+    assert(pairsOn.get(link.member)?.has(pair) === true, `${id} is found by its backend`)
     assert(link.member.state !== 'gone', `${id} keeps its backend from being gone`)
     const held = link.type === 'connecting'
     assert((pair.toUpstream === 'held') === held, `${id} holds the client back iff connecting`)
@@ -25,11 +25,14 @@ export function checkInvariants(listener: StreamListener): void {
     assert((timers.at(id) !== undefined) === timed, `${id} has a timer iff one can end it`)
   }
   assert(timers.size <= pairs.size, 'no timer of a connection that is closed')
-  let lives = 0
-  for (const member of [...group.state.serving.values(), ...group.state.draining.values()]) {
-    lives += member.lives.size
+  let found = 0
+  for (const [{ backend, live }, those] of pairsOn) {
+    assert(those.size > 0 && those.size === live, `${backend.id} has the pairs that it counts`)
+    found += those.size
   }
-  assert(lives === pairs.size, 'every connection is counted by exactly one backend')
+  const counted = group.state.members.reduce((sum, member) => sum + (member?.live ?? 0), 0)
+  assert(counted === found, 'no backend counts what is not there')
+  assert(found === pairs.size, 'every connection is found by exactly one backend')
   const ended = Object.values(counters.closed).reduce((sum, count) => sum + count, 0)
   assert(counters.accepted === pairs.size + ended, 'accepted = live + closed')
   assert(counters.connected <= listener.state.attemptLast, 'no more successes than attempts')

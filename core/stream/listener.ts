@@ -2,7 +2,7 @@
  * A TCP listener and its connections, without a socket: the shell reports what the sockets do
  * and runs what comes back. One machine for each listener; it holds the listener's backend group.
  */
-import { BackendGroup } from '../balance/group.ts'
+import { BackendGroup, type GroupOptions } from '../balance/group.ts'
 import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
 import { DeadlineQueue } from '../time/deadline-queue.ts'
 import type { StreamListenerCommand } from './commands.ts'
@@ -35,12 +35,13 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
   /** For {@link checkInvariants}; nobody else reads it. */
   readonly state: ListenerState
 
-  constructor(config: StreamConfig = defaultStreamConfig) {
+  constructor(config: StreamConfig = defaultStreamConfig, balance?: GroupOptions) {
     this.state = {
       config,
       phase: 'accepting',
-      group: new BackendGroup(),
+      group: new BackendGroup(balance),
       pairs: new Map(),
+      pairsOn: new Map(),
       timers: new DeadlineQueue(),
       connectionLast: 0,
       attemptLast: 0,
@@ -137,10 +138,13 @@ function onApplyBackends(
   out: StreamListenerCommand[],
 ): void {
   // Connections being made to a backend that is missing now count as live until they are done.
-  const gone = state.group.apply(version, backends)
+  const left = state.group.apply(version, backends)
   const inForce = state.group.version
   out.push({ type: 'backends-applied', version: inForce })
-  for (const backend of gone) out.push({ type: 'backend-drained', backend, version: inForce })
+  for (const member of left) {
+    if (member.state !== 'gone') continue
+    out.push({ type: 'backend-drained', backend: member.backend.id, version: inForce })
+  }
 }
 
 function onCutBackend(
@@ -214,7 +218,7 @@ function endCuts(
 ): number {
   let left = budget
   for (const member of state.cutting) {
-    for (const pair of member.lives) {
+    for (const pair of state.pairsOn.get(member) ?? NO_PAIRS) {
       if (left === 0) return 0
       left -= 1
       cut(state, pair, now, out)
@@ -245,3 +249,5 @@ function emptyWhenDone(state: ListenerState, out: StreamListenerCommand[]): void
 /** So that a mass close never holds up everything else. */
 const ENDS_PER_STEP_MAX = 1024
 const GO_ON_AFTER_MS = 1
+
+const NO_PAIRS: readonly never[] = []

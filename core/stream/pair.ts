@@ -31,7 +31,7 @@ export function onAccepted(
   const refusal =
     state.phase !== 'accepting'
       ? 'not-accepting'
-      : state.group.servingCount === 0
+      : state.group.candidateCount === 0
         ? 'no-backend'
         : state.pairs.size >= state.config.connectionsMax
           ? 'connections-max'
@@ -57,11 +57,12 @@ export function onAccepted(
 function chooseUpstream(state: ListenerState, pair: Pair, now: Instant, out: Out): void {
   assert(pair.link.type === 'choosing', 'only a choosing pair chooses')
   const mayTry = pair.tried.length < pair.config.connectAttemptsMax
-  const member = mayTry ? state.group.choose(pair, pair.tried) : undefined
+  const member = mayTry ? state.group.choose(pair.tried) : undefined
   if (member === undefined) {
     closePair(state, pair, 'connect-failed', true, out)
     return
   }
+  arrive(state, pair, member)
   if (pair.tried.length > 0) state.counters.retried += 1
   state.attemptLast += 1
   const attempt = state.attemptLast
@@ -260,15 +261,24 @@ function awaiting(
   return undefined
 }
 
-function leave(state: ListenerState, pair: Pair, member: Member<Pair>, out: Out): void {
-  if (!state.group.release(member, pair)) return
+function arrive(state: ListenerState, pair: Pair, member: Member): void {
+  const pairs = state.pairsOn.get(member)
+  if (pairs === undefined) state.pairsOn.set(member, new Set([pair]))
+  else pairs.add(pair)
+}
+
+function leave(state: ListenerState, pair: Pair, member: Member, out: Out): void {
+  const pairs = state.pairsOn.get(member)
+  assert(pairs?.delete(pair) === true, 'a pair leaves the backend it was given')
+  if (pairs.size === 0) state.pairsOn.delete(member)
+  if (!state.group.release(member)) return
   const { version } = state.group
   out.push({ type: 'backend-drained', backend: member.backend.id, version })
 }
 
 function reportFailure(
   state: ListenerState,
-  member: Member<Pair>,
+  member: Member,
   reason: string,
   now: Instant,
   out: Out,

@@ -36,8 +36,8 @@ export interface Pair {
 
 export type Link =
   | { readonly type: 'choosing' } // only within a step
-  | { readonly type: 'connecting'; readonly member: Member<Pair>; readonly attempt: Attempt }
-  | { readonly type: 'joined'; readonly member: Member<Pair> }
+  | { readonly type: 'connecting'; readonly member: Member; readonly attempt: Attempt }
+  | { readonly type: 'joined'; readonly member: Member }
   | { readonly type: 'closed' }
 
 export const LEGAL_LINKS: Record<Link['type'], readonly Link['type'][]> = {
@@ -68,14 +68,16 @@ export const LEGAL_WAYS: Record<Way, readonly Way[]> = {
 export interface ListenerState {
   config: StreamConfig
   phase: 'accepting' | 'closed' | 'aborting' | 'emptied'
-  readonly group: BackendGroup<Pair>
+  readonly group: BackendGroup
   readonly pairs: Map<ConnectionId, Pair>
+  /** What the group counts, one by one: a cut ends these without looking through all others. */
+  readonly pairsOn: Map<Member, Set<Pair>>
   /** One timer a pair: the end of its attempt while connecting, of its idleness when joined. */
   readonly timers: DeadlineQueue<ConnectionId>
   connectionLast: number
   attemptLast: Attempt
   /** Backends whose connections are being ended, 1,024 a step. */
-  readonly cutting: Set<Member<Pair>>
+  readonly cutting: Set<Member>
   /** When to go on with work too big for one step. */
   goOnAt: Instant | undefined
   readonly counters: StreamCounters

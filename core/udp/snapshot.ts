@@ -8,7 +8,6 @@ import { assert, type Instant } from '../machine.ts'
 import type { PackedAddress } from '../net/packed-address.ts'
 import type { UdpConfig } from './config.ts'
 import type { UdpCounters } from './counters.ts'
-import { clientOf } from './life/choice.ts'
 import {
   type Announced,
   type FlowState,
@@ -33,7 +32,7 @@ import {
   RECORD_WORDS,
   SOURCE,
 } from './storage/flow-records.ts'
-import { PAGE_BITS } from './storage/records.ts'
+import { NONE, PAGE_BITS } from './storage/records.ts'
 import { UNIT_MS } from './storage/timer-wheel.ts'
 import type { FlowTable, FlowTableOptions } from './table.ts'
 
@@ -52,14 +51,15 @@ export interface FlowTableSnapshot {
   readonly flows: readonly FlowSnapshot[]
   /** Local addresses by number, as clients contacted them. */
   readonly locals: readonly PackedAddress[]
-  /** A client address of each source, and the index of the backend its flows were given last. */
-  readonly sources: readonly (readonly [client: PackedAddress, backend: number])[]
+  /** Of each source: its address, and the index of the backend its flows were given last. */
+  readonly sources: readonly (readonly [address: PackedAddress, backend: number])[]
   /** Index of a backend that left, and how long it is waited for. */
   readonly lingering: readonly (readonly [backend: number, remainsMs: number])[]
   readonly hostPauseMs?: number
   readonly closeMs?: number
   readonly goOnMs?: number
   readonly sweep?: Sweep
+  readonly epoch: number
   readonly counters: UdpCounters
 }
 
@@ -73,20 +73,19 @@ interface FlowSnapshot {
   readonly ageMs: number
   readonly held?: readonly (readonly number[])[]
   readonly announced?: Announced
+  /** The address it counts for; its client may have another by now. */
+  readonly source?: PackedAddress
 }
 
 export function takeSnapshot(state: FlowState, now: Instant): FlowTableSnapshot {
   const { group, records, sources } = state
   const flows = [...state.halfOpen, ...state.answered]
-  const bySource = new Map<number, PackedAddress>()
-  for (const slot of flows) {
-    const source = records.words[slot >> PAGE_BITS]![records.offset(slot) + SOURCE]! - 1
-    if (source >= 0) bySource.set(source, clientOf(state, slot))
-  }
-  const knownSources = [...bySource].flatMap(([source, client]) => {
+  const counted = new Set(flows.map((slot) => sourceOf(state, slot)))
+  counted.delete(NONE)
+  const knownSources = [...counted].flatMap((source) => {
     const member = sources.memberOf(source)
     const isKnown = member !== undefined && group.state.members[member.index] === member
-    return isKnown ? [[client, member.index] as const] : []
+    return isKnown ? [[sources.addressOf(source), member.index] as const] : []
   })
   const lingering = [...state.lingering].map(([{ index }, until]) => [index, until - now] as const)
   return {
@@ -107,6 +106,7 @@ export function takeSnapshot(state: FlowState, now: Instant): FlowTableSnapshot 
     ...(state.closeAt === undefined ? {} : { closeMs: state.closeAt - now }),
     ...(state.goOnAt === undefined ? {} : { goOnMs: state.goOnAt - now }),
     ...(state.sweep === undefined ? {} : { sweep: state.sweep }),
+    epoch: state.epoch,
     counters: structureOf(state.counters),
   }
 }
@@ -117,9 +117,9 @@ function flowSnapshot(state: FlowState, slot: number, now: Instant): FlowSnapsho
   const at = records.offset(slot)
   const words = [...records.words[slot >> PAGE_BITS]!.subarray(at, at + RECORD_WORDS)]
   for (const word of NOT_KEPT) words[word] = 0
-  words[SOURCE] = Math.sign(words[SOURCE]!) // its number is this table's own
   const held = state.held.get(slot)
   const announced = state.announced.get(slot)
+  const source = sourceOf(state, slot)
   return {
     slot,
     words,
@@ -128,8 +128,12 @@ function flowSnapshot(state: FlowState, slot: number, now: Instant): FlowSnapsho
     ageMs: now - doubles[(at + ADMITTED) >> 1]!,
     ...(held === undefined ? {} : { held: held.map((payload) => [...payload]) }),
     ...(announced === undefined ? {} : { announced }),
+    ...(source === NONE ? {} : { source: state.sources.addressOf(source) }),
   }
 }
+
+const sourceOf = ({ records }: FlowState, slot: number): number =>
+  records.words[slot >> PAGE_BITS]![records.offset(slot) + SOURCE]! - 1
 
 /** Into a table just made, with the options the other one had. */
 export function restoreSnapshot(
@@ -161,6 +165,7 @@ export function restoreSnapshot(
   state.closeAt = snapshot.closeMs === undefined ? undefined : now + snapshot.closeMs
   state.goOnAt = snapshot.goOnMs === undefined ? undefined : now + snapshot.goOnMs
   state.sweep = snapshot.sweep
+  state.epoch = snapshot.epoch
   Object.assign(state.counters, structureOf(snapshot.counters))
 }
 
@@ -181,7 +186,7 @@ function restoreFlow(state: FlowState, flow: FlowSnapshot, now: Instant): void {
   }
   wheelOf(state, slot).armAt(slot, unitAt(flow.armedMs, now))
   state.configs[words[at + CONFIG]!]!.flows += 1
-  if (words[at + SOURCE] !== 0) words[at + SOURCE] = state.sources.enter(clientOf(state, slot)) + 1
+  if (flow.source !== undefined) words[at + SOURCE] = state.sources.enter(flow.source) + 1
   if (waits(state, slot)) {
     state.waiting += 1
     const { index } = group.at(words[at + BACKEND]!)
@@ -210,5 +215,15 @@ const unitAt = (remainsMs: number, now: Instant): number =>
 
 const LOST_MAX = 1e-6
 
-/** Instants, and the neighbours in a list. */
-const NOT_KEPT = [DEADLINE, DEADLINE + 1, ARMED, ARMED + 1, ADMITTED, ADMITTED + 1, NEXT, PREVIOUS]
+/** Instants, the neighbours in a list, and the number of a source. */
+const NOT_KEPT = [
+  SOURCE,
+  DEADLINE,
+  DEADLINE + 1,
+  ARMED,
+  ARMED + 1,
+  ADMITTED,
+  ADMITTED + 1,
+  NEXT,
+  PREVIOUS,
+]

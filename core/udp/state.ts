@@ -85,15 +85,16 @@ export interface FlowState {
   /** Nobody waits for backends, or for anything else. */
   isAborted: boolean
   sweep: Sweep | undefined
+  /** Mass closes so far, in 8 bits. Flows remember that of their admission. */
+  epoch: number
   /** When to go on with work too big for one step. */
   goOnAt: Instant | undefined
   readonly counters: UdpCounters
 }
 
-/** A mass close under way: of flows admitted up to `serialLast`. */
+/** A mass close under way: of flows of another epoch than the table's. */
 export interface Sweep {
   readonly reason: 'closed' | 'drained' | 'aborted'
-  readonly serialLast: number
 }
 
 export interface CapturedConfig {

@@ -15,6 +15,7 @@ import type { FlowId } from './flow-id.ts'
 import { onClientDatagram } from './life/admission.ts'
 import { endLingering, onApplyBackends, onConfigure, onCutBackend } from './life/backends.ts'
 import {
+  beginSweep,
   CLOSES_PER_STEP_MAX,
   closeDue,
   closeFlow,
@@ -91,6 +92,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
       closeAt: undefined,
       isAborted: false,
       sweep: undefined,
+      epoch: 0,
       goOnAt: undefined,
       counters: zeroCounters(),
     }
@@ -131,7 +133,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
         onAbortAll(state, now, out)
         break
       case 'close-all':
-        state.sweep = { reason: 'closed', serialLast: state.serialLast }
+        beginSweep(state, 'closed')
         closeMany(state, now, CLOSES_PER_STEP_MAX, out)
         break
       case 'abort-flow': {
@@ -242,7 +244,7 @@ function beginEnding(
 ): number {
   state.phase = 'ending'
   state.closeAt = undefined
-  state.sweep = { reason, serialLast: state.serialLast }
+  beginSweep(state, reason)
   return closeMany(state, now, budget, out)
 }
 

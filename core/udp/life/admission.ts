@@ -11,6 +11,7 @@ import {
   ANNOUNCED,
   ARMED,
   CONFIG,
+  EPOCH_SHIFT,
   FLAGS,
   KEY,
   KEY_LAST_SHIFT,
@@ -141,7 +142,7 @@ function fileRecord(state: FlowState, newcomer: Newcomer, now: Instant): number 
   records.setPeer(slot, newcomer.from, newcomer.local)
   state.serialLast = (state.serialLast + 1) >>> 0
   words[at + SERIAL] = state.serialLast
-  words[at + FLAGS] = OPENING | (key.last << KEY_LAST_SHIFT)
+  words[at + FLAGS] = OPENING | (key.last << KEY_LAST_SHIFT) | (state.epoch << EPOCH_SHIFT)
   words[at + CONFIG] = state.configNumber
   state.configs[state.configNumber]!.flows += 1
   doubles[(at + ADMITTED) >> 1] = now

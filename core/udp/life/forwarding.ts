@@ -74,7 +74,7 @@ export function hold(state: FlowState, slot: number, payload: Uint8Array): void 
     held.delete(slot)
     return drop(state, 'held-overflow')
   }
-  queue.push(payload.slice())
+  queue.push(new Uint8Array(payload)) // not slice(): Node's Buffers share their memory with it
   state.heldBytes += payload.length
   held.set(slot, queue)
 }

@@ -5,6 +5,7 @@ import {
   type FlowState,
   idOf,
   type Out,
+  type Sweep,
   stopWaiting,
   storedHash,
   unitOf,
@@ -24,10 +25,11 @@ import {
   DATAGRAMS_DOWN,
   DATAGRAMS_UP,
   DEADLINE,
+  EPOCH_MASK,
+  EPOCH_SHIFT,
   FLAGS,
   NEXT,
   PHASE_MASK,
-  SERIAL,
   SOURCE,
 } from '../storage/flow-records.ts'
 import { NONE, PAGE_BITS } from '../storage/records.ts'
@@ -189,6 +191,12 @@ function reasonFor(state: FlowState, slot: number, now: Instant): CloseReason {
   return (words[at + FLAGS]! & ANSWERED) === 0 ? 'half-open' : 'idle'
 }
 
+/** Begins a mass close of all that is there now; what an earlier one left is part of it. */
+export function beginSweep(state: FlowState, reason: Sweep['reason']): void {
+  state.epoch = (state.epoch + 1) & EPOCH_MASK
+  state.sweep = { reason }
+}
+
 /** Goes on with a mass close. How many flows it closed; none is left to close below `budget`. */
 export function closeSwept(state: FlowState, now: Instant, budget: number, out: Out): number {
   const { sweep, records, halfOpen, answered } = state
@@ -197,9 +205,8 @@ export function closeSwept(state: FlowState, now: Instant, budget: number, out: 
   for (const wheel of [halfOpen, answered]) {
     for (const slot of wheel) {
       if (found.length === budget) break
-      const serial = records.words[slot >> PAGE_BITS]![records.offset(slot) + SERIAL]!
-      // Both count round in 32 bits: who was admitted later is ahead by less than half of that.
-      if (((serial - sweep.serialLast) | 0) <= 0) found.push(slot)
+      const flags = records.words[slot >> PAGE_BITS]![records.offset(slot) + FLAGS]!
+      if (((flags >> EPOCH_SHIFT) & EPOCH_MASK) !== state.epoch) found.push(slot)
     }
   }
   found.sort((one, other) => one - other)

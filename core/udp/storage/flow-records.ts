@@ -100,7 +100,9 @@ export const ANSWERED = 4
 export const HEADER_DUE = 8
 /** A trusted proxy announced its client. */
 export const ANNOUNCED = 16
-/** Above: 8 bits of failures in a row, then 3 bits of the last word of its key. */
+/** Above: 8 bits of failures in a row, 3 of the last word of its key, 8 of the table's epoch. */
 export const FAILURES_SHIFT = 8
 export const FAILURES_MASK = 0xff << FAILURES_SHIFT
 export const KEY_LAST_SHIFT = 16
+export const EPOCH_SHIFT = 20
+export const EPOCH_MASK = 0xff

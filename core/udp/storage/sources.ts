@@ -3,7 +3,7 @@
  * backend they were given last. Only flows whose settings ask for it are counted here.
  */
 import type { Member } from '../../balance/group.ts'
-import type { PackedAddress } from '../../net/packed-address.ts'
+import { type PackedAddress, packIpv4 } from '../../net/packed-address.ts'
 import { halfSipHash } from './half-siphash.ts'
 import { KeyBuilder } from './keys.ts'
 import { PAGE_BITS, Records } from './records.ts'
@@ -42,6 +42,14 @@ export class Sources implements KeyedRecords {
 
   setMember(source: number, member: Member | undefined): void {
     this.#members[source] = member
+  }
+
+  /** With port 0. */
+  addressOf(source: number): PackedAddress {
+    const words = this.#words(source)
+    const at = this.#records.offset(source)
+    if (words[at + 4] === 0) return { ...ANY_IPV4, d: words[at]! }
+    return { a: words[at]!, b: words[at + 1]!, c: words[at + 2]!, d: words[at + 3]!, port: 0 }
   }
 
   /** One more flow of this address. -1 when the index is full. */
@@ -88,6 +96,8 @@ export class Sources implements KeyedRecords {
     return this.#records.words[source >> PAGE_BITS]!
   }
 }
+
+const ANY_IPV4 = packIpv4(0, 0)
 
 /** Five words of key, then the number of flows. */
 const FLOWS = 5

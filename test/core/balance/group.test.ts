@@ -1,12 +1,19 @@
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Backend, BackendGroup, checkInvariants } from '../../../core/balance/group.ts'
+import {
+  type Backend,
+  BackendGroup,
+  checkInvariants,
+  type Member,
+} from '../../../core/balance/group.ts'
 
 const backend = (id: string): Backend => ({ id, host: '127.0.0.1', port: 9000 })
 const set = (ids: string): Backend[] => [...ids].map(backend)
 
-const groupOf = (ids: string): BackendGroup<number> => {
-  const group = new BackendGroup<number>()
+const gone = (left: readonly Member[]): string[] =>
+  left.filter(({ state }) => state === 'gone').map(({ backend }) => backend.id)
+
+const groupOf = (ids: string): BackendGroup => {
+  const group = new BackendGroup()
   group.apply(1, set(ids))
   return group
 }
@@ -14,43 +21,43 @@ const groupOf = (ids: string): BackendGroup<number> => {
 describe('backend group', () => {
   test('counts what lives on each backend', () => {
     const group = groupOf('AB')
-    const first = group.choose(1)!
-    group.choose(2)
-    group.choose(3)
+    const first = group.choose()!
+    group.choose()
+    group.choose()
     expect([group.liveOn('A'), group.liveOn('B'), group.liveOn('C')]).toEqual([2, 1, 0])
-    group.release(first, 1)
+    group.release(first)
     expect([group.liveOn('A'), group.liveOn('B')]).toEqual([1, 1])
   })
 
   test('a new set keeps the counts of those that stay', () => {
     const group = groupOf('AB')
-    group.choose(1)
-    expect(group.apply(2, set('AC'))).toEqual(['B'])
+    group.choose()
+    expect(gone(group.apply(2, set('AC')))).toEqual(['B'])
     expect([group.liveOn('A'), group.liveOn('C')]).toEqual([1, 0])
   })
 
   test('a backend that left with nothing on it is gone at once', () => {
-    expect(groupOf('ABC').apply(2, set('B'))).toEqual(['A', 'C'])
+    expect(gone(groupOf('ABC').apply(2, set('B')))).toEqual(['A', 'C'])
   })
 
   test('a backend that left with lives on it drains, and is gone with the last', () => {
     const group = groupOf('A')
-    const member = group.choose(1)!
-    group.choose(2)
-    expect(group.apply(2, [])).toEqual([])
+    const member = group.choose()!
+    group.choose()
+    expect(group.apply(2, []).map(({ state }) => state)).toEqual(['draining'])
     expect([group.servingCount, group.drainingCount]).toEqual([0, 1])
-    expect(group.choose(3)).toBeUndefined()
-    expect([group.release(member, 1), group.release(member, 2)]).toEqual([false, true])
+    expect(group.choose()).toBeUndefined()
+    expect([group.release(member), group.release(member)]).toEqual([false, true])
     expect(group.drainingCount).toBe(0)
   })
 
   test('a backend that comes back while draining serves on with its lives', () => {
     const group = groupOf('A')
-    const member = group.choose(1)!
+    const member = group.choose()!
     group.apply(2, [])
     group.apply(3, set('A'))
     expect([group.liveOn('A'), group.drainingCount]).toEqual([1, 0])
-    expect(group.release(member, 1)).toBe(false)
+    expect(group.release(member)).toBe(false)
   })
 
   test('a version that is not newer changes nothing', () => {
@@ -60,20 +67,20 @@ describe('backend group', () => {
   })
 
   test('of two backends with one id the first counts', () => {
-    const group = new BackendGroup<number>()
+    const group = new BackendGroup()
     group.apply(1, [backend('A'), { ...backend('A'), port: 1 }])
-    expect([group.servingCount, group.choose(1)?.backend.port]).toEqual([1, 9000])
+    expect([group.servingCount, group.choose()?.backend.port]).toEqual([1, 9000])
   })
 
   test('an address that changed holds for new lives', () => {
     const group = groupOf('A')
     group.apply(2, [{ ...backend('A'), port: 1 }])
-    expect(group.choose(1)?.backend.port).toBe(1)
+    expect(group.choose()?.backend.port).toBe(1)
   })
 
   test('a failure is worth a report once a second, for each backend', () => {
     const group = groupOf('AB')
-    const [a, b] = [group.choose(1)!, group.choose(2)!]
+    const [a, b] = [group.choose()!, group.choose()!]
     const report = (member: typeof a, now: number): boolean =>
       group.shouldReportFailure(member, now)
     expect([report(a, 0), report(a, 999), report(b, 999), report(a, 1000)]).toEqual([
@@ -88,57 +95,204 @@ describe('backend group', () => {
     const group = groupOf('AB')
     group.apply(2, set('B'))
     group.apply(3, set('AB'))
-    expect(group.choose(1, ['B'])?.backend.id).toBe('A')
-    expect(group.choose(2, ['A', 'B', 'Z'])).toBeUndefined()
+    expect(group.choose(['B'])?.backend.id).toBe('A')
+    expect(group.choose(['A', 'B', 'Z'])).toBeUndefined()
   })
 
   test('a life released twice is a bug of the caller', () => {
     const group = groupOf('A')
-    const member = group.choose(1)!
-    group.release(member, 1)
-    expect(() => group.release(member, 1)).toThrow('released once')
+    const member = group.choose()!
+    group.release(member)
+    expect(() => group.release(member)).toThrow('released once')
+  })
+})
+
+/** `A` is up, `a` is down; a prime after either makes it a backup. */
+const states = (text: string): Backend[] =>
+  [...text.matchAll(/(\w)('?)/g)].map(([, letter, prime]) => ({
+    ...backend(letter!.toUpperCase()),
+    down: letter !== letter!.toUpperCase(),
+    backup: prime === "'",
+  }))
+
+const candidatesOf = (group: BackendGroup): string =>
+  group.state.candidates.map(({ backend: { id } }) => id).join('')
+
+describe('who may be chosen', () => {
+  test.each([
+    // set, failing open, failing closed
+    ['', '', ''],
+    ['AB', 'AB', 'AB'],
+    ['aB', 'B', 'B'],
+    ["AB'", 'A', 'A'],
+    ["aB'", 'B', 'B'],
+    ["aB'c'", 'B', 'B'],
+    ["A'B'", 'AB', 'AB'],
+    ['ab', 'AB', ''],
+    ["ab'", 'AB', ''],
+  ])('of %s: %s, failing closed %s', (set, open, closed) => {
+    for (const [failOpen, expected] of [
+      [true, open],
+      [false, closed],
+    ] as const) {
+      const group = new BackendGroup({ failOpen })
+      group.apply(1, states(set))
+      checkInvariants(group)
+      expect(candidatesOf(group)).toBe(expected)
+      expect(group.candidateCount).toBe(expected.length)
+      expect(group.choose()?.backend.id).toBe(expected[0])
+    }
   })
 
-  test('proxy W24: sets may change between any two choices and releases', () => {
-    const names = fc.constantFrom(...'ABCD')
-    const action = fc.oneof(
-      fc.record({ set: fc.uniqueArray(names) }),
-      fc.record({ exclude: fc.nat(2) }),
-      fc.record({ release: fc.nat(20) }),
-    )
-    fc.assert(
-      fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
-        const group = groupOf('AB')
-        type Held = { life: number; member: NonNullable<ReturnType<typeof group.choose>> }
-        const held: Held[] = []
-        let life = 0
-        let serving = new Set('AB')
-        const gone: string[] = []
-        const expected: string[] = []
-        const liveOn = (id: string): number =>
-          held.filter(({ member }) => member.backend.id === id).length
-        for (const step of actions) {
-          if ('set' in step) {
-            for (const id of serving) {
-              if (!step.set.includes(id) && liveOn(id) === 0) expected.push(id)
-            }
-            serving = new Set(step.set)
-            gone.push(...group.apply(group.version + 1, step.set.map(backend)))
-          } else if ('exclude' in step) {
-            const exclude = held.slice(0, step.exclude).map(({ member }) => member.backend.id)
-            const member = group.choose(++life, exclude)
-            if (member !== undefined) held.push({ life, member })
-          } else if (held.length > 0) {
-            const [{ life, member }] = held.splice(step.release % held.length, 1) as [Held]
-            const { id } = member.backend
-            const drained = group.release(member, life)
-            expect(drained).toBe(!serving.has(id) && liveOn(id) === 0)
-          }
-          expect(gone).toEqual(expected)
-          for (const id of 'ABCD') expect(group.liveOn(id)).toBe(liveOn(id))
-          checkInvariants(group)
-        }
-      }),
-    )
+  test('udp 8: all unhealthy: one is picked all the same, and the group says so', () => {
+    const group = new BackendGroup()
+    group.apply(1, states('ab'))
+    expect([group.isFailingOpen, group.choose()?.backend.id]).toEqual([true, 'A'])
   })
+
+  test('udp W22: failing closed, nobody is picked, and there is nothing to say', () => {
+    const group = new BackendGroup({ failOpen: false })
+    group.apply(1, states('ab'))
+    expect([group.isFailingOpen, group.choose()]).toEqual([false, undefined])
+  })
+
+  test('udp 8: failing open stays during the regime and ends with the first that heals', () => {
+    const group = new BackendGroup()
+    const regime = ['AB', 'aB', 'ab', 'ab', 'abc', 'abC', 'abc', ''].map((set, at) => {
+      group.apply(at + 1, states(set))
+      return group.isFailingOpen
+    })
+    expect(regime).toEqual([false, false, true, true, true, false, true, false])
+  })
+
+  test('udp 8: all down is entered once and left once; an empty set never counts as all down', () => {
+    const group = new BackendGroup()
+    const entered: string[] = []
+    for (const [at, set] of ['', 'ab', 'ab', 'Ab', '', 'a'].entries()) {
+      const before = group.isFailingOpen
+      group.apply(at + 1, states(set))
+      if (group.isFailingOpen !== before) entered.push(`${set} ${group.isFailingOpen}`)
+    }
+    expect(entered).toEqual(['ab true', 'Ab false', 'a true'])
+  })
+
+  test('udp 8: a known set with a backend selects, an empty one has none', () => {
+    expect(groupOf('A').choose()?.backend.id).toBe('A')
+    expect(groupOf('').choose()).toBeUndefined()
+    expect(new BackendGroup().choose()).toBeUndefined()
+  })
+
+  test('udp 8: the same id and address twice: one entry', () => {
+    expect(groupOf('AA').servingCount).toBe(1)
+  })
+
+  test('udp 8: available follows health', () => {
+    const group = new BackendGroup()
+    const counts = ['ABC', 'AbC', 'abC', "ABC'"].map((set, at) => {
+      group.apply(at + 1, states(set))
+      return [group.candidateCount, group.servingCount]
+    })
+    expect(counts).toEqual([
+      [3, 3],
+      [2, 3],
+      [1, 3],
+      [2, 3],
+    ])
+  })
+
+  test('each member says itself whether it may be chosen', () => {
+    const group = groupOf('AB')
+    const [a, b] = [group.choose()!, group.choose()!]
+    group.apply(2, states('aB'))
+    expect([a.isCandidate, b.isCandidate]).toEqual([false, true])
+    group.apply(3, states('B'))
+    expect([a.isCandidate, a.state]).toEqual([false, 'draining'])
+  })
+
+  test('a backend that goes down keeps its lives, and does not drain', () => {
+    const group = groupOf('A')
+    const member = group.choose()!
+    group.apply(2, states('aB'))
+    expect([member.state, member.live, group.drainingCount]).toEqual(['serving', 1, 0])
+    expect(group.choose()?.backend.id).toBe('B')
+  })
+})
+
+describe('lives', () => {
+  test('one may be given to a member by name: it counts, and keeps a draining one', () => {
+    const group = groupOf('A')
+    const member = group.choose()!
+    group.apply(2, [])
+    group.take(member)
+    expect([group.release(member), group.release(member)]).toEqual([false, true])
+    expect(() => group.take(member)).toThrow('gone takes nothing')
+  })
+
+  test('a draining backend that is forgotten is gone, and its lives end without a word', () => {
+    const group = groupOf('A')
+    const member = group.choose()!
+    group.apply(2, [])
+    group.forget(member)
+    expect([member.state, group.drainingCount, group.liveOn('A')]).toEqual(['gone', 0, 0])
+    checkInvariants(group)
+    expect(group.at(member.index)).toBe(member)
+    expect(group.release(member)).toBe(false)
+    checkInvariants(group)
+    expect(() => group.at(member.index)).toThrow('index of its own member')
+  })
+
+  test('who is forgotten comes back as another member', () => {
+    const group = groupOf('A')
+    const old = group.choose()!
+    group.apply(2, [])
+    group.forget(old)
+    group.apply(3, set('A'))
+    const young = group.choose()!
+    expect([young === old, young.index === old.index]).toEqual([false, false])
+    expect([group.liveOn('A'), old.live]).toEqual([1, 1])
+  })
+
+  test('forgetting one that serves changes nothing', () => {
+    const group = groupOf('A')
+    group.forget(group.choose()!)
+    checkInvariants(group)
+    expect([group.servingCount, group.liveOn('A')]).toEqual([1, 1])
+  })
+
+  test('indexes are small: those of who is gone are used again', () => {
+    const group = groupOf('ABC')
+    const held = [group.choose()!, group.choose()!]
+    group.apply(2, set('DE'))
+    const young = [group.choose()!, group.choose()!]
+    // A and B carry something, and C is gone when D and E are there already.
+    expect(held.map(({ index }) => index)).toEqual([0, 1])
+    expect(young.map(({ index }) => index)).toEqual([3, 4])
+    group.release(held[0]!)
+    group.apply(3, set('DEF'))
+    expect(group.find('F')?.index).toBe(0)
+  })
+})
+
+test('a snapshot is plain, and says what remains instead of instants', () => {
+  const group = new BackendGroup()
+  group.apply(3, [{ ...backend('A'), weight: 2 }, backend('B'), backend('C')])
+  const [a, , c] = [group.choose()!, group.choose()!, group.choose()!]
+  group.shouldReportFailure(a, 100)
+  group.apply(4, [backend('D'), { ...backend('A'), weight: 2 }])
+  group.forget(c)
+  group.take(a)
+  group.apply(5, [{ ...backend('A'), weight: 2 }])
+  expect(group.snapshot(350)).toEqual({
+    version: 5,
+    serving: [
+      { index: 0, backend: { ...backend('A'), weight: 2 }, live: 2, failureReportedMs: 250 },
+    ],
+    draining: [{ index: 1, backend: backend('B'), live: 1 }],
+    gone: [{ index: 2, backend: backend('C'), live: 1 }],
+    freeIndexes: [3],
+    strategy: [0],
+  })
+  const restored = BackendGroup.restore(group.snapshot(350), 9000, {})
+  const again = restored.find('A')!
+  expect([9749, 9750].map((now) => restored.shouldReportFailure(again, now))).toEqual([false, true])
 })

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { LeastConnections } from '../../../core/balance/least-connections.ts'
 import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
 import type { ConnectionId } from '../../../core/stream/events.ts'
 import {
   accepted,
   at,
+  backend,
   backends,
   C1,
   C2,
@@ -18,6 +20,7 @@ import {
   listenerAfter,
   refused,
   run,
+  type Step,
   side,
   TICK,
   testRows,
@@ -195,6 +198,49 @@ describe('cutting a backend', () => {
       then: [],
     },
   ])
+})
+
+describe('how backends are chosen', () => {
+  test('by the strategy of the group, which knows what is on each', () => {
+    const strategy = new LeastConnections()
+    const listener = listenerAfter([...JOINED, accepted(C2), connected(C2, 2)], CONFIG, {
+      strategy,
+    })
+    run(listener, side('errored', C1, 'client'))
+    expect(run(listener, accepted(C3))).toEqual([connectCommand(C3, 3, 'A')])
+    expect(run(listener, accepted(4 as ConnectionId))).toEqual([
+      connectCommand(4 as ConnectionId, 4, 'B'),
+    ])
+  })
+
+  const allDown: Step = {
+    type: 'apply-backends',
+    version: 1,
+    backends: [{ ...backend('A'), down: true }],
+  }
+
+  test('with every backend down, all are used', () => {
+    expect(run(listenerAfter([allDown]), accepted(C1))).toEqual([connectCommand(C1, 1, 'A')])
+  })
+
+  test('with every backend down and failing closed, nobody is let in', () => {
+    const listener = listenerAfter([allDown], CONFIG, { failOpen: false })
+    expect(run(listener, accepted(C1))).toEqual([closeCommand(C1, 'no-backend')])
+    expect(listener.isEmpty).toBe(false)
+  })
+
+  test('a backend that goes down keeps its connections, and gets no new one', () => {
+    const down: Step = {
+      type: 'apply-backends',
+      version: 2,
+      backends: [{ ...backend('A'), down: true }, backend('B')],
+    }
+    const listener = listenerAfter([...JOINED, down])
+    expect(listener.connectionsOn('A')).toBe(1)
+    for (const [at, connection] of [C2, C3].entries()) {
+      expect(run(listener, accepted(connection))).toEqual([connectCommand(connection, 2 + at, 'B')])
+    }
+  })
 })
 
 describe('closing', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Backend } from '../../../core/balance/group.ts'
+import type { Backend, GroupOptions } from '../../../core/balance/group.ts'
 import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
 import { checkInvariants } from '../../../core/stream/invariants.ts'
@@ -36,8 +36,12 @@ export function run(
   return out
 }
 
-export function listenerAfter(given: readonly Step[], config = CONFIG): StreamListener {
-  const listener = new StreamListener(config)
+export function listenerAfter(
+  given: readonly Step[],
+  config = CONFIG,
+  balance?: GroupOptions,
+): StreamListener {
+  const listener = new StreamListener(config, balance)
   for (const step of given) run(listener, step)
   return listener
 }
