@@ -53,6 +53,8 @@ export function checkInvariants(table: FlowTable): void {
   const captured = state.configs.reduce((sum, each) => sum + (each?.flows ?? 0), 0)
   assert(captured === seen.flows, 'each flow is counted by its configuration')
   assert(state.configs[state.configNumber]?.config === state.config, 'the one in force is kept')
+  const located = state.locals.flows.reduce((sum, flows) => sum + flows, 0)
+  assert(located === seen.flows, 'each flow is counted by its local address')
   const isOver = state.phase === 'closed' || state.phase === 'emptied'
   assert(!isOver || seen.flows === 0, 'no flow outlives the listening socket')
   assert((state.closeAt !== undefined) === (state.phase === 'closing'), 'waits only to close')

@@ -186,6 +186,7 @@ function restoreFlow(state: FlowState, flow: FlowSnapshot, now: Instant): void {
   }
   wheelOf(state, slot).armAt(slot, unitAt(flow.armedMs, now))
   state.configs[words[at + CONFIG]!]!.flows += 1
+  state.locals.flows[records.local(slot)]! += 1
   if (flow.source !== undefined) words[at + SOURCE] = state.sources.enter(flow.source) + 1
   if (waits(state, slot)) {
     state.waiting += 1

@@ -2,7 +2,7 @@
 import type { BackendGroup, Member } from '../balance/group.ts'
 import type { AffinityKey } from '../balance/strategy.ts'
 import { assert, type Instant } from '../machine.ts'
-import { formatPacked, type PackedAddress, samePacked } from '../net/packed-address.ts'
+import { formatPacked, type PackedAddress } from '../net/packed-address.ts'
 import type { DropReason, FlowCommand } from './commands.ts'
 import type { UdpConfig } from './config.ts'
 import type { UdpCounters } from './counters.ts'
@@ -103,27 +103,34 @@ export interface CapturedConfig {
   flows: number
 }
 
-/** Local addresses clients contacted, numbered: few, and each known by its object or its value. */
+/** Local addresses clients contacted, numbered; a number no flow uses may go to another address. */
 export class Locals {
   readonly all: PackedAddress[] = []
+  /** Flows by the number of their local address. */
+  readonly flows: number[] = []
+  readonly #byObject = new Map<PackedAddress, number>()
   readonly #byText = new Map<string, number>()
-  #last: PackedAddress | undefined
-  #lastNumber = 0
 
-  /** -1 when there are 4,096 others. */
+  /** -1 when flows use 4,096 others. */
   numberOf(address: PackedAddress): number {
-    if (address === this.#last) return this.#lastNumber
+    const known = this.#byObject.get(address)
+    if (known !== undefined) return known
     const text = formatPacked(address)
-    let number = this.#byText.get(text)
-    if (number === undefined) {
-      if (this.all.length === LOCALS_MAX) return -1
-      number = this.all.length
-      this.all.push(address)
-      this.#byText.set(text, number)
+    return this.#byText.get(text) ?? this.#add(address, text)
+  }
+
+  #add(address: PackedAddress, text: string): number {
+    const isFull = this.all.length === LOCALS_MAX
+    const number = isFull ? this.flows.indexOf(0) : this.all.length
+    if (number < 0) return -1
+    if (isFull) {
+      this.#byObject.delete(this.all[number]!)
+      this.#byText.delete(formatPacked(this.all[number]!))
     }
-    assert(samePacked(this.all[number]!, address), 'a local address is not changed by its owner')
-    this.#last = address
-    this.#lastNumber = number
+    this.all[number] = address
+    this.flows[number] = 0
+    this.#byObject.set(address, number)
+    this.#byText.set(text, number)
     return number
   }
 }

@@ -5,7 +5,6 @@ import type { PackedAddress } from '../net/packed-address.ts'
 import type { FlowTotals } from './commands.ts'
 import type { FlowId } from './flow-id.ts'
 import { clientOf } from './life/choice.ts'
-import { localOf } from './life/forwarding.ts'
 import { totalsOf } from './life/teardown.ts'
 import { type FlowState, idOf } from './state.ts'
 import { ANSWERED, BACKEND, DEADLINE, FLAGS, PHASE_MASK } from './storage/flow-records.ts'
@@ -37,7 +36,7 @@ export function viewOf(state: FlowState, slot: number, now: Instant): FlowView {
     flow: idOf(state, slot),
     phase: PHASES[(flags & PHASE_MASK) - 1]!,
     client: clientOf(state, slot),
-    contacted: state.locals.all[localOf(state, slot)]!,
+    contacted: state.locals.all[records.local(slot)]!,
     backend: state.group.at(words[at + BACKEND]!).backend.id,
     isAnswered: (flags & ANSWERED) !== 0,
     expiresInMs: Math.max(0, deadline * UNIT_MS - now),

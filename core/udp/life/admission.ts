@@ -76,8 +76,20 @@ export function onClientDatagram(
     return drop(state, admitted)
   }
   if (given !== undefined) state.group.release(given) // its flow is there, and counts already
-  if (state.keyOf !== undefined) state.records.setPeer(slot, from, local)
+  if (state.keyOf !== undefined) moveTo(state, slot, from, local)
   carry(state, slot, payload, now, out)
+}
+
+/** Where a flow's answers go from now on, and from which local address. */
+function moveTo(
+  { records, locals }: FlowState,
+  slot: number,
+  to: PackedAddress,
+  local: number,
+): void {
+  locals.flows[records.local(slot)]! -= 1
+  locals.flows[local]! += 1
+  records.setPeer(slot, to, local)
 }
 
 const isTrusted = ({ trustedProxies }: UdpConfig, from: PackedAddress): boolean =>
@@ -140,6 +152,7 @@ function fileRecord(state: FlowState, newcomer: Newcomer, now: Instant): number 
   const at = records.offset(slot)
   for (let word = 0; word < KEY_WORDS; word++) words[at + KEY + word] = key.words[word]!
   records.setPeer(slot, newcomer.from, newcomer.local)
+  state.locals.flows[newcomer.local]! += 1
   state.serialLast = (state.serialLast + 1) >>> 0
   words[at + SERIAL] = state.serialLast
   words[at + FLAGS] = OPENING | (key.last << KEY_LAST_SHIFT) | (state.epoch << EPOCH_SHIFT)

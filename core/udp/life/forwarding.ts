@@ -27,7 +27,6 @@ import {
   OPEN,
   OPENING,
   OWED,
-  PEER_PORT,
   PHASE_MASK,
   SOURCE,
 } from '../storage/flow-records.ts'
@@ -162,14 +161,10 @@ export function forward(
 }
 
 function headerOf(state: FlowState, slot: number): Uint8Array {
-  const contacted = state.locals.all[localOf(state, slot)]!
+  const contacted = state.locals.all[state.records.local(slot)]!
   const destination = state.announced.get(slot)?.destination ?? contacted
   return proxyHeader(clientOf(state, slot), destination, 'dgram')
 }
-
-/** The number of the local address the client contacted. */
-export const localOf = ({ records }: FlowState, slot: number): number =>
-  records.words[slot >> PAGE_BITS]![records.offset(slot) + PEER_PORT]! >>> 16
 
 const COUNT_MAX = 2 ** 32 - 1
 const OWED_MAX = 2 ** 31 - 1

@@ -66,6 +66,7 @@ export function closeFlow(
   dropHeld(state, slot)
   if (words[at + SOURCE]! > 0) state.sources.leave(words[at + SOURCE]! - 1)
   if ((words[at + FLAGS]! & ANNOUNCED) !== 0) state.announced.delete(slot)
+  state.locals.flows[records.local(slot)]! -= 1
   releaseConfig(state, words[at + CONFIG]!)
   records.free(slot)
   state.counters.closed[reason] += 1

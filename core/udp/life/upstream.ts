@@ -31,7 +31,7 @@ import {
 } from '../storage/flow-records.ts'
 import { NONE, PAGE_BITS } from '../storage/records.ts'
 import { chooseAgain } from './choice.ts'
-import { forward, goToAnother, localOf } from './forwarding.ts'
+import { forward, goToAnother } from './forwarding.ts'
 import { closeFlow } from './teardown.ts'
 
 type Event<Type> = Extract<FlowEvent, { type: Type }>
@@ -130,7 +130,7 @@ export function onUpstreamDatagram(
   doubles[(at + BYTES_DOWN) >> 1]! += payload.length
   counters.datagramsDown += 1
   counters.bytesDown += payload.length
-  const from = state.locals.all[localOf(state, slot)]!
+  const from = state.locals.all[records.local(slot)]!
   out.push({ type: 'send-client', flow, from, to: records.peer(slot), payload })
   if ((words[at + FLAGS]! & ANSWERED) === 0) {
     state.halfOpen.disarm(slot)

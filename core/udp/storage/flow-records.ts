@@ -37,6 +37,11 @@ export class FlowRecords extends Records implements KeyedRecords {
     }
   }
 
+  /** The number of the local address the client contacted. */
+  local(slot: number): number {
+    return this.words[slot >> PAGE_BITS]![this.offset(slot) + PEER_PORT]! >>> 16
+  }
+
   setPeer(slot: number, { a, b, c, d, port }: PackedAddress, local: number): void {
     const words = this.words[slot >> PAGE_BITS]!
     const at = this.offset(slot) + PEER

@@ -1,0 +1,45 @@
+/** For the copies mutants are planted in: the tests that say most in the least time come first. */
+import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+// Whoever plants mutants holds the other end. When it is gone, so is whatever hangs here.
+process.stdin.on('end', () => process.kill(-process.pid, 'SIGKILL')).resume()
+if ('unref' in process.stdin) process.stdin.unref()
+
+const ORDER = [
+  '/life/',
+  '/backends/',
+  '/proxy/',
+  '/storage/',
+  '/sheet',
+  '/weak',
+  '/config',
+  '/snapshot',
+]
+
+const rank = ({ moduleId }: TestSpecification): number => {
+  const place = ORDER.findIndex((part) => moduleId.includes(`/test/core/udp${part}`))
+  return place < 0 ? ORDER.length : place
+}
+
+class InOrder extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return files.toSorted((one, other) => rank(one) - rank(other))
+  }
+}
+
+export default defineConfig({
+  cacheDir: '.cache',
+  test: {
+    include: ['test/core/udp/**/*.test.ts'],
+    // Of what no mutant is in, and what takes long.
+    exclude: ['**/{page,bundle,flood}.test.ts'],
+    sequence: { sequencer: InOrder },
+    fileParallelism: false,
+    isolate: false,
+    bail: 1,
+    testTimeout: 60_000,
+    reporters: ['json'],
+    outputFile: { json: 'report.json' },
+  },
+})
