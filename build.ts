@@ -2,6 +2,7 @@
  * `npm run build`: the command as one file, one entry point per core room, declarations.
  *
  *   dist/weir.mjs          the command, everything bundled, runs with plain `node`
+ *   dist/udp-worker.mjs    what the command and the Node shell run UDP in, where koffi is installed
  *   dist/index.js          the core: the contract, and each room under its name
  *   dist/core/ROOM.js      one room; it imports other rooms' files
  *   dist/shells/node.js    the Node shell
@@ -24,9 +25,21 @@ const DIST = join(ROOT, 'dist')
  * its own files, the shells and the tests. A folder of `core/` missing here fails a test.
  */
 export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  balance: { group: '*', 'round-robin': '*', strategy: '*' },
+  balance: {
+    group: '*',
+    facts: '*',
+    strategy: '*',
+    strategies: '*',
+    'round-robin': '{ RoundRobin }',
+    'least-connections': '*',
+    'power-of-two': '*',
+    'affinity/hrw': '*',
+    'affinity/maglev': '{ Maglev, type MaglevOptions }',
+    'affinity/hash': '*',
+    hysteresis: '*',
+  },
   journal: { digest: '*', 'canonical-json': '*' },
-  net: { address: '*', cidr: '*' },
+  net: { address: '*', cidr: '*', 'packed-address': '*', 'proxy-v2': '*' },
   node: {
     node: '*',
     events: '*',
@@ -46,6 +59,17 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     invariants: '*',
   },
   time: { 'deadline-queue': '*' },
+  udp: {
+    table: '*',
+    events: '*',
+    commands: '*',
+    config: '*',
+    counters: '*',
+    'flow-id': '*',
+    view: '{ type FlowView }',
+    snapshot: '{ type FlowTableSnapshot }',
+    invariants: '*',
+  },
 }
 
 /** Entry points besides the core, and the files they give away. */
@@ -83,6 +107,7 @@ async function build(): Promise<void> {
   emitDeclarations([...entries.keys()])
   await bundleLibrary([...entries.keys()])
   await bundleCommand()
+  await bundleWorker()
   const library = [...entries.keys()].map((name) =>
     sizeOf(name === 'index' ? 'weir' : `weir/${name}`, `dist/entry/${name}.ts`),
   )
@@ -99,6 +124,7 @@ async function bundleLibrary(names: readonly string[]): Promise<void> {
       entryPoints: [`dist/entry/${name}.ts`],
       outfile: join(DIST, `${name}.js`),
       packages: 'external',
+      define: workerFrom(name),
       plugins: [otherRooms(name)],
     }),
   )
@@ -139,7 +165,7 @@ async function bundleCommand(): Promise<void> {
     entryPoints: [COMMAND],
     outfile,
     metafile: true,
-    define: { __WEIR_VERSION__: JSON.stringify(version()) },
+    define: { __WEIR_VERSION__: JSON.stringify(version()), ...workerFrom('weir') },
     // Packages written for CommonJS ask for Node's own modules through `require`.
     banner: {
       js: "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)",
@@ -149,6 +175,18 @@ async function bundleCommand(): Promise<void> {
   if (!text.startsWith('#!')) writeFileSync(outfile, `#!/usr/bin/env node\n${text}`)
   chmodSync(outfile, 0o755)
   write('weir.licenses.txt', licencesOf(Object.keys(metafile.inputs)))
+}
+
+/** A file of its own: a thread is started from a file. */
+async function bundleWorker(): Promise<void> {
+  const entryPoints = ['shells/node/udp/batch/worker.ts']
+  await esbuild.build({ ...COMMON, entryPoints, outfile: join(DIST, `${WORKER}.mjs`) })
+}
+
+/** Where the worker is for who looks from a bundle of this name. */
+function workerFrom(name: string): Record<string, string> {
+  const path = posix.relative(posix.dirname(`/${name}`), `/${WORKER}.mjs`)
+  return { __WEIR_UDP_WORKER__: JSON.stringify(path.replace(/^(?!\.)/, './')) }
 }
 
 /** The licences of the packages whose files went into a bundle: most ask to travel with the code. */
@@ -217,10 +255,13 @@ const version = (): string =>
   (JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version
 
 const COMMAND = 'shells/cli/main.ts'
+const WORKER = 'udp-worker'
 
 const COMMON = {
   absWorkingDir: ROOT,
   bundle: true,
+  // Native, and optional: whoever has it has it installed beside the bundle.
+  external: ['koffi'],
   format: 'esm',
   platform: 'node',
   target: 'node24',

@@ -4,6 +4,7 @@
  *   --seeds A..B [--steps N]      a sweep, both ends included
  *   --seed S [--steps N]          one run, with all there is to say about it
  *   --seed S --trace [FILE]       every record of it as a line of JSON
+ *   --only node|udp               one of the two worlds of a run
  *   --json                        results as JSON, one line each
  *
  * Exit codes: 0 nothing was found, 1 something happened that must never happen, 2 the call was
@@ -21,6 +22,7 @@ interface Call {
   /** `-` is the standard output. */
   readonly trace: string | undefined
   readonly json: boolean
+  readonly only: 'node' | 'udp' | undefined
 }
 
 /** Runs what the words ask for, prints what came of it, and returns the exit code. */
@@ -39,8 +41,8 @@ function runOne(call: Call): number {
     process.stderr.write(`weir sim: cannot write ${call.trace}: ${file.message}\n`)
     return EXIT_USAGE
   }
-  const settings = file === undefined ? {} : { sink: file.line }
-  const result = simulate(call.from, call.steps, settings)
+  const sink = file === undefined ? {} : { sink: file.line }
+  const result = simulate(call.from, call.steps, { ...sink, ...onlyOf(call) })
   file?.close()
   if (call.json) print(JSON.stringify(plain(result)))
   else if (call.trace !== '-') print(report(result))
@@ -56,7 +58,7 @@ function sweep(call: Call): number {
   let excused = 0
   let seed = call.from
   for (; seed <= call.to && failures.length < FAILURES_MAX; seed++) {
-    const result = simulate(seed, call.steps)
+    const result = simulate(seed, call.steps, onlyOf(call))
     steps += result.steps
     if (result.excuses.length > 0) excused += 1
     for (const [mark, count] of result.seen) seen.set(mark, (seen.get(mark) ?? 0) + count)
@@ -71,7 +73,7 @@ function sweep(call: Call): number {
   }
   progress('')
   const seconds = (performance.now() - started) / 1000
-  const unseen = expectedMarks().filter((mark) => !seen.has(mark))
+  const unseen = expectedMarks(call.only).filter((mark) => !seen.has(mark))
   const summary = { seeds: seed - call.from, steps, seconds, excused, failures: failures.length }
   if (call.json) {
     print(JSON.stringify({ type: 'summary', ...summary, seen: sorted(seen), unseen }))
@@ -88,6 +90,7 @@ function parseCall(argv: readonly string[]): Call | string {
   let steps = STEPS_DEFAULT
   let trace: string | undefined
   let json = false
+  let only: Call['only']
   for (let at = 0; at < argv.length; at++) {
     const [word = '', inline] = splitWord(argv[at] ?? '')
     const takeValue = (): string => inline ?? argv[++at] ?? ''
@@ -115,6 +118,12 @@ function parseCall(argv: readonly string[]): Call | string {
         trace = inline ?? (hasFile ? takeValue() : '-')
         break
       }
+      case '--only': {
+        const value = takeValue()
+        if (value !== 'node' && value !== 'udp') return `--only takes node or udp, not "${value}"`
+        only = value
+        break
+      }
       case '--json':
         json = true
         break
@@ -124,7 +133,7 @@ function parseCall(argv: readonly string[]): Call | string {
   }
   range ??= { from: 0, to: SEEDS_DEFAULT - 1, single: false }
   if (trace !== undefined && !range.single) return '--trace needs --seed: one run at a time'
-  return { ...range, steps, trace, json }
+  return { ...range, steps, trace, json, only }
 }
 
 function splitWord(word: string): [string, string | undefined] {
@@ -135,8 +144,9 @@ function splitWord(word: string): [string, string | undefined] {
 // What is said
 
 function report(result: RunResult): string {
-  const { options, failure, steps, hash, excuses } = result
-  const lines = [`seed ${options.seed}: ${JSON.stringify(options)}`]
+  const { options, failure, steps, hash, excuses, only } = result
+  const shown = only === 'udp' ? options.udp : options
+  const lines = [`seed ${options.seed}: ${JSON.stringify(shown)}`]
   if (failure === undefined) {
     for (const excuse of excuses) lines.push(`excused: ${excuse}`)
     lines.push(`ok: ${steps} steps, trace ${hash}`)
@@ -146,7 +156,7 @@ function report(result: RunResult): string {
   for (const record of result.last) lines.push(describe(record))
   if (failure.stack !== undefined) lines.push(failure.stack)
   lines.push(oneLine(result))
-  lines.push(`replay: weir sim --seed ${options.seed} --steps ${options.steps}`)
+  lines.push(`replay: ${replayOf(result)}`)
   return lines.join('\n')
 }
 
@@ -169,7 +179,9 @@ function summarise(
 ): string {
   const { seeds, steps, seconds, excused, failures } = summary
   const pace = Math.round(steps / seconds)
-  const reasons = sorted(seen).filter(([mark]) => /^(notice|refused|client|close) /.test(mark))
+  const reasons = sorted(seen).filter(([mark]) =>
+    /^(notice|refused|client|close|udp close|udp drop) /.test(mark),
+  )
   return [
     `reasons seen: ${reasons.map(([mark, count]) => `${mark} ${count}`).join(', ')}`,
     unseen.length === 0 ? 'every reason was seen' : `never seen: ${unseen.join(', ')}`,
@@ -179,13 +191,18 @@ function summarise(
 }
 
 /** A result as JSON: the tally sorted, the trace left out unless it failed. */
-function plain({ options, steps, hash, failure, excuses, last }: RunResult): object {
+function plain(result: RunResult): object {
+  const { options, steps, hash, failure, excuses, last } = result
   const { seed } = options
   const common = { type: 'run', seed, ok: failure === undefined, steps, hash, excuses, options }
   if (failure === undefined) return common
-  const replay = `weir sim --seed ${seed} --steps ${options.steps}`
-  return { ...common, failure, replay, last }
+  return { ...common, failure, replay: replayOf(result), last }
 }
+
+const replayOf = ({ options, only }: RunResult): string =>
+  `weir sim --seed ${options.seed} --steps ${options.steps}${only === undefined ? '' : ` --only ${only}`}`
+
+const onlyOf = ({ only }: Call): { only?: 'node' | 'udp' } => (only === undefined ? {} : { only })
 
 const sorted = (marks: ReadonlyMap<string, number>): [string, number][] =>
   [...marks].sort(([a], [b]) => (a < b ? -1 : 1))

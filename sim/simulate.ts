@@ -5,7 +5,12 @@ import { defaultNodeConfig, NodeMachine } from '../core/node/node.ts'
 import type { NodeSnapshot } from '../core/node/snapshot.ts'
 import { checkInvariants as checkListener } from '../core/stream/invariants.ts'
 import { StreamListener } from '../core/stream/listener.ts'
-import { type Checker, type CheckerName, CheckFailure } from './checkers/checker.ts'
+import {
+  type Checker,
+  type CheckerName,
+  CheckFailure,
+  LivenessFailure,
+} from './checkers/checker.ts'
 import { Listeners } from './checkers/listeners.ts'
 import { Ports } from './checkers/ports.ts'
 import { Services } from './checkers/services.ts'
@@ -15,6 +20,7 @@ import { Universal } from './checkers/universal.ts'
 import { explainStall, heal, pending, watchGiveUps } from './liveness.ts'
 import { drawRun, type RunOptions, scriptedRun } from './swarm.ts'
 import { Trace, type TraceRecord } from './trace.ts'
+import { newUdpWorld, realUdpBreed, runUdp } from './udp/simulate.ts'
 import { type Act, perform } from './workloads/acts.ts'
 import { type Breed, type SimulatedNode, World } from './world.ts'
 
@@ -38,6 +44,8 @@ export interface RunResult {
   readonly failure: RunFailure | undefined
   /** Stalls that damage done for good explains. */
   readonly excuses: readonly string[]
+  /** It was a run of one world only. */
+  readonly only: 'node' | 'udp' | undefined
   readonly seen: ReadonlyMap<string, number>
   /** The newest records, oldest first. */
   readonly last: readonly TraceRecord[]
@@ -45,6 +53,8 @@ export interface RunResult {
 
 export interface RunSettings {
   readonly breed?: Breed
+  /** Only the node's world, or only that of the UDP listener. */
+  readonly only?: 'node' | 'udp'
   /** Receives each record of the trace as a line of JSON. */
   readonly sink?: (line: string) => void
 }
@@ -82,6 +92,7 @@ export const simulateScript = (
 
 /** The real machines. */
 export const realBreed: Breed = {
+  ...realUdpBreed,
   boot: ({ node }) => simulated(new NodeMachine({ ...defaultNodeConfig(node.seed), ...node })),
   restore: (snapshot, now) => simulated(NodeMachine.restore(snapshot as NodeSnapshot, now)),
   listen(config) {
@@ -103,35 +114,43 @@ const simulated = (machine: NodeMachine): SimulatedNode => ({
 
 function run(
   options: RunOptions,
-  settings: RunSettings,
+  { breed = realBreed, only, sink }: RunSettings,
   anythingGoes: (world: World) => void,
 ): RunResult {
-  const trace = new Trace(settings.sink)
-  const world = new World(options, settings.breed ?? realBreed, trace)
-  world.checkers = allCheckers()
+  const trace = new Trace(sink)
+  const node = only === 'udp' ? undefined : new World(options, breed, trace)
+  const withUdp = only !== 'node' && options.udp !== undefined
+  const udp = withUdp ? newUdpWorld(options.udp, breed, trace) : undefined
   const excuses: string[] = []
   let failure: RunFailure | undefined
   try {
-    world.boot()
-    anythingGoes(world)
-    heal(world)
-    converge(world)
-    excuses.push(...explainStall(world))
-    for (const checker of world.checkers) checker.atRest?.(world)
-    sayGoodbye(world)
-    for (const checker of world.checkers) checker.atEnd?.(world)
+    if (node !== undefined) runNode(node, excuses, anythingGoes)
+    if (udp !== undefined) runUdp(udp)
   } catch (thrown) {
-    failure = failureOf(thrown, world.steps)
+    failure = failureOf(thrown, (node?.steps ?? 0) + (udp?.steps ?? 0))
   }
   return {
     options,
-    steps: world.steps,
+    steps: (node?.steps ?? 0) + (udp?.steps ?? 0),
     hash: trace.hash(),
     failure,
     excuses,
+    only,
     seen: trace.seen(),
     last: trace.newest(LAST_RECORDS),
   }
+}
+
+function runNode(world: World, excuses: string[], anythingGoes: (world: World) => void): void {
+  world.checkers = allCheckers()
+  world.boot()
+  anythingGoes(world)
+  heal(world)
+  converge(world)
+  excuses.push(...explainStall(world))
+  for (const checker of world.checkers) checker.atRest?.(world)
+  sayGoodbye(world)
+  for (const checker of world.checkers) checker.atEnd?.(world)
 }
 
 function allCheckers(): Checker[] {
@@ -197,10 +216,6 @@ function advanceUntil(world: World, at: number): void {
     world.advance()
   }
   world.now = Math.max(world.now, at)
-}
-
-class LivenessFailure extends Error {
-  override readonly name = 'LivenessFailure'
 }
 
 function failureOf(thrown: unknown, step: number): RunFailure {

@@ -10,6 +10,7 @@ import type { ListenerFaults } from './faults/listeners.ts'
 import type { ProbeFaults } from './faults/probes.ts'
 import type { RuntimeFaults } from './faults/runtime.ts'
 import { type Draws, drawsOf, NEVER, Prng, type Ratio, ratio } from './prng.ts'
+import { drawUdpRun, type UdpOptions } from './udp/swarm.ts'
 import type { ClientOptions } from './workloads/clients.ts'
 import { ACT_KINDS, type ActKind, type OperatorOptions } from './workloads/operator.ts'
 
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly crashMidStep: Ratio
   /** How the run ends, once all is well. */
   readonly goodbye: 'drain' | 'abort' | 'remove'
+  /** The world of one UDP listener, which is run after the node's; none in a script of acts. */
+  readonly udp: UdpOptions | undefined
 }
 
 export interface FaultOptions {
@@ -71,6 +74,7 @@ export function drawRun(seed: number, steps: number): RunOptions {
     faults: drawFaults(maybe, draw),
     crashMidStep: maybe(ratio(1, 200)),
     goodbye: draw.pick(['drain', 'drain', 'abort', 'remove']),
+    udp: drawUdpRun(seed, steps),
   }
   return draw.below(4) === 0 ? busy(drawn, draw) : drawn
 }
@@ -116,6 +120,7 @@ export function scriptedRun(seed: number): RunOptions {
     faults: drawFaults(() => NEVER, new Prng(seed, 'quiet')),
     crashMidStep: NEVER,
     goodbye: 'drain',
+    udp: undefined,
   }
 }
 

@@ -10,6 +10,8 @@ import type { NodeCommand, NoticeCode, ReplyError } from '../core/node/commands.
 import type { NodeEvent } from '../core/node/events.ts'
 import type { ListenerId, ReplicaId } from '../core/services/identity.ts'
 import type { CloseReason } from '../core/stream/commands.ts'
+import type { DropReason, CloseReason as FlowCloseReason } from '../core/udp/commands.ts'
+import type { FlowEvent } from '../core/udp/events.ts'
 
 export type TraceRecord =
   // delivered to the node machine; the commands it causes follow
@@ -17,6 +19,8 @@ export type TraceRecord =
   | { readonly kind: 'command'; readonly at: Instant; readonly command: NodeCommand }
   // the simulated truth changed
   | { readonly kind: 'change'; readonly at: Instant; readonly change: Change }
+  // what happens in the world of the UDP listener, which has a clock of its own
+  | { readonly kind: 'udp'; readonly at: Instant; readonly what: string }
 
 export type Change =
   // a node process began; its lives are numbered from 1
@@ -128,6 +132,8 @@ export class Trace {
 
   private tally(record: TraceRecord): void {
     switch (record.kind) {
+      case 'udp':
+        return
       case 'event':
         return this.mark(`event ${record.event.type}`)
       case 'change':
@@ -148,6 +154,7 @@ export class Trace {
 /** One line for people: `    1240  command  start-replica hello/web/1#1`. */
 export function describe(record: TraceRecord): string {
   const at = String(record.at).padStart(9)
+  if (record.kind === 'udp') return `${at}  udp      ${record.what}`
   const what =
     record.kind === 'event'
       ? record.event
@@ -170,8 +177,8 @@ function brief(value: unknown): string {
  * dead, or the simulator does not reach what it stands for. Each list is complete or does not
  * compile.
  */
-export function expectedMarks(): string[] {
-  const lists: readonly [string, object][] = [
+export function expectedMarks(only?: 'node' | 'udp'): string[] {
+  const ofNode: readonly [string, object][] = [
     ['event', EVENTS],
     ['command', COMMANDS],
     ['notice', NOTICES],
@@ -180,6 +187,12 @@ export function expectedMarks(): string[] {
     ['client', CLIENT_FATES],
     ['close', CLOSES],
   ]
+  const ofUdp: readonly [string, object][] = [
+    ['udp event', UDP_EVENTS],
+    ['udp close', UDP_CLOSES],
+    ['udp drop', UDP_DROPS],
+  ]
+  const lists = [...(only === 'udp' ? [] : ofNode), ...(only === 'node' ? [] : ofUdp)]
   return lists.flatMap(([kind, list]) =>
     Object.entries(list).flatMap(([each, expected]) => (expected ? [`${kind} ${each}`] : [])),
   )
@@ -222,6 +235,7 @@ const COMMANDS: Readonly<Record<NodeCommand['type'], true>> = {
   probe: true,
   'cancel-probe': true,
   'open-listener': true,
+  'configure-listener': true,
   'close-listener': true,
   'apply-backends': true,
   'cut-backend': true,
@@ -278,6 +292,50 @@ const CLOSES: Readonly<Record<CloseReason, boolean>> = {
   idle: true,
   cut: true,
   aborted: false, // only a shell that ends in a hurry asks for it
+}
+
+const UDP_EVENTS: Readonly<Record<FlowEvent['type'], true>> = {
+  'client-datagram': true,
+  'upstream-datagram': true,
+  'upstream-opened': true,
+  'upstream-failed': true,
+  'apply-backends': true,
+  'cut-backend': true,
+  configure: true,
+  drain: true,
+  close: true,
+  'abort-all': true,
+  'close-all': true,
+  'abort-flow': true,
+  tick: true,
+}
+
+const UDP_CLOSES: Readonly<Record<FlowCloseReason, true>> = {
+  idle: true,
+  'half-open': true,
+  lifetime: true,
+  responses: true,
+  requests: true,
+  evicted: true,
+  'backend-failed': true,
+  'host-limit': true,
+  superseded: true,
+  drained: true,
+  closed: true,
+  aborted: true,
+}
+
+const UDP_DROPS: Readonly<Record<DropReason, true>> = {
+  invalid: true,
+  oversize: true,
+  'no-backend': true,
+  shed: true,
+  'source-limit': true,
+  'host-limit': true,
+  draining: true,
+  'unknown-flow': true,
+  'held-overflow': true,
+  'held-lost': true,
 }
 
 const LAST_MAX = 256

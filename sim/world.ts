@@ -16,8 +16,10 @@ import { SimListeners } from './faults/listeners.ts'
 import { SimProbes } from './faults/probes.ts'
 import { SimRuntime } from './faults/runtime.ts'
 import { type Draws, drawsOf } from './prng.ts'
+import { type Task, TaskQueue } from './queue.ts'
 import type { RunOptions } from './swarm.ts'
 import { type Change, Trace } from './trace.ts'
+import type { UdpBreed } from './udp/world.ts'
 import { Clients } from './workloads/clients.ts'
 import { Operator } from './workloads/operator.ts'
 
@@ -34,7 +36,7 @@ export interface SimulatedListener extends Machine<StreamListenerEvent, StreamLi
 }
 
 /** Where the machines under test come from. */
-export interface Breed {
+export interface Breed extends UdpBreed {
   boot(options: RunOptions): SimulatedNode
   restore(snapshot: unknown, now: Instant): SimulatedNode
   listen(config: StreamConfig): SimulatedListener
@@ -249,6 +251,7 @@ export class World {
       case 'cancel-probe':
         return this.probes.apply(command)
       case 'open-listener':
+      case 'configure-listener':
       case 'close-listener':
       case 'apply-backends':
       case 'cut-backend':
@@ -322,61 +325,6 @@ export class World {
     })
   }
 }
-
-interface Task {
-  readonly at: Instant
-  /** Drawn: things due at one instant happen in any order. */
-  readonly tie: number
-  readonly sequence: number
-  /** The life of the node it belongs to, or {@link OUTSIDE}. */
-  readonly life: number
-  readonly run: () => void
-}
-
-/** A binary heap ordered by instant, then tie-break, then order of arrival. */
-class TaskQueue {
-  private readonly heap: Task[] = []
-
-  peek(): Task | undefined {
-    return this.heap[0]
-  }
-
-  push(task: Task): void {
-    const { heap } = this
-    let index = heap.length
-    heap.push(task)
-    while (index > 0) {
-      const above = (index - 1) >> 1
-      const parent = heap[above]!
-      if (!isBefore(task, parent)) break
-      heap[index] = parent
-      index = above
-    }
-    heap[index] = task
-  }
-
-  pop(): Task | undefined {
-    const { heap } = this
-    const top = heap[0]
-    const last = heap.pop()
-    if (top === undefined || last === undefined || heap.length === 0) return top
-    let index = 0
-    for (;;) {
-      const left = 2 * index + 1
-      if (left >= heap.length) break
-      const right = left + 1
-      const least = right < heap.length && isBefore(heap[right]!, heap[left]!) ? right : left
-      if (!isBefore(heap[least]!, last)) break
-      heap[index] = heap[least]!
-      index = least
-    }
-    heap[index] = last
-    return top
-  }
-}
-
-const isBefore = (a: Task, b: Task): boolean =>
-  a.at !== b.at ? a.at < b.at : a.tie !== b.tie ? a.tie < b.tie : a.sequence < b.sequence
 
 /** Not zero, so that a machine that confuses an instant with a duration is found. */
 const STARTS_AT = 1_000_000

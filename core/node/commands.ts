@@ -2,9 +2,11 @@
  * What a node wants done. Each command carries all the shell needs to run it without memory of
  * its own; each question carries an attempt token that its answer repeats.
  */
+import type { Backend as GroupBackend } from '../balance/group.ts'
 import type { Attempt } from '../machine.ts'
+import type { CheckName } from '../services/endpoint-checks.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
-import type { LogsSpec, StopSignal, StreamSpec } from '../spec/deployment.ts'
+import type { BalanceSpec, LogsSpec, StopSignal, StreamSpec, UdpSpec } from '../spec/deployment.ts'
 import type { RequestId } from './events.ts'
 
 export type NodeCommand = RuntimeCommand | ProbeCommand | ListenerCommand | OperatorCommand
@@ -42,6 +44,8 @@ export interface Program {
   readonly envInherit: true | readonly string[]
   /** Endpoint name to the port the program listens on. */
   readonly ports: Readonly<Record<string, number>>
+  /** Those of the endpoints whose port is a UDP one; all others are TCP. */
+  readonly udpEndpoints: readonly string[]
   readonly logs: LogsSpec
 }
 
@@ -49,12 +53,19 @@ export type ProbeCommand =
   | {
       readonly type: 'probe'
       readonly replica: ReplicaId
+      /** Which of the replica's checks asks. Attempts are counted for each. */
+      readonly check: CheckName
       readonly attempt: Attempt
       readonly target: ProbeTarget
       readonly timeoutMs: number
     }
   // the answer is not wanted any more
-  | { readonly type: 'cancel-probe'; readonly replica: ReplicaId; readonly attempt: Attempt }
+  | {
+      readonly type: 'cancel-probe'
+      readonly replica: ReplicaId
+      readonly check: CheckName
+      readonly attempt: Attempt
+    }
 
 export type ProbeTarget =
   // healthy when the connection is accepted
@@ -69,34 +80,53 @@ export type ProbeTarget =
       readonly authority: string
       readonly expectStatus: number
     }
+  // healthy when the datagram is answered; sent once
+  | {
+      readonly type: 'udp'
+      readonly host: string
+      readonly port: number
+      /** The payload, two hexadecimal digits a byte. */
+      readonly request: string
+      /** Likewise: what the answer must contain. Absent: any answer will do. */
+      readonly expect?: string
+    }
   // healthy when `sh -c` exits with 0, in the replica's directory and environment
   | { readonly type: 'command'; readonly command: string }
 
 export type ListenerCommand =
-  | {
-      readonly type: 'open-listener'
-      readonly listener: ListenerId
-      readonly attempt: Attempt
-      readonly host: string
-      readonly port: number
-      readonly stream: StreamSpec
-    }
+  | OpenListener
+  // for what arrives from now on; the socket and what goes through it stay
+  | ({ readonly type: 'configure-listener'; readonly listener: ListenerId } & ListenerSettings)
   // close the listening socket; live connections go on until drained or cut
   | { readonly type: 'close-listener'; readonly listener: ListenerId; readonly attempt: Attempt }
-  // the whole set; a backend missing in it takes no new connection and drains
+  // the whole set; a backend missing in it takes nothing new and drains
   | {
       readonly type: 'apply-backends'
       readonly listener: ListenerId
       readonly version: number
       readonly backends: readonly Backend[]
     }
-  // end the live connections of a backend that drained for too long
+  // end what a backend that drained for too long still has
   | { readonly type: 'cut-backend'; readonly listener: ListenerId; readonly backend: ReplicaId }
 
-export interface Backend {
-  readonly id: ReplicaId
+export type OpenListener = {
+  readonly type: 'open-listener'
+  readonly listener: ListenerId
+  readonly attempt: Attempt
   readonly host: string
   readonly port: number
+  /** How backends are chosen, for the whole life of the listener. */
+  readonly balance: Pick<BalanceSpec, 'strategy' | 'failOpen'>
+} & ListenerSettings
+
+/** http and websocket ride TCP. */
+export type ListenerSettings =
+  | { readonly protocol: 'tcp'; readonly stream: StreamSpec }
+  | { readonly protocol: 'udp'; readonly udp: UdpSpec }
+
+/** `down`: it runs and fails a check. It stays in the set, so that what is on others stays there. */
+export interface Backend extends Pick<GroupBackend, 'host' | 'port' | 'down'> {
+  readonly id: ReplicaId
 }
 
 export type OperatorCommand =

@@ -8,7 +8,8 @@ import { isLeaving } from '../services/replica-life.ts'
 import type { Deployment, ServiceSpec } from '../spec/deployment.ts'
 import type { ReplyError } from './commands.ts'
 import type { OperatorEvent } from './events.ts'
-import { claimPorts, claimsOf, releaseClaims } from './service/claims.ts'
+import { isSound, updateChecks } from './service/checks.ts'
+import { claimPorts, claimsOf, releaseClaims, twinOf } from './service/claims.ts'
 import { beginService } from './service/dependencies.ts'
 import { forgive } from './service/failures.ts'
 import { convergeListeners } from './service/listeners.ts'
@@ -142,6 +143,7 @@ function newService(
     updating: false,
     running: 0,
     ready: 0,
+    sound: 0,
     current: 0,
     outdated: 0,
     failing: new Set(),
@@ -180,7 +182,7 @@ export function recount(step: Step, service: Service): void {
   for (const { number } of service.slots.values()) {
     const replica = replicaIn(step, service, number)
     if (replica?.state !== 'ready') continue
-    if (isCurrent(service, replica)) service.current += 1
+    if (isSound(replica) && isCurrent(service, replica)) service.current += 1
     if (replica.revision !== service.revision) service.outdated += 1
   }
 }
@@ -217,11 +219,13 @@ function updateService(
   claimPorts(step, service)
   if (state.phase === 'running') convergeListeners(step, service)
   releaseClaims(step, service)
-  if (differs((each) => each.health)) {
+  if (differs(({ health, endpoints }) => [health ?? null, endpoints])) {
     const policy = healthPolicy(spec.health)
     for (const { number } of service.slots.values()) {
       const replica = replicaIn(step, service, number)
-      if (replica !== undefined) driveMonitor(step, replica, { type: 'policy', policy })
+      if (replica === undefined) continue
+      driveMonitor(step, replica, { type: 'policy', policy })
+      updateChecks(step, replica, service)
     }
   }
   state.toPlan.add(service.key)
@@ -231,10 +235,11 @@ function updateService(
 /** All of a spec that a running program was started with: when it differs, replicas are replaced. */
 function runsAs(spec: ServiceSpec, directory: string): string {
   const { runtime, image, command, env, envInherit, logs } = spec
-  const endpoints = spec.endpoints.map(({ name, protocol, targetPort }) => [
-    name,
-    protocol,
-    targetPort ?? 0,
+  const endpoints = spec.endpoints.map((endpoint) => [
+    endpoint.name,
+    endpoint.protocol,
+    endpoint.targetPort ?? 0,
+    twinOf(endpoint, spec.endpoints) ?? '',
   ])
   const groups = spec.replicaGroups.map((each) => [each.role, each.env, each.command ?? null])
   // A replica that was never checked must not pass for one that was.

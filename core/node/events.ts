@@ -3,6 +3,7 @@
  * journal is replayed by feeding its events to a machine again.
  */
 import type { Attempt } from '../machine.ts'
+import type { CheckName } from '../services/endpoint-checks.ts'
 import type { ListenerId, ReplicaId } from '../services/identity.ts'
 import type { Deployment } from '../spec/deployment.ts'
 
@@ -103,6 +104,7 @@ export type ProbeEvent =
   {
     readonly type: 'probe-result'
     readonly replica: ReplicaId
+    readonly check: CheckName
     readonly attempt: Attempt
     readonly ok: boolean
     /** Why not, for people: `connection refused`, `status 503`. Empty when ok. */

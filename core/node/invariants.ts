@@ -1,7 +1,9 @@
 /** What always holds between two steps of a node. Tests and the simulator ask after every step. */
 import { assert } from '../machine.ts'
-import { isChecked, isRunning, STATE_TIMEOUT_MS } from '../services/replica-life.ts'
+import { isChecked, isRunning, STATE_TIMEOUT_MS, takesPart } from '../services/replica-life.ts'
 import type { NodeMachine } from './node.ts'
+import { isDownAt, isSound } from './service/checks.ts'
+import { portKey } from './service/listeners.ts'
 import { isCurrent } from './service/replicas.ts'
 import type { NodeState } from './state.ts'
 
@@ -46,6 +48,7 @@ function checkServices({ services, replicas, listeners, timers }: NodeState): vo
     const { key } = service
     let running = 0
     let ready = 0
+    let sound = 0
     let current = 0
     let outdated = 0
     for (const slot of service.slots.values()) {
@@ -56,10 +59,13 @@ function checkServices({ services, replicas, listeners, timers }: NodeState): vo
       running += Number(isRunning(replica.state))
       ready += Number(replica.state === 'ready')
       outdated += Number(replica.state === 'ready' && replica.revision !== service.revision)
-      current += Number(replica.state === 'ready' && isCurrent(service, replica))
+      const isSoundNow = replica.state === 'ready' && isSound(replica)
+      sound += Number(isSoundNow)
+      current += Number(isSoundNow && isCurrent(service, replica))
     }
     assert(service.running === running, `${key} counts ${service.running} running, not ${running}`)
     assert(service.ready === ready, `${key} counts ${service.ready} ready, not ${ready}`)
+    assert(service.sound === sound, `${key} counts ${service.sound} sound, not ${sound}`)
     assert(service.current === current, `${key} counts ${service.current} current, not ${current}`)
     assert(
       service.outdated === outdated,
@@ -86,6 +92,10 @@ function checkReplicas({ replicas, services, timers }: NodeState): void {
     const due = replica.monitor?.deadline()
     assert(timers.at(`health ${id}`) === due, `${id}: the timer of its health`)
     assert(replica.monitor === undefined || isChecked(state), `${id} is watched while ${state}`)
+    assert(replica.checks.size === 0 || isChecked(state), `${id} is checked while ${state}`)
+    for (const [name, check] of replica.checks) {
+      assert(timers.at(`check ${id} ${name}`) === check.deadline(), `${id}: the timer of ${name}`)
+    }
     assert(replica.host !== '' || !isChecked(state), `${id} is checked without an address`)
   }
 }
@@ -94,7 +104,7 @@ function checkListeners({ listeners, services, byPort, replicas, timers }: NodeS
   for (const listener of listeners.values()) {
     const { id, state } = listener
     assert(services.get(listener.service)?.listeners.has(id) === true, `${id} has no service`)
-    const queue = byPort.get(listener.endpoint.port) ?? []
+    const queue = byPort.get(portKey(listener.endpoint)) ?? []
     assert(queue.includes(id) === (state !== 'closed'), `${id}: its place at the port`)
     const isFirst = queue[0] === id
     assert(isFirst || state === 'blocked' || state === 'closed', `${id} binds out of turn`)
@@ -106,9 +116,15 @@ function checkListeners({ listeners, services, byPort, replicas, timers }: NodeS
     )
     for (const backend of listener.sent)
       assert(listener.holding.has(backend), `${id} holds what it was sent`)
+    for (const backend of listener.down)
+      assert(listener.sent.has(backend), `${id}: only one of the set is down`)
     if (listener.sentVersion !== listener.appliedVersion) continue
     for (const backend of listener.sent) {
-      assert(replicas.get(backend)?.state === 'ready', `${id} sends traffic to ${backend}`)
+      const replica = replicas.get(backend)
+      const serves = replica !== undefined && takesPart(replica.state)
+      assert(serves, `${id} sends traffic to ${backend}`)
+      const isDown = isDownAt(replica, listener.endpoint.name)
+      assert(listener.down.has(backend) === isDown, `${id} knows whether ${backend} is down`)
     }
   }
 }
@@ -118,6 +134,7 @@ function checkPorts({ ports, replicas, ledger }: NodeState): void {
     const replica = [...replicas.values()].find((each) => each.id === owner)
     assert(replica !== undefined, `port ${port} is leased by ${owner}, which is not there`)
     assert(Object.values(replica.ports).includes(port), `${owner} does not know its port ${port}`)
-    assert(ledger.ownerOf('tcp', port) === undefined, `port ${port} has two owners`)
+    const claim = ledger.ownerOf('tcp', port) ?? ledger.ownerOf('udp', port)
+    assert(claim === undefined, `port ${port} has two owners`)
   }
 }

@@ -6,6 +6,8 @@
  * survives a snapshot exactly.
  */
 import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
+import type { EndpointCheckName } from '../services/endpoint-checks.ts'
+import type { HealthEvent } from '../services/health.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
 import type { NodeCommand } from './commands.ts'
 import { onDeploy } from './deploy.ts'
@@ -19,6 +21,7 @@ import {
   onShutdown,
   stopIfEmpty,
 } from './operator.ts'
+import { driveCheck } from './service/checks.ts'
 import { checkDependencies } from './service/dependencies.ts'
 import { applyBackends, onListenerEvent, onListenerTimer } from './service/listeners.ts'
 import { driveMonitor } from './service/monitors.ts'
@@ -94,9 +97,11 @@ function dispatch(step: Step, event: NodeEvent): void {
       return onRuntimeEvent(step, event)
     case 'probe-result': {
       const replica = step.state.replicas.get(event.replica)
-      const { attempt, ok, reason } = event
-      if (replica !== undefined)
-        driveMonitor(step, replica, { type: 'result', attempt, ok, reason })
+      const { check, attempt, ok, reason } = event
+      if (replica === undefined) return
+      const result: HealthEvent = { type: 'result', attempt, ok, reason }
+      if (check === 'main') driveMonitor(step, replica, result)
+      else driveCheck(step, replica, check, result)
       return
     }
     case 'listener-opened':
@@ -133,6 +138,13 @@ function onTimer(step: Step, key: TimerKey): void {
     case 'health': {
       const replica = state.replicas.get(id as ReplicaId)
       if (replica !== undefined) driveMonitor(step, replica, { type: 'tick' })
+      return
+    }
+    case 'check': {
+      const end = id.indexOf(' ')
+      const replica = state.replicas.get(id.slice(0, end) as ReplicaId)
+      const name = id.slice(end + 1) as EndpointCheckName
+      if (replica !== undefined) driveCheck(step, replica, name, { type: 'tick' })
       return
     }
     case 'plan':

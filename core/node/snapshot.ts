@@ -7,6 +7,7 @@
 import { assert, type Instant } from '../machine.ts'
 import type { PortClaim } from '../publish/ledger.ts'
 import type { ReplicaPortsSnapshot } from '../publish/replica-ports.ts'
+import type { EndpointCheckName } from '../services/endpoint-checks.ts'
 import { HealthMonitor, type HealthState } from '../services/health.ts'
 import type { ListenerId, ReplicaId } from '../services/identity.ts'
 import {
@@ -16,6 +17,7 @@ import {
   type NodePhase,
   type NodeState,
   newNodeState,
+  type PortKey,
   type Replica,
   type Service,
   type TimerKey,
@@ -31,7 +33,7 @@ type Flat<Record> = {
 }
 
 export interface NodeSnapshot {
-  readonly version: 1
+  readonly version: 2
   readonly config: NodeConfig
   readonly phase: NodePhase
   readonly counters: {
@@ -42,8 +44,9 @@ export interface NodeSnapshot {
   }
   readonly deployments: readonly Flat<DeploymentRecord>[]
   readonly services: readonly Flat<Service>[]
-  readonly replicas: readonly (Omit<Replica, 'monitor'> & {
+  readonly replicas: readonly (Omit<Replica, 'monitor' | 'checks'> & {
     readonly monitor: HealthState | null
+    readonly checks: readonly (readonly [EndpointCheckName, HealthState])[]
   })[]
   readonly listeners: readonly (Omit<Flat<Listener>, 'holding'> & {
     readonly holding: readonly (readonly [ReplicaId, number])[]
@@ -51,7 +54,7 @@ export interface NodeSnapshot {
   readonly timers: readonly (readonly [TimerKey, remainsMs: number])[]
   readonly ports: ReplicaPortsSnapshot
   readonly claims: readonly PortClaim[]
-  readonly byPort: readonly (readonly [number, readonly ListenerId[]])[]
+  readonly byPort: readonly (readonly [PortKey, readonly ListenerId[]])[]
   readonly shutdownRequests: readonly number[]
 }
 
@@ -60,7 +63,7 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
   const { attempts, incarnations, generations, reapAttempt } = state
   const flat = <Value extends object>(record: Value) => shifted(flattened(record), -now)
   return {
-    version: 1,
+    version: 2,
     config: state.config,
     phase: state.phase,
     counters: { attempts, incarnations, generations, reapAttempt },
@@ -73,6 +76,9 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
     replicas: [...state.replicas.values()].map((replica) => ({
       ...shifted(replica, -now),
       monitor: replica.monitor === undefined ? null : shifted(replica.monitor.state, -now),
+      checks: [...replica.checks].map(
+        ([name, { state: check }]) => [name, shifted(check, -now)] as const,
+      ),
     })),
     listeners: [...state.listeners.values()].map((each) => ({
       ...flat(each),
@@ -87,7 +93,7 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
 }
 
 export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
-  assert(snapshot.version === 1, `snapshot version ${snapshot.version} is not known here`)
+  assert(snapshot.version === 2, `snapshot version ${snapshot.version} is not known here`)
   const state = newNodeState(snapshot.config)
   const { phase, counters } = snapshot
   Object.assign(state, { phase, ...counters })
@@ -100,10 +106,17 @@ export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
   for (const each of snapshot.replicas) {
     const monitor =
       each.monitor === null ? undefined : new HealthMonitor(shifted(each.monitor, now))
-    state.replicas.set(each.id, { ...shifted(each, now), monitor })
+    const checks = each.checks.map(
+      ([name, check]) => [name, new HealthMonitor(shifted(check, now))] as const,
+    )
+    state.replicas.set(each.id, { ...shifted(each, now), monitor, checks: new Map(checks) })
   }
   for (const each of snapshot.listeners) {
-    const sets = { sent: new Set(each.sent), holding: new Map(each.holding) }
+    const sets = {
+      sent: new Set(each.sent),
+      down: new Set(each.down),
+      holding: new Map(each.holding),
+    }
     state.listeners.set(each.id, { ...each, ...sets })
   }
   for (const [key, remainsMs] of snapshot.timers) state.timers.set(key, now + remainsMs)

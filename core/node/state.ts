@@ -3,8 +3,9 @@
  * instant ends in `At`, which is how a snapshot finds them.
  */
 import type { Attempt, Instant } from '../machine.ts'
-import { type PortClaim, PortLedger } from '../publish/ledger.ts'
+import { type PortClaim, PortLedger, type PortNamespace } from '../publish/ledger.ts'
 import { type PortRange, REPLICA_PORTS, ReplicaPorts } from '../publish/replica-ports.ts'
+import type { EndpointCheckName } from '../services/endpoint-checks.ts'
 import type { HealthMonitor } from '../services/health.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
 import type { ReplicaState } from '../services/replica-life.ts'
@@ -53,8 +54,8 @@ export interface NodeState {
   readonly timers: DeadlineQueue<TimerKey>
   readonly ports: ReplicaPorts
   readonly ledger: PortLedger
-  /** TCP port to the listeners that want it, the one that may bind first. */
-  readonly byPort: Map<number, readonly ListenerId[]>
+  /** Port to the listeners that want it, the one that may bind first. */
+  readonly byPort: Map<PortKey, readonly ListenerId[]>
   readonly shutdownRequests: RequestId[]
   /** To plan, to judge and to send before the step ends. */
   readonly toPlan: Set<ServiceKey>
@@ -64,10 +65,17 @@ export interface NodeState {
   readonly toSettle: Set<string>
 }
 
-/** Whose timer it is: a replica's state, its health, a service's plan or wait, a listener's retry. */
+/** `tcp:53` and `udp:53` are two ports. */
+export type PortKey = `${PortNamespace}:${number}`
+
+/**
+ * Whose timer it is: a replica's state, its health, one of its endpoints' checks, a service's plan
+ * or wait, a listener's retry.
+ */
 export type TimerKey =
   | `replica ${ReplicaId}`
   | `health ${ReplicaId}`
+  | `check ${ReplicaId} ${EndpointCheckName}`
   | `plan ${ServiceKey}`
   | `wait ${ServiceKey}`
   | `listener ${ListenerId}`
@@ -107,11 +115,13 @@ export interface Service {
   /** Replicas by what they count as; kept by `enter` in `service/replicas.ts`. */
   running: number
   ready: number
-  /** Ready ones of the current revision in the slots 1..wanted: what the file asks for. */
+  /** Ready ones that pass every check of their endpoints. */
+  sound: number
+  /** Sound ones of the current revision in the slots 1..wanted: what the file asks for. */
   current: number
   /** Ready ones of an older revision: they still take traffic. */
   outdated: number
-  /** Numbers of slots whose last replica failed, or whose replica is unhealthy. */
+  /** Numbers of slots whose last replica failed, or whose replica fails a check. */
   readonly failing: Set<number>
   restarts: number
 }
@@ -165,6 +175,10 @@ export interface Replica {
   /** 0 before the start. */
   pid: number
   monitor: HealthMonitor | undefined
+  /** Checks of its endpoints, while it is watched. */
+  readonly checks: Map<EndpointCheckName, HealthMonitor>
+  /** The highest attempt of a check that is there no more: the next begins after it. */
+  checkAttempts: Attempt
   /** Why it was asked to leave; empty while it is wanted. */
   leaving: string
   /** Why it failed; set once. */
@@ -187,6 +201,8 @@ export interface Listener {
   sentVersion: number
   appliedVersion: number
   sent: Set<ReplicaId>
+  /** Those of the set that are down: they run, and fail a check. */
+  down: Set<ReplicaId>
   /**
    * Backends the listener may still have connections to, each with the version of the set it is
    * missing in; 0 while it is in.

@@ -3,6 +3,7 @@ import type { Instant } from '../machine.ts'
 import type { ReplicaId } from '../services/identity.ts'
 import { isLeaving, isRunning } from '../services/replica-life.ts'
 import type { EndpointSpec } from '../spec/deployment.ts'
+import { checkProblem, failsCheck, isSound } from './service/checks.ts'
 import { detailOf } from './service/standing.ts'
 import type { Listener, NodeState, Replica, Service } from './state.ts'
 
@@ -71,7 +72,10 @@ export interface ListenerView {
   readonly protocol: string
   readonly address: string
   readonly state: 'opening' | 'listening' | 'retrying' | 'closing'
+  /** Replicas in its set. */
   readonly backends: number
+  /** Which they are, and whether each takes traffic or fails a check. */
+  readonly members: readonly { readonly replica: ReplicaId; readonly isUp: boolean }[]
   readonly detail: string
 }
 
@@ -147,13 +151,21 @@ function viewReplica(state: NodeState, replica: Replica, now: Instant): ReplicaV
     role: replica.role,
     number: replica.number,
     state: replica.state,
-    health: health?.verdict ?? (replica.state === 'ready' ? 'healthy' : 'unknown'),
+    health: healthOf(replica),
     ...(runs && replica.pid > 0 ? { pid: replica.pid, ageMs: now - replica.startedAt } : {}),
     addresses,
     restarts: slot?.restarts ?? 0,
     ...(endsAt === undefined ? {} : { limitMs: Math.max(0, endsAt - now) }),
-    detail: replica.failure || replica.leaving || (health?.reason ?? ''),
+    detail: replica.failure || replica.leaving || health?.reason || checkProblem(replica),
   }
+}
+
+/** Unhealthy when any check fails, its endpoints' included; healthy when all have passed. */
+function healthOf(replica: Replica): ReplicaView['health'] {
+  const main = replica.monitor?.state.verdict
+  if (main === 'unhealthy' || failsCheck(replica)) return 'unhealthy'
+  const isWell = (main ?? 'healthy') === 'healthy' && isSound(replica)
+  return isWell && (main !== undefined || replica.state === 'ready') ? 'healthy' : 'unknown'
 }
 
 /** Replicas that ended and are to come again, or are kept out: they must not vanish from sight. */
@@ -185,6 +197,10 @@ function viewListener(state: NodeState, listener: Listener): ListenerView {
     address: listener.address || `${listener.host}:${listener.endpoint.port}`,
     state: VIEW_STATES[listener.state],
     backends: listener.sent.size,
+    members: [...listener.sent].map((replica) => ({
+      replica,
+      isUp: !listener.down.has(replica),
+    })),
     detail: listener.state === 'blocked' ? 'waits until its port is let go of' : listener.reason,
   }
 }

@@ -3,9 +3,10 @@
  *
  * Probing starts at once and repeats every {@link FIRST_PASS_INTERVAL_MS} until the first pass;
  * within the start grace failures do not count. From then on `interval`, `timeout` and `retries`
- * hold: `retries` failures in a row make it unhealthy, one pass makes it healthy again (services
- * W40: a single lost probe changes nothing, and the interval never shrinks).
+ * hold: `retries` failures in a row make it unhealthy, `passes` passes in a row healthy again
+ * (services W40: a single lost probe changes nothing, and the interval never shrinks).
  */
+import { afterResult, newStreak, type Streak, type StreakLimits } from '../balance/hysteresis.ts'
 import { type Attempt, type Instant, type Machine, unreachable } from '../machine.ts'
 
 export interface HealthPolicy {
@@ -14,6 +15,8 @@ export interface HealthPolicy {
   readonly timeoutMs: number
   /** Failures in a row that make it unhealthy, at least 1. */
   readonly retries: number
+  /** Passes in a row that make an unhealthy one healthy again, at least 1; the first ever is enough. */
+  readonly passes: number
 }
 
 export type HealthVerdict = 'unknown' | 'healthy' | 'unhealthy'
@@ -46,9 +49,9 @@ export interface HealthState {
   verdict: HealthVerdict
   /** Has it passed a check since it started? */
   passed: boolean
-  /** Failures in a row that count. */
-  failures: number
-  /** Why the last probe failed; empty after a pass. */
+  /** Up until it is unhealthy: failures in a row that count, or since then passes in a row. */
+  streak: Streak
+  /** Why a probe failed last; empty once enough have passed since. */
   reason: string
   startedAt: Instant
   /** Waiting: the next probe. Probing: when the answer is overdue. */
@@ -58,20 +61,20 @@ export interface HealthState {
 export class HealthMonitor implements Machine<HealthEvent, HealthCommand> {
   readonly state: HealthState
 
-  /** Wants its first `tick` at once. */
-  constructor(policy: HealthPolicy, now: Instant)
+  /** Wants its first `tick` at once. Attempts go on from `attemptLast`. */
+  constructor(policy: HealthPolicy, now: Instant, attemptLast?: Attempt)
   constructor(restored: HealthState)
-  constructor(from: HealthPolicy | HealthState, now = 0) {
+  constructor(from: HealthPolicy | HealthState, now = 0, attemptLast = 0) {
     this.state =
       'phase' in from
         ? from
         : {
             policy: from,
             phase: 'waiting',
-            attempt: 0,
+            attempt: attemptLast,
             verdict: 'unknown',
             passed: false,
-            failures: 0,
+            streak: newStreak(true),
             reason: '',
             startedAt: now,
             dueAt: now,
@@ -126,30 +129,31 @@ function onResult(
   now: Instant,
   out: HealthCommand[],
 ): void {
+  const inGrace = !ok && !state.passed && now - state.startedAt < state.policy.startGraceMs
   state.phase = 'waiting'
-  if (ok) {
-    state.failures = 0
-    state.reason = ''
-    state.passed = true
-    if (state.verdict !== 'healthy') {
-      state.verdict = 'healthy'
-      out.push({ type: 'verdict', verdict: 'healthy', reason: '' })
-    }
-  } else {
-    state.reason = reason
-    const inGrace = !state.passed && now - state.startedAt < state.policy.startGraceMs
-    if (!inGrace) state.failures += 1
-    judge(state, out)
-  }
+  state.passed ||= ok
+  if (!ok) state.reason = reason
+  if (!inGrace) state.streak = afterResult(state.streak, ok, limitsOf(state))
+  judge(state, out)
   state.dueAt = now + pause(state)
 }
 
-/** Enough failures in a row, by the policy that holds now, make it unhealthy. */
+/** Says what the streak amounts to, by the policy that holds now. */
 function judge(state: HealthState, out: HealthCommand[]): void {
-  if (state.failures < state.policy.retries || state.verdict === 'unhealthy') return
-  state.verdict = 'unhealthy'
-  out.push({ type: 'verdict', verdict: 'unhealthy', reason: state.reason })
+  const { rise, fall } = limitsOf(state)
+  const { isUp, against } = state.streak
+  if (against >= (isUp ? fall : rise)) state.streak = newStreak(!isUp)
+  const verdict = !state.streak.isUp ? 'unhealthy' : state.passed ? 'healthy' : 'unknown'
+  if (verdict === 'healthy' && state.streak.against === 0) state.reason = ''
+  if (verdict === state.verdict) return
+  state.verdict = verdict
+  if (verdict !== 'unknown') out.push({ type: 'verdict', verdict, reason: state.reason })
 }
+
+const limitsOf = ({ policy }: HealthState): StreakLimits => ({
+  rise: policy.passes,
+  fall: policy.retries,
+})
 
 /** Before the first pass a replica is watched closely: it should serve as soon as it can. */
 const pause = (state: HealthState): number =>
@@ -166,6 +170,7 @@ export const DEFAULT_HEALTH: HealthPolicy = {
   intervalMs: 10_000,
   timeoutMs: 5_000,
   retries: 3,
+  passes: 1,
 }
 
 export const FIRST_PASS_INTERVAL_MS = 250

@@ -41,6 +41,20 @@ export function parseReplicaId(id: ReplicaId): ReplicaName {
 export const listenerId = (service: ServiceKey, endpoint: string, generation: number): ListenerId =>
   `${service}/${endpoint}#${generation}` as ListenerId
 
+export interface ListenerName {
+  readonly deployment: string
+  readonly service: string
+  readonly endpoint: string
+  /** Rises with every listener opened by this node. */
+  readonly generation: number
+}
+
+export function parseListenerId(id: ListenerId): ListenerName {
+  const [deployment = '', service = '', rest = ''] = id.split('/')
+  const [endpoint = '', generation = ''] = rest.split('#')
+  return { deployment, service, endpoint, generation: Number(generation) }
+}
+
 /** `web-1`: what people read in tables and logs. */
 export const replicaLabel = (id: ReplicaId): string => {
   const { service, number } = parseReplicaId(id)

@@ -45,6 +45,7 @@ export const healthPolicy = (health: HealthSpec | undefined): HealthPolicy =>
         intervalMs: health.intervalMs,
         timeoutMs: health.timeoutMs,
         retries: Math.max(1, health.retries),
+        passes: 1,
       }
 
 const firstPort = (spec: ServiceSpec, ports: Readonly<Record<string, number>>): number => {

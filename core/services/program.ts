@@ -43,6 +43,9 @@ export function buildProgram({ replica, role, spec, directory, ports }: ProgramI
     env: { ...env, ...own },
     envInherit: spec.envInherit,
     ports,
+    udpEndpoints: spec.endpoints.flatMap(({ name, protocol }) =>
+      protocol === 'udp' && ports[name] !== undefined ? [name] : [],
+    ),
     logs: spec.logs,
   }
 }

@@ -219,6 +219,10 @@ export const isRunning = (state: ReplicaState): boolean =>
 export const isChecked = (state: ReplicaState): boolean =>
   state === 'checking' || state === 'ready' || state === 'unhealthy'
 
+/** It has been ready and was not asked to leave: it is in the sets of its listeners, up or down. */
+export const takesPart = (state: ReplicaState): boolean =>
+  state === 'ready' || state === 'unhealthy'
+
 export const isLeaving = (state: ReplicaState): boolean => !isComing(state) && !isChecked(state)
 
 /**

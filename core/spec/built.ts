@@ -115,24 +115,30 @@ function ofHealth(health: HealthSpec, at: Note): void {
 }
 
 function ofEndpoint(endpoint: EndpointSpec, at: Note): void {
-  const { protocol, path, host, balance, stream, http } = endpoint
-  if (protocol === 'https' || protocol === 'udp') {
-    at('refuse', ['protocol'], `${protocol} endpoints are not built yet`)
+  const { protocol, path, host, stream, http } = endpoint
+  if (protocol === 'https') {
+    at('refuse', ['protocol'], 'https endpoints are not built yet')
     return
   }
   const alone = 'until then a port forwards everything to one service'
   if (path !== '/') at('refuse', ['path'], `routing by path is not built yet; ${alone}`)
   if (host !== undefined) at('refuse', ['host'], `routing by host is not built yet; ${alone}`)
-  if (balance.strategy === 'hrw' || balance.strategy === 'maglev') {
-    at('refuse', ['balance', 'strategy'], `${balance.strategy} is not built yet; use round_robin`)
-  } else if (balance.strategy !== 'round_robin') {
-    at('warn', ['balance', 'strategy'], `${balance.strategy} is not built yet; it is round_robin`)
-  }
-  if (balance.rise !== 1 || balance.fall !== 3 || balance.failOpen === isL7(protocol)) {
-    at('warn', ['balance'], 'rise, fall and fail_open are not used yet')
-  }
-  ofStream(stream, at)
+  ofBalance(endpoint, at)
+  if (protocol === 'udp') ofStreamOfUdp(stream, at)
+  else ofStream(stream, at)
   if (http !== undefined) ofHttp(http, at)
+}
+
+function ofBalance({ protocol, balance, stream, udp }: EndpointSpec, at: Note): void {
+  const { strategy, rise, fall } = balance
+  if (protocol !== 'udp' && (strategy === 'hrw' || strategy === 'maglev')) {
+    const advice = 'use round_robin, least_connections or power_of_two'
+    at('refuse', ['balance', 'strategy'], `${strategy} is built for udp only so far; ${advice}`)
+  }
+  const hasChecks = stream.healthCheck !== undefined || udp?.health !== undefined
+  if (!hasChecks && (rise !== 1 || fall !== 3)) {
+    at('warn', ['balance'], 'rise and fall count checks of the endpoint, and it has none')
+  }
 }
 
 function ofStream(stream: EndpointSpec['stream'], at: Note): void {
@@ -146,9 +152,16 @@ function ofStream(stream: EndpointSpec['stream'], at: Note): void {
   if (stream.sessionTimeoutMs !== undefined) {
     at('warn', ['stream', 'session_timeout'], 'not used yet; idle_timeout is')
   }
-  if (stream.healthCheck !== undefined) {
-    at('warn', ['stream', 'health_check'], "not used yet; the service's health decides")
+}
+
+function ofStreamOfUdp(stream: EndpointSpec['stream'], at: Note): void {
+  if (stream.sessionTimeoutMs !== undefined) {
+    at('warn', ['stream', 'session_timeout'], 'not used; front_timeout of the udp block is')
   }
+  const { connectTimeoutMs, idleTimeoutMs, connectionsMax } = stream
+  const isUsual =
+    connectTimeoutMs === 2_000 && idleTimeoutMs === 3_600_000 && connectionsMax === 10_000
+  if (!isUsual) at('warn', ['stream'], 'its limits are for tcp; those of udp are in the udp block')
 }
 
 function ofHttp(http: NonNullable<EndpointSpec['http']>, at: Note): void {

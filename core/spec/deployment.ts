@@ -149,12 +149,15 @@ export interface EndpointSpec {
   readonly targetRole?: string
   readonly balance: BalanceSpec
   readonly stream: StreamSpec
+  /** Of a udp endpoint, always. */
   readonly udp?: UdpSpec
+  /** Of an http, https or websocket endpoint, always. */
   readonly http?: HttpSpec
 }
 
 export interface BalanceSpec {
   readonly strategy: 'round_robin' | 'hrw' | 'maglev' | 'least_connections' | 'power_of_two'
+  /** Of the checks an endpoint has of its own. */
   readonly rise: number
   readonly fall: number
   readonly failOpen: boolean
@@ -190,10 +193,14 @@ export interface UdpSpec {
   readonly datagramBytesMax: number
   readonly proxyProtocol: 'off' | 'first' | 'every'
   readonly acceptProxyProtocol: readonly string[]
-  readonly health?: UdpHealthSpec
+  /** At most one of each type; all must pass. */
+  readonly health?: readonly UdpHealthSpec[]
 }
 
-export type UdpHealthSpec = { readonly intervalMs: number; readonly timeoutMs: number } & (
+export type UdpHealthSpec = {
+  readonly intervalMs: number
+  readonly timeoutMs: number
+} /** Port: an endpoint's; absent, the one that is tcp at the same number, else the udp port's number. */ & (
   | { readonly type: 'tcp_connect'; readonly port?: number }
   | { readonly type: 'udp_probe'; readonly request: string; readonly expect?: string }
 )

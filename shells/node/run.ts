@@ -12,10 +12,10 @@ import type { NodeView } from '../../core/node/view.ts'
 import type { JsonValue } from '../../core/spec/deployment.ts'
 import { admitDeployment } from './file/deployment-file.ts'
 import { Journal, type JournalLimits, type JournalOptions } from './journal/journal.ts'
-import { makeListeners } from './listener/listeners.ts'
+import { type Listeners, makeListeners } from './listener/listeners.ts'
 import { type LogStore, makeLogStore } from './log/store.ts'
 import type { DeploySource, NoticeLine, SettledAnswer, VersionAnswer } from './operator/api.ts'
-import { Listeners, OperatorDesk, type SettledNews } from './operator/desk.ts'
+import { Listeners as Callbacks, OperatorDesk, type SettledNews } from './operator/desk.ts'
 import { type DeployAnswer, makeOperatorServer, type OperatedNode } from './operator/server.ts'
 import { makeProbes } from './probe/probes.ts'
 import { makeProcessRuntime } from './process/runtime.ts'
@@ -112,6 +112,7 @@ interface Engine {
   readonly machine: NodeMachine
   readonly pump: Pump<NodeEvent, NodeCommand>
   readonly logs: LogStore
+  readonly listeners: Listeners
   readonly onChange: NodeHandle['onChange']
   readonly failure: NodeHandle['failure']
 }
@@ -138,7 +139,7 @@ const makeEngine = (
       },
       () => pump.now(),
     )
-    const changes = new Listeners<void>()
+    const changes = new Callbacks<void>()
     let failure: string | undefined
     const pump: Pump<NodeEvent, NodeCommand> = new Pump<NodeEvent, NodeCommand>({
       machine,
@@ -163,11 +164,12 @@ const makeEngine = (
     }
     yield* Effect.addFinalizer(() => Effect.sync(stop))
     journal.begin(pump.now())
-    const { logs } = parts
+    const { logs, listeners } = parts
     return {
       machine,
       pump,
       logs,
+      listeners,
       onChange: (listener) => changes.add(listener),
       failure: () => failure,
     }
@@ -221,6 +223,7 @@ function applier(
       case 'cancel-probe':
         return probes.apply(command)
       case 'open-listener':
+      case 'configure-listener':
       case 'close-listener':
       case 'apply-backends':
       case 'cut-backend':
@@ -238,7 +241,7 @@ function applier(
 }
 
 const operatedNode = (
-  { machine, pump, logs }: Engine,
+  { machine, pump, logs, listeners }: Engine,
   desk: OperatorDesk,
   answer: VersionAnswer,
 ): OperatedNode => {
@@ -255,6 +258,7 @@ const operatedNode = (
     restart: (service, replica) =>
       desk.ask({ type: 'restart', service, ...(replica === undefined ? {} : { replica }) }),
     logs,
+    udp: listeners,
     recentEvents: () => desk.recentEvents(),
     onEvent: (listener) => desk.onEvent(listener),
     shutdown: (mode) => {

@@ -7,7 +7,17 @@ import type { Stream } from '../faults/streams.ts'
 import type { Change, ClientFate } from '../trace.ts'
 import type { SimulatedNode, World } from '../world.ts'
 
-export type CheckerName = 'universal' | 'services' | 'ports' | 'settled' | 'listeners'
+export type CheckerName =
+  | 'universal'
+  | 'services'
+  | 'ports'
+  | 'settled'
+  | 'listeners'
+  | 'udp model'
+  | 'udp routes'
+  | 'udp lives'
+  | 'udp backends'
+  | 'udp universal'
 
 /**
  * Watches a world and never steers it. What it compares with is what the world knows to be true
@@ -64,4 +74,9 @@ export class CheckFailure extends Error {
     super(message)
     this.checker = checker
   }
+}
+
+/** Something that must happen did not. */
+export class LivenessFailure extends Error {
+  override readonly name = 'LivenessFailure'
 }

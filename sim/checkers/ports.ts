@@ -48,6 +48,7 @@ export class Ports implements Checker {
       case 'open-listener':
         for (const other of this.told.listeners.values()) {
           if (other.port !== command.port || other.id === command.listener) continue
+          if (other.protocol !== command.protocol) continue
           if (other.state === 'shut') continue
           world.fail(this.name, `${command.listener} opens port ${other.port} of ${other.id}`)
         }
@@ -132,7 +133,7 @@ export class Ports implements Checker {
   /** Every open endpoint of a deployment at rest is held by its own listener, and by nobody else. */
   atRest(world: World): void {
     for (const listener of this.told.listeners.values()) {
-      if (listener.state !== 'open') continue
+      if (listener.state !== 'open' || listener.protocol === 'udp') continue
       const holder = world.ports.holder(listener.port)
       if (holder?.type === 'listener' && holder.listener === listener.id) continue
       const { service } = parseServiceKey(listener.service)

@@ -57,8 +57,11 @@ export class Settled implements Checker {
     if (ready.length < wanted) return `has ${ready.length} of ${wanted} replicas`
     const old = ready.find((each) => each.program.env.FLAVOUR !== spec.env.FLAVOUR)
     if (old !== undefined) return `still runs ${old.id} of an older file`
-    for (const endpoint of spec.endpoints.filter(isForwarded)) {
-      const listener = open.find((each) => each.port === endpoint.port)
+    for (const endpoint of spec.endpoints) {
+      const protocol = endpoint.protocol === 'udp' ? 'udp' : 'tcp'
+      const listener = open.find(
+        (each) => each.port === endpoint.port && each.protocol === protocol,
+      )
       if (listener === undefined) return `does not listen on ${endpoint.port}`
       if (listener.sent.size === 0) return `has no backend on ${endpoint.port}`
       if (listener.applied < listener.version) return `has no confirmed set on ${endpoint.port}`
@@ -66,8 +69,5 @@ export class Settled implements Checker {
     return undefined
   }
 }
-
-const isForwarded = (endpoint: { readonly protocol: string }): boolean =>
-  endpoint.protocol !== 'udp'
 
 const DEFAULT_RETRIES = 3

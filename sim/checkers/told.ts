@@ -39,6 +39,7 @@ export interface ReplicaTold {
 export interface ListenerTold {
   readonly id: ListenerId
   readonly service: ServiceKey
+  readonly protocol: 'tcp' | 'udp'
   readonly port: number
   attempt: Attempt
   state: 'opening' | 'open' | 'closing' | 'shut'
@@ -92,7 +93,8 @@ export class Told implements Checker {
       }
       case 'probe-result': {
         const replica = this.replicas.get(event.replica)
-        if (replica === undefined || replica.probe !== event.attempt) return
+        if (replica === undefined || event.check !== 'main') return
+        if (replica.probe !== event.attempt) return
         replica.probe = 0
         replica.passed ||= event.ok
         replica.failures = event.ok ? 0 : replica.failures + 1
@@ -133,8 +135,10 @@ export class Told implements Checker {
       case 'signal-replica':
         return this.note(command.replica, (replica) => (replica.signalled = true))
       case 'probe':
+        if (command.check !== 'main') return
         return this.note(command.replica, (replica) => (replica.probe = command.attempt))
       case 'cancel-probe':
+        if (command.check !== 'main') return
         return this.note(command.replica, (replica) => {
           if (replica.probe !== command.attempt) return
           replica.probe = 0
@@ -191,7 +195,7 @@ export class Told implements Checker {
   }
 
   private addListener(command: Extract<NodeCommand, { type: 'open-listener' }>): void {
-    const { listener: id, attempt, port } = command
+    const { listener: id, attempt, protocol, port } = command
     const present = this.listeners.get(id)
     if (present !== undefined) {
       present.attempt = attempt
@@ -201,6 +205,7 @@ export class Told implements Checker {
     this.listeners.set(id, {
       id,
       service: serviceOfListener(id),
+      protocol,
       port,
       attempt,
       state: 'opening',

@@ -120,6 +120,11 @@ export class Universal implements Checker {
         if (state === 'opening' || state === 'open') return undefined
         return `${command.listener} while it is ${state ?? 'unknown'}`
       }
+      case 'configure-listener': {
+        const state = this.told.listeners.get(command.listener)?.state
+        if (state === 'opening' || state === 'open') return undefined
+        return `${command.listener} while it is ${state ?? 'unknown'}`
+      }
       case 'apply-backends': {
         const listener = this.told.listeners.get(command.listener)
         if (listener === undefined) return `for unknown ${command.listener}`
@@ -172,10 +177,11 @@ export class Universal implements Checker {
         if (!replica.created) return `${command.replica} before it was created`
         return replica.startOrdered ? `${command.replica} twice` : undefined
       case 'probe':
+        if (command.check !== 'main') break
         if (replica.probe !== 0) return `${command.replica} while probe ${replica.probe} is out`
         break
       case 'cancel-probe':
-        if (replica.probe === command.attempt) return undefined
+        if (command.check !== 'main' || replica.probe === command.attempt) return undefined
         return `${command.attempt} of ${command.replica}, which is not out`
     }
     if (replica.removeOrdered) return `names ${command.replica}, whose removal was ordered`

@@ -7,8 +7,10 @@ import { unreachable } from '../../core/machine.ts'
 import type { ListenerCommand } from '../../core/node/commands.ts'
 import type { ListenerEvent } from '../../core/node/events.ts'
 import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
+import type { StreamSpec } from '../../core/spec/deployment.ts'
 import type { StreamListenerCommand } from '../../core/stream/commands.ts'
 import type { StreamListenerEvent } from '../../core/stream/events.ts'
+import type { StreamConfig } from '../../core/stream/state.ts'
 import type { Ratio } from '../prng.ts'
 import type { SimulatedListener, World } from '../world.ts'
 import { labelOf } from './host-ports.ts'
@@ -50,6 +52,8 @@ export class SimListeners {
   private readonly faults: ListenerFaults
   /** Commands for one listener take effect in their order. */
   private busyUntil = new Map<ListenerId, number>()
+  /** UDP listeners, without their data plane: each does at once what it is told. */
+  private readonly quiet = new Map<ListenerId, ReadonlySet<ReplicaId>>()
 
   constructor(world: World, faults: ListenerFaults) {
     this.world = world
@@ -65,6 +69,12 @@ export class SimListeners {
         const delayMs = this.happens(this.faults.closesSlowly) ? this.slowly() : this.shortly()
         return this.effect(listener, delayMs, () => this.close(listener, command.attempt))
       }
+      case 'configure-listener':
+        return this.effect(listener, this.shortly(), () => {
+          const door = this.doors.get(listener)
+          if (door === undefined || command.protocol !== 'tcp') return
+          this.step(door, { type: 'configure', config: configOf(command.stream) })
+        })
       case 'apply-backends': {
         const delayMs = this.happens(this.faults.appliesLate) ? this.slowly() : this.shortly()
         return this.effect(listener, delayMs, () => this.applyBackends(command))
@@ -90,6 +100,7 @@ export class SimListeners {
       door.streams.nodeDown()
     }
     this.doors.clear()
+    this.quiet.clear()
     this.busyUntil = new Map()
   }
 
@@ -131,8 +142,8 @@ export class SimListeners {
 
   private open(command: Extract<ListenerCommand, { type: 'open-listener' }>): void {
     const { world } = this
-    const { listener, attempt, host, port, stream } = command
-    world.ports.tempt(port, world.draws.faults)
+    const { listener, attempt, host, port } = command
+    if (command.protocol === 'tcp') world.ports.tempt(port, world.draws.faults)
     if (this.happens(this.faults.openFails)) {
       return this.tell(listener, {
         type: 'listener-failed',
@@ -140,6 +151,11 @@ export class SimListeners {
         attempt,
         reason: 'permission denied',
       })
+    }
+    const address = `${host}:${port}`
+    if (command.protocol === 'udp') {
+      this.quiet.set(listener, new Set())
+      return this.tell(listener, { type: 'listener-opened', listener, attempt, address })
     }
     const present = world.ports.holder(port)
     if (present !== undefined || !world.ports.take(port, { type: 'listener', listener })) {
@@ -150,24 +166,14 @@ export class SimListeners {
     this.doors.set(listener, {
       id: listener,
       port,
-      machine: world.breed.listen({
-        connectTimeoutMs: stream.connectTimeoutMs,
-        connectAttemptsMax: 4,
-        idleTimeoutMs: stream.idleTimeoutMs,
-        connectionsMax: stream.connectionsMax,
-      }),
+      machine: world.breed.listen(configOf(command.stream)),
       streams: new Streams(world, this.faults),
       listening: true,
       inForce: new Set(),
       tickGeneration: 0,
       busyUntil: 0,
     })
-    this.tell(listener, {
-      type: 'listener-opened',
-      listener,
-      attempt,
-      address: `${host}:${port}`,
-    })
+    this.tell(listener, { type: 'listener-opened', listener, attempt, address })
   }
 
   private close(listener: ListenerId, attempt: Attempt): void {
@@ -180,9 +186,18 @@ export class SimListeners {
     const { listener, version, backends } = command
     const door = this.doors.get(listener)
     if (door === undefined) {
-      return this.tell(listener, { type: 'backends-applied', listener, version })
+      const kept = new Set(backends.map((each) => each.id))
+      const left = [...(this.quiet.get(listener) ?? [])].filter((id) => !kept.has(id))
+      this.quiet.set(listener, kept)
+      this.tell(listener, { type: 'backends-applied', listener, version })
+      for (const backend of left) {
+        this.tell(listener, { type: 'backend-drained', listener, backend, version })
+      }
+      return
     }
-    const ids = backends.map((each) => each.id)
+    const up = backends.filter((each) => each.down !== true)
+    // While all are down, all are tried.
+    const ids = (up.length > 0 ? up : backends).map((each) => each.id)
     door.inForce = new Set(ids)
     this.world.change({ type: 'backends-in-force', listener, version, backends: ids })
     this.step(door, { type: 'apply-backends', version, backends })
@@ -264,5 +279,12 @@ export class SimListeners {
     return !this.world.healed && this.world.draws.faults.chance(fault)
   }
 }
+
+const configOf = (stream: StreamSpec): StreamConfig => ({
+  connectTimeoutMs: stream.connectTimeoutMs,
+  connectAttemptsMax: 4,
+  idleTimeoutMs: stream.idleTimeoutMs,
+  connectionsMax: stream.connectionsMax,
+})
 
 const FAR_MS = 600_000

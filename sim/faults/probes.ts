@@ -53,7 +53,7 @@ export class SimProbes {
   private probe(command: Extract<ProbeCommand, { type: 'probe' }>): void {
     const { world, faults } = this
     const draw = world.draws.faults
-    const { replica, attempt, target, timeoutMs } = command
+    const { replica, check, attempt, target, timeoutMs } = command
     const key = keyOf(command)
     this.open.add(key)
     const group = world.runtime.groupOf(replica)
@@ -72,7 +72,7 @@ export class SimProbes {
     world.inNode(latencyMs, () => {
       if (!this.open.delete(key)) return
       const reason = hangs ? 'timed out' : flaps ? 'connection reset' : this.whyNot(replica, target)
-      world.step({ type: 'probe-result', replica, attempt, ok: reason === '', reason })
+      world.step({ type: 'probe-result', replica, check, attempt, ok: reason === '', reason })
     })
   }
 
@@ -106,5 +106,5 @@ export class SimProbes {
 export const isWell = (group: Group | undefined, now: number): boolean =>
   group?.listening === true && group.leaderAlive && now >= group.sickUntil
 
-const keyOf = (probe: { readonly replica: ReplicaId; readonly attempt: number }): string =>
-  `${probe.replica} ${probe.attempt}`
+const keyOf = ({ replica, check, attempt }: Omit<ProbeCommand, 'type'>): string =>
+  `${replica} ${check} ${attempt}`

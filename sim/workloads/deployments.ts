@@ -9,6 +9,7 @@ import type {
   EndpointSpec,
   HealthSpec,
   ServiceSpec,
+  UdpSpec,
 } from '../../core/spec/deployment.ts'
 import { BROKEN } from '../faults/runtime.ts'
 import type { Prng } from '../prng.ts'
@@ -237,7 +238,23 @@ const endpointOf = (
     connectionsMax: service.connectionsMax,
     drainTimeoutMs: service.drainMs,
   },
+  ...(sketch.protocol === 'udp' ? { udp: UDP } : {}),
 })
+
+const UDP: UdpSpec = {
+  affinity: 'source_ip_port',
+  responses: 0,
+  requests: 0,
+  frontTimeoutMs: 30_000,
+  backTimeoutMs: 30_000,
+  halfOpenTimeoutMs: 5_000,
+  lifetimeMaxMs: 0,
+  flowsMax: 0,
+  flowsPerSourceMax: 0,
+  datagramBytesMax: 65_507,
+  proxyProtocol: 'off',
+  acceptProxyProtocol: [],
+}
 
 function healthOf(sketch: ServiceSketch): { health?: HealthSpec } {
   const common = {

@@ -74,7 +74,9 @@ async function serveWeir(upstreamPort: number): Promise<void> {
     ),
   )
   const backends = [{ id, host: HOST, port: upstreamPort }]
-  listeners.apply({ type: 'open-listener', listener, attempt: 1, host: HOST, port: 0, stream })
+  const balance = { strategy: 'round_robin', failOpen: true } as const
+  const open = { type: 'open-listener', protocol: 'tcp', balance, stream } as const
+  listeners.apply({ ...open, listener, attempt: 1, host: HOST, port: 0 })
   listeners.apply({ type: 'apply-backends', listener, version: 1, backends })
 }
 

@@ -5,7 +5,7 @@ import { expectedMarks } from '../../sim/trace.ts'
 const SEEDS = 200
 const STEPS = 300
 
-test(`${SEEDS} seeds find nothing, and see every event, command and end of a client`, () => {
+test(`${SEEDS} seeds find nothing, and see every event, command, end of a client and end of a flow`, () => {
   const seen = new Set<string>()
   const failures: unknown[] = []
   for (let seed = 0; seed < SEEDS; seed++) {
@@ -14,7 +14,7 @@ test(`${SEEDS} seeds find nothing, and see every event, command and end of a cli
     if (result.failure !== undefined) failures.push({ seed, ...result.failure })
   }
   expect(failures, `replay with: weir sim --seed N --steps ${STEPS}`).toEqual([])
-  const due = expectedMarks().filter((mark) => /^(event|command|client|settled) /.test(mark))
+  const due = expectedMarks().filter((mark) => /^(event|command|client|settled|udp (event|close|drop)) /.test(mark))
   expect(due.filter((mark) => !seen.has(mark))).toEqual([])
 })
 

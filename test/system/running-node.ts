@@ -93,8 +93,9 @@ export class RunningNode {
 export const newDirectory = (): Promise<string> => mkdtemp(join(tmpdir(), 'weir-system-'))
 
 export function runWeir(words: readonly string[], cwd: string): Promise<Answer> {
+  const maxBuffer = 64 * 1024 * 1024 // a list of thousands of flows is long
   return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...words], { cwd }, (error, out, err) => {
+    execFile(process.execPath, [MAIN, ...words], { cwd, maxBuffer }, (error, out, err) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), out, err })
     })
   })

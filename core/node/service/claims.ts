@@ -1,6 +1,9 @@
-/** Host ports a service owns: from the file that asks for them to the last socket that uses them. */
+/**
+ * Host ports a service owns, from the file that asks for them to the last socket that uses them;
+ * and the ports of its replicas.
+ */
 import type { PortClaim, PortNamespace } from '../../publish/ledger.ts'
-import type { ServiceKey } from '../../services/identity.ts'
+import type { ReplicaId, ServiceKey } from '../../services/identity.ts'
 import type { EndpointSpec, ServiceSpec } from '../../spec/deployment.ts'
 import { replicaOf, type Service, type Step } from '../state.ts'
 import { listenersOf } from './listeners.ts'
@@ -16,7 +19,7 @@ export function claimsOf(owner: ServiceKey, spec: ServiceSpec): PortClaim[] {
   })
 }
 
-const namespaceOf = ({ protocol }: EndpointSpec): PortNamespace =>
+export const namespaceOf = ({ protocol }: EndpointSpec): PortNamespace =>
   protocol === 'udp' ? 'udp' : 'tcp'
 
 /** Records what a service's file asks for; ports of an older file stay until nothing uses them. */
@@ -35,7 +38,8 @@ export function releaseClaims(step: Step, service: Service): void {
     for (const claim of claimsOf(service.key, service.spec)) held.add(keyOf(claim))
   }
   for (const { state: listening, endpoint } of listenersOf(step, service)) {
-    if (listening !== 'closed') held.add(keyOf({ namespace: 'tcp', port: endpoint.port }))
+    if (listening === 'closed') continue
+    held.add(keyOf({ namespace: namespaceOf(endpoint), port: endpoint.port }))
   }
   if (service.claims.every((claim) => held.has(keyOf(claim)))) return
   const programs = programPorts(step, service)
@@ -52,6 +56,59 @@ function programPorts({ state }: Step, service: Service): Set<number> {
     for (const port of Object.values(replicaOf(state, slot)?.ports ?? {})) ports.add(port)
   }
   return ports
+}
+
+// The ports of replicas
+
+/** One for each endpoint, where its file names none; undefined when none is left. */
+export function leasePorts(
+  step: Step,
+  { endpoints }: ServiceSpec,
+  id: ReplicaId,
+): Record<string, number> | undefined {
+  const { state, now } = step
+  const ports: Record<string, number> = {}
+  const isTaken = (each: number): boolean =>
+    state.ledger.ownerOf('tcp', each) !== undefined ||
+    state.ledger.ownerOf('udp', each) !== undefined
+  for (const endpoint of endpoints) {
+    const twin = twinOf(endpoint, endpoints)
+    const shared = twin === undefined ? undefined : ports[twin]
+    const port = endpoint.targetPort ?? shared ?? state.ports.lease(id, isTaken, now)
+    if (port === undefined) {
+      releasePorts(step, id, ports)
+      return undefined
+    }
+    ports[endpoint.name] = port
+  }
+  return ports
+}
+
+export function releasePorts(
+  { state, now }: Step,
+  id: ReplicaId,
+  ports: Readonly<Record<string, number>>,
+): void {
+  for (const port of Object.values(ports)) {
+    if (state.ports.leased.get(port) === id) state.ports.release(port, now)
+  }
+}
+
+/**
+ * The endpoint before this one that has its number in the other namespace, such as 53/tcp before
+ * 53/udp: a replica of such a service listens at one number of its own for both (udp W35).
+ */
+export function twinOf(
+  { name, protocol, port, targetPort }: EndpointSpec,
+  endpoints: readonly EndpointSpec[],
+): string | undefined {
+  if (targetPort !== undefined) return undefined
+  for (const each of endpoints) {
+    if (each.name === name) return undefined
+    const isOther = (each.protocol === 'udp') !== (protocol === 'udp')
+    if (each.port === port && isOther && each.targetPort === undefined) return each.name
+  }
+  return undefined
 }
 
 const keyOf = ({ namespace, port }: Pick<PortClaim, 'namespace' | 'port'>): string =>

@@ -1,27 +1,30 @@
 /** Listeners: what the endpoints of a service are reached through, and which replicas take part. */
 
 import { canonicalJson } from '../../journal/canonical-json.ts'
-import type { Instant } from '../../machine.ts'
+import { assert, type Instant } from '../../machine.ts'
 import { listenerId, type ReplicaId, type ServiceKey } from '../../services/identity.ts'
+import { takesPart } from '../../services/replica-life.ts'
 import type { EndpointSpec } from '../../spec/deployment.ts'
-import type { Backend, NoticeCode } from '../commands.ts'
+import type { Backend, ListenerSettings, NoticeCode } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
 import {
   type Listener,
   nextAttempt,
+  type PortKey,
   type Replica,
   replicaOf,
   type Service,
   type Step,
 } from '../state.ts'
+import { hurryChecks, isDownAt } from './checks.ts'
+import { namespaceOf } from './claims.ts'
 import { driveMonitor } from './monitors.ts'
 import { finishDrain } from './replicas.ts'
 
 /** Makes the listeners of a service those its endpoints ask for, touching none that did not change. */
 export function convergeListeners(step: Step, service: Service): void {
   const { rtype, endpoints } = service.spec
-  const forwarded = rtype === 'service' ? endpoints.filter(isForwarded) : []
-  const wanted = new Map(forwarded.map((each) => [each.name, each]))
+  const wanted = new Map((rtype === 'service' ? endpoints : []).map((each) => [each.name, each]))
   for (const listener of listenersOf(step, service)) {
     if (isClosing(listener)) continue
     const endpoint = wanted.get(listener.endpoint.name)
@@ -29,19 +32,35 @@ export function convergeListeners(step: Step, service: Service): void {
       closeListener(step, listener)
       continue
     }
-    listener.endpoint = endpoint // its role filter may have changed
-    step.state.toApply.add(listener.id)
+    configure(step, listener, endpoint)
+    step.state.toApply.add(listener.id) // its role filter may have changed
     wanted.delete(endpoint.name)
   }
   for (const endpoint of wanted.values()) openListener(step, service, endpoint)
 }
 
-/** udp endpoints are claimed and probed, not forwarded. */
-const isForwarded = (endpoint: EndpointSpec): boolean => endpoint.protocol !== 'udp'
-
 /** What a socket must be opened anew for. */
-const bindingOf = ({ name, port, expose, stream }: EndpointSpec): string =>
-  canonicalJson({ name, port, expose, stream })
+const bindingOf = (endpoint: EndpointSpec): string => {
+  const { name, port, expose, balance } = endpoint
+  const { strategy, failOpen } = balance
+  return canonicalJson({ name, port, expose, strategy, failOpen, on: namespaceOf(endpoint) })
+}
+
+/** All else holds without another socket, and nobody who is connected notices. */
+function configure({ out }: Step, listener: Listener, endpoint: EndpointSpec): void {
+  const settings = settingsOf(endpoint)
+  const differs = canonicalJson(settings) !== canonicalJson(settingsOf(listener.endpoint))
+  listener.endpoint = endpoint
+  // One that is not open yet is opened with them.
+  if (!differs || (listener.state !== 'opening' && listener.state !== 'listening')) return
+  out.push({ type: 'configure-listener', listener: listener.id, ...settings })
+}
+
+function settingsOf({ protocol, stream, udp }: EndpointSpec): ListenerSettings {
+  if (protocol !== 'udp') return { protocol: 'tcp', stream }
+  assert(udp !== undefined, 'a udp endpoint has a udp block')
+  return { protocol: 'udp', udp }
+}
 
 function openListener(step: Step, service: Service, endpoint: EndpointSpec): void {
   const { state } = step
@@ -59,11 +78,13 @@ function openListener(step: Step, service: Service, endpoint: EndpointSpec): voi
     sentVersion: 0,
     appliedVersion: 0,
     sent: new Set(),
+    down: new Set(),
     holding: new Map(),
   }
   state.listeners.set(listener.id, listener)
   service.listeners.add(listener.id)
-  state.byPort.set(endpoint.port, [...(state.byPort.get(endpoint.port) ?? []), listener.id])
+  const port = portKey(endpoint)
+  state.byPort.set(port, [...(state.byPort.get(port) ?? []), listener.id])
   tryListen(step, listener)
 }
 
@@ -71,10 +92,14 @@ function openListener(step: Step, service: Service, endpoint: EndpointSpec): voi
 const listenHost = (endpoint: EndpointSpec): string =>
   endpoint.expose === 'public' ? '0.0.0.0' : '127.0.0.1'
 
+/** tcp and udp are apart (udp W35). */
+export const portKey = (endpoint: EndpointSpec): PortKey =>
+  `${namespaceOf(endpoint)}:${endpoint.port}`
+
 /** Listens, unless an older listener of ours has not let go of the port yet. */
 function tryListen(step: Step, listener: Listener): void {
   const { state, out } = step
-  const first = state.byPort.get(listener.endpoint.port)?.[0]
+  const first = state.byPort.get(portKey(listener.endpoint))?.[0]
   if (first !== listener.id) {
     listener.state = 'blocked'
     return
@@ -82,8 +107,17 @@ function tryListen(step: Step, listener: Listener): void {
   listener.state = 'opening'
   listener.attempt = nextAttempt(state)
   const { id, attempt, host, endpoint } = listener
-  const { port, stream } = endpoint
-  out.push({ type: 'open-listener', listener: id, attempt, host, port, stream })
+  const { port, balance } = endpoint
+  const { strategy, failOpen } = balance
+  out.push({
+    type: 'open-listener',
+    listener: id,
+    attempt,
+    host,
+    port,
+    balance: { strategy, failOpen },
+    ...settingsOf(endpoint),
+  })
 }
 
 export function closeListener(step: Step, listener: Listener): void {
@@ -144,8 +178,9 @@ export function onListenerEvent(step: Step, event: ListenerEvent): void {
       return onDrained(step, listener, event.backend, event.version)
     case 'backend-failed': {
       const replica = step.state.replicas.get(event.backend)
-      if (replica !== undefined) driveMonitor(step, replica, { type: 'hurry' })
-      return
+      if (replica === undefined) return
+      driveMonitor(step, replica, { type: 'hurry' })
+      return hurryChecks(step, replica, listener.endpoint.name)
     }
   }
 }
@@ -195,7 +230,7 @@ function closed(step: Step, listener: Listener): void {
   const { state } = step
   listener.state = 'closed'
   state.toApply.add(listener.id)
-  const { port } = listener.endpoint
+  const port = portKey(listener.endpoint)
   const left = (state.byPort.get(port) ?? []).filter((id) => id !== listener.id)
   if (left.length === 0) state.byPort.delete(port)
   else state.byPort.set(port, left)
@@ -235,34 +270,42 @@ export function applyBackends(step: Step, listener: Listener): void {
   if (listener.sentVersion !== listener.appliedVersion) return
   const isOpen = listener.state === 'listening'
   if (!isOpen && listener.sentVersion === 0) return
-  const backends = isOpen ? readyBackends(step, listener) : []
-  if (sameMembers(backends, listener.sent)) return
+  const backends = isOpen ? backendsOf(step, listener) : []
+  if (isSent(backends, listener)) return
   listener.sentVersion += 1
   const version = listener.sentVersion
   const before = listener.sent
   listener.sent = new Set(backends.map((each) => each.id))
+  listener.down = new Set(backends.filter((each) => each.down).map((each) => each.id))
   for (const id of before) if (!listener.sent.has(id)) listener.holding.set(id, version)
   for (const id of listener.sent) listener.holding.set(id, 0)
   step.out.push({ type: 'apply-backends', listener: listener.id, version, backends })
 }
 
-function readyBackends({ state }: Step, { service: key, endpoint }: Listener): Backend[] {
-  const ready: Replica[] = []
+/**
+ * Every replica that has been ready and was not asked to leave, so that a table of hashes does not
+ * move when one of them fails a check, and what remains can be tried when all of them do.
+ */
+function backendsOf({ state }: Step, { service: key, endpoint }: Listener): Backend[] {
+  const serving: Replica[] = []
   for (const slot of state.services.get(key)?.slots.values() ?? []) {
     const replica = replicaOf(state, slot)
-    if (replica?.state !== 'ready') continue
+    if (replica === undefined || !takesPart(replica.state)) continue
     if (endpoint.targetRole === undefined || replica.role === endpoint.targetRole)
-      ready.push(replica)
+      serving.push(replica)
   }
-  ready.sort((a, b) => a.number - b.number)
-  return ready.flatMap(({ id, host, ports }) => {
+  serving.sort((a, b) => a.number - b.number)
+  return serving.flatMap((replica) => {
+    const { id, host, ports } = replica
     const port = ports[endpoint.name]
-    return port === undefined ? [] : [{ id, host, port }]
+    if (port === undefined) return []
+    return [{ id, host, port, ...(isDownAt(replica, endpoint.name) ? { down: true } : {}) }]
   })
 }
 
-const sameMembers = (backends: readonly Backend[], sent: ReadonlySet<ReplicaId>): boolean =>
-  backends.length === sent.size && backends.every((each) => sent.has(each.id))
+const isSent = (backends: readonly Backend[], { sent, down }: Listener): boolean =>
+  backends.length === sent.size &&
+  backends.every((each) => sent.has(each.id) && down.has(each.id) === (each.down ?? false))
 
 // What others ask
 

@@ -1,15 +1,24 @@
-/** The health monitors of replicas: what they ask the shell, and what their verdicts change. */
+/** The health of replicas: what its monitors ask the shell, and what their verdicts change. */
 import { type HealthCommand, type HealthEvent, HealthMonitor } from '../../services/health.ts'
 import { healthPolicy, probeTarget } from '../../services/probe-target.ts'
 import type { Replica, Service, Step } from '../state.ts'
+import { failsCheck, isSound, startChecks, stopChecks } from './checks.ts'
 import { notice, replicaStep, serviceOf } from './replicas.ts'
 
-export function startMonitor(step: Step, replica: Replica, service: Service): void {
-  if (probeTarget(service.spec, replica.host, replica.ports) === undefined) {
-    return onVerdict(step, replica, service, 'healthy', '')
+export function startMonitors(step: Step, replica: Replica, service: Service): void {
+  if (probeTarget(service.spec, replica.host, replica.ports) !== undefined) {
+    replica.monitor = new HealthMonitor(healthPolicy(service.spec.health), step.now)
+    driveMonitor(step, replica, { type: 'tick' })
   }
-  replica.monitor = new HealthMonitor(healthPolicy(service.spec.health), step.now)
-  driveMonitor(step, replica, { type: 'tick' })
+  startChecks(step, replica, service)
+  noteHealth(step, replica, service)
+}
+
+export function stopMonitors(step: Step, replica: Replica): void {
+  stopChecks(step, replica)
+  if (replica.monitor === undefined) return
+  driveMonitor(step, replica, { type: 'stop' })
+  replica.monitor = undefined
 }
 
 export function driveMonitor(step: Step, replica: Replica, event: HealthEvent): void {
@@ -45,37 +54,34 @@ function obeyMonitor(
           commands,
         )
       }
-      step.out.push({ type: 'probe', replica: replica.id, attempt, target, timeoutMs })
+      const { id } = replica
+      step.out.push({ type: 'probe', replica: id, check: 'main', attempt, target, timeoutMs })
       return
     }
-    case 'cancel':
-      step.out.push({ type: 'cancel-probe', replica: replica.id, attempt: command.attempt })
+    case 'cancel': {
+      const { attempt } = command
+      step.out.push({ type: 'cancel-probe', replica: replica.id, check: 'main', attempt })
       return
+    }
     case 'verdict':
-      return onVerdict(step, replica, service, command.verdict, command.reason)
+      if (command.verdict === 'unhealthy') {
+        notice(step, 'warn', 'unhealthy', replica, `is unhealthy: ${command.reason}`)
+      }
+      noteHealth(step, replica, service)
+      if (command.verdict === 'unhealthy') replicaStep(step, replica, 'failed')
   }
 }
 
-function onVerdict(
-  step: Step,
-  replica: Replica,
-  service: Service,
-  verdict: 'healthy' | 'unhealthy',
-  reason: string,
-): void {
-  if (verdict === 'unhealthy') service.failing.add(replica.number)
-  else service.failing.delete(replica.number)
+/** After a verdict of any check: what the slot is known for, and whether the replica may serve. */
+export function noteHealth(step: Step, replica: Replica, service: Service): void {
+  const verdict = replica.monitor?.state.verdict ?? 'healthy'
+  const isHealthy = verdict === 'healthy'
+  const isWell = isHealthy && isSound(replica)
+  if (verdict === 'unhealthy' || failsCheck(replica)) service.failing.add(replica.number)
+  else if (isWell) service.failing.delete(replica.number)
   step.state.toJudge.add(service.key)
-  if (verdict === 'healthy') {
-    notice(step, 'info', 'healthy', replica, 'is healthy')
-    return replicaStep(step, replica, 'passed')
-  }
-  notice(step, 'warn', 'unhealthy', replica, `is unhealthy: ${reason}`)
-  replicaStep(step, replica, 'failed')
-}
-
-export function stopMonitor(step: Step, replica: Replica): void {
-  if (replica.monitor === undefined) return
-  driveMonitor(step, replica, { type: 'stop' })
-  replica.monitor = undefined
+  // It begins when all have passed once; later its endpoints fail and come back one by one.
+  if (replica.state === 'checking' ? !isWell : replica.state !== 'unhealthy' || !isHealthy) return
+  notice(step, 'info', 'healthy', replica, 'is healthy')
+  replicaStep(step, replica, 'passed')
 }

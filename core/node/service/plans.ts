@@ -5,6 +5,7 @@ import { type ObservedSlot, planService, type StopReason } from '../../services/
 import { isLeaving } from '../../services/replica-life.ts'
 import type { ServiceSpec } from '../../spec/deployment.ts'
 import { type Replica, replicaOf, type Service, type Slot, type Step } from '../state.ts'
+import { isSound } from './checks.ts'
 import { releaseClaims } from './claims.ts'
 import { closeListener, listenersOf } from './listeners.ts'
 import { rolesOf, startReplica, stopReplica } from './replicas.ts'
@@ -85,7 +86,7 @@ function observe(step: Step, service: Service): ObservedSlot[] {
       number: slot.number,
       role: slot.role,
       revision: replica?.revision ?? service.revision,
-      state: replica === undefined ? 'empty' : standingOf(replica),
+      state: replica === undefined ? 'empty' : standingOf(replica, service),
       readyAt: replica?.enteredAt ?? step.now,
       startAt: slot.startAt,
       isolated: slot.isolated,
@@ -95,8 +96,11 @@ function observe(step: Step, service: Service): ObservedSlot[] {
   return observed.sort((a, b) => a.number - b.number)
 }
 
-const standingOf = ({ state, leaving }: Replica): ObservedSlot['state'] => {
+function standingOf(replica: Replica, service: Service): ObservedSlot['state'] {
+  const { state, leaving, revision } = replica
   if (leaving !== '' || isLeaving(state)) return 'leaving'
+  // A new one that is down at an endpoint does not stand for an old one, which may serve there.
+  if (state === 'ready' && revision === service.revision && !isSound(replica)) return 'coming'
   return state === 'ready' || state === 'unhealthy' ? state : 'coming'
 }
 

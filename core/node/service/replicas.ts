@@ -1,11 +1,6 @@
 /** The lives of replicas: from a slot that wants one to a process group that is gone. */
-import { assert, type Instant } from '../../machine.ts'
-import {
-  parseServiceKey,
-  type ReplicaId,
-  replicaId,
-  replicaLabel,
-} from '../../services/identity.ts'
+import { assert } from '../../machine.ts'
+import { parseServiceKey, replicaId, replicaLabel } from '../../services/identity.ts'
 import { buildProgram } from '../../services/program.ts'
 import {
   isChecked,
@@ -15,13 +10,16 @@ import {
   type ReplicaStep,
   replicaTransition,
   STATE_TIMEOUT_MS,
+  takesPart,
 } from '../../services/replica-life.ts'
 import type { ServiceSpec } from '../../spec/deployment.ts'
 import type { NodeCommand, NoticeCode } from '../commands.ts'
 import type { RuntimeEvent } from '../events.ts'
 import { nextAttempt, type Replica, type Service, type Slot, type Step } from '../state.ts'
+import { isSound } from './checks.ts'
+import { leasePorts, releasePorts } from './claims.ts'
 import { exchangePorts, failReplica, recordFailure } from './failures.ts'
-import { startMonitor, stopMonitor } from './monitors.ts'
+import { startMonitors, stopMonitors } from './monitors.ts'
 import { dropIfUnused } from './plans.ts'
 
 // The beginning
@@ -36,7 +34,7 @@ export function startReplica(step: Step, service: Service, slot: Slot): void {
     number: slot.number,
     incarnation: state.incarnations,
   })
-  const ports = leasePorts(step, service, id)
+  const ports = leasePorts(step, service.spec, id)
   if (ports === undefined) {
     const { from, to } = state.config.replicaPorts
     const reason = `has no free port left in ${from}-${to}`
@@ -56,6 +54,8 @@ export function startReplica(step: Step, service: Service, slot: Slot): void {
     host: '',
     pid: 0,
     monitor: undefined,
+    checks: new Map(),
+    checkAttempts: 0,
     leaving: '',
     failure: '',
     exited: false,
@@ -64,37 +64,6 @@ export function startReplica(step: Step, service: Service, slot: Slot): void {
   slot.replica = id
   armStateTimer(step, replica, service)
   act(step, replica, service, 'create')
-}
-
-function leasePorts(
-  { state, now }: Step,
-  service: Service,
-  id: ReplicaId,
-): Record<string, number> | undefined {
-  const ports: Record<string, number> = {}
-  for (const endpoint of service.spec.endpoints) {
-    const isTaken = (each: number) =>
-      state.ledger.ownerOf('tcp', each) !== undefined ||
-      state.ledger.ownerOf('udp', each) !== undefined
-    const port = endpoint.targetPort ?? state.ports.lease(id, isTaken, now)
-    if (port === undefined) {
-      releasePorts(state.ports, id, ports, now)
-      return undefined
-    }
-    ports[endpoint.name] = port
-  }
-  return ports
-}
-
-function releasePorts(
-  leases: Step['state']['ports'],
-  id: ReplicaId,
-  ports: Readonly<Record<string, number>>,
-  now: Instant,
-): void {
-  for (const port of Object.values(ports)) {
-    if (leases.leased.get(port) === id) leases.release(port, now)
-  }
 }
 
 // The life
@@ -135,15 +104,18 @@ function enter(step: Step, replica: Replica, service: Service, next: ReplicaStat
   service.running += Number(isRunning(next)) - Number(isRunning(previous))
   const ready = Number(next === 'ready') - Number(previous === 'ready')
   service.ready += ready
-  if (isCurrent(service, replica)) service.current += ready
+  if (isSound(replica)) {
+    service.sound += ready
+    if (isCurrent(service, replica)) service.current += ready
+  }
   if (replica.revision !== service.revision) service.outdated += ready
   replica.state = next
   replica.enteredAt = now
-  if (previous === 'ready' || next === 'ready') {
+  if (takesPart(previous) || takesPart(next)) {
     for (const listener of service.listeners) state.toApply.add(listener)
     if (service.updating) state.toPlan.add(service.key)
   }
-  if (!isChecked(next)) stopMonitor(step, replica)
+  if (!isChecked(next)) stopMonitors(step, replica)
   armStateTimer(step, replica, service)
   state.toJudge.add(service.key)
 }
@@ -187,7 +159,7 @@ function act(step: Step, replica: Replica, service: Service, action: ReplicaActi
       out.push({ type: 'resolve-address', replica: id, attempt: ask(step, replica) })
       return
     case 'check':
-      return startMonitor(step, replica, service)
+      return startMonitors(step, replica, service)
     case 'drain':
       return finishDrain(step, replica) // its listeners are told by `enter`
     case 'cut':
@@ -231,10 +203,10 @@ function cut(step: Step, replica: Replica, service: Service): void {
 }
 
 function forget(step: Step, replica: Replica, service: Service): void {
-  const { state, now } = step
+  const { state } = step
   const slot = service.slots.get(replica.number)
   assert(slot?.replica === replica.id, `${replica.id} is not in its slot`)
-  releasePorts(state.ports, replica.id, replica.ports, now)
+  releasePorts(step, replica.id, replica.ports)
   slot.replica = ''
   state.replicas.delete(replica.id)
   state.timers.cancel(`replica ${replica.id}`)

@@ -3,6 +3,7 @@ import { assert } from '../../machine.ts'
 import type { NodeCommand, NoticeCode } from '../commands.ts'
 import { replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import type { ServiceState } from '../view.ts'
+import { checkProblem } from './checks.ts'
 import { checkDependencies } from './dependencies.ts'
 import { isClosing, isRouted, listenersOf } from './listeners.ts'
 
@@ -38,7 +39,7 @@ function stateOf(service: Service): ServiceState {
   if (service.wanted === 0) return 'idle'
   if (service.current >= service.wanted && service.outdated === 0) return 'healthy'
   if (service.failing.size === 0) return service.ready >= service.wanted ? 'updating' : 'starting'
-  return service.ready > 0 ? 'degraded' : 'unhealthy'
+  return service.sound > 0 ? 'degraded' : 'unhealthy'
 }
 
 /** Every endpoint listens and has a backend that holds. */
@@ -86,6 +87,8 @@ function problemOfSlot({ state }: Seen, slot: Slot): string {
   if (slot.isolated) return `${slot.lastEnd}; it stays out until \`weir restart\``
   const health = replica?.monitor?.state
   if (health?.verdict === 'unhealthy') return `is unhealthy: ${health.reason}`
+  const failed = replica === undefined ? '' : checkProblem(replica)
+  if (failed !== '') return failed
   return slot.crashesAt.length > 1 ? slot.lastEnd : ''
 }
 

@@ -33,6 +33,10 @@ const cidrs = list(
   }),
   'a list of networks',
 )
+/** What a flow can count, and a table can hold. */
+const COUNT_MAX = 2 ** 32 - 1
+const FLOWS_MAX = 2 ** 20
+
 const accepted = byDefault(cidrs, [], 'Networks whose PROXY protocol headers are believed.')
 
 const balance = object('balance', 'a balance block', {
@@ -40,8 +44,12 @@ const balance = object('balance', 'a balance block', {
     oneOf(['round_robin', 'hrw', 'maglev', 'least_connections', 'power_of_two']),
     'How a replica is chosen; round_robin when not said, hrw for udp.',
   ),
-  rise: byDefault(count(1, 1000), 1, 'Good results in a row that bring a backend back.'),
-  fall: byDefault(count(1, 1000), 3, 'Bad results in a row that take a backend out.'),
+  rise: byDefault(
+    count(1, 1000),
+    1,
+    "Good results in a row of the endpoint's own checks that bring a backend back.",
+  ),
+  fall: byDefault(count(1, 1000), 3, 'Bad results in a row that take it out.'),
   fail_open: optional(
     bool,
     'Whether all are used when none is healthy; true for tcp and udp when not said.',
@@ -89,14 +97,30 @@ const udp: Shape<UdpSpec> = mapped(
       'source_ip_port',
       'What of a client stays with one replica.',
     ),
-    responses: byDefault(count(0), 0, 'Answers that end a flow; 0 is any number.'),
-    requests: byDefault(count(0), 0, 'Requests that end a flow; 0 is any number.'),
+    responses: byDefault(
+      count(0, COUNT_MAX),
+      0,
+      'Answers to a request; a flow with all of its answers ends. 0 is any number.',
+    ),
+    requests: byDefault(
+      count(0, COUNT_MAX),
+      0,
+      'Requests a flow takes; the next one is given a replica anew. 0 is any number.',
+    ),
     front_timeout: byDefault(duration(1), '30s', 'How long a client may be quiet.'),
     back_timeout: byDefault(duration(1), '30s', 'How long a replica may be quiet.'),
     half_open_timeout: byDefault(duration(1), '5s', 'How long a flow waits for its first answer.'),
     max_lifetime: byDefault(duration(0), '0s', 'How long a flow may last; 0s is for ever.'),
-    max_flows: byDefault(count(0), 0, "Flows at one time; 0 is a share of the node's budget."),
-    max_flows_per_source: byDefault(count(0), 0, 'Flows of one client address; 0 is any number.'),
+    max_flows: byDefault(
+      count(0, FLOWS_MAX),
+      0,
+      "Flows at one time; 0 is a share of the node's budget.",
+    ),
+    max_flows_per_source: byDefault(
+      count(0, FLOWS_MAX),
+      0,
+      'Flows of one client address; 0 is any number.',
+    ),
     max_datagram: byDefault(count(1, 65_507), 65_507, 'Bytes; larger datagrams are dropped.'),
     proxy_protocol: byDefault(
       oneOf(['off', 'first', 'every']),
@@ -104,7 +128,7 @@ const udp: Shape<UdpSpec> = mapped(
       'Which datagrams tell the replica the client in a v2 header.',
     ),
     accept_proxy_protocol: accepted,
-    health: optional(udpHealth, 'How replicas are probed.'),
+    health: optional(udpHealth, 'How replicas are probed at this endpoint, besides their health.'),
   }),
   (read): UdpSpec => ({
     affinity: read.affinity,
@@ -244,9 +268,17 @@ function reportMisplaced(
     if (read[key] === undefined) continue
     reading.report([...path, key], `${key} means nothing for a ${protocol} endpoint; remove it`)
   }
-  const { tls, healthCheck } = read.stream ?? DEFAULT_STREAM
+  const { tls, healthCheck, proxyProtocol, acceptProxyProtocol } = read.stream ?? DEFAULT_STREAM
   if (protocol === 'udp' && tls !== 'off') {
     reading.report([...path, 'stream', 'tls'], 'tls is not possible on a udp endpoint', 'value')
+  }
+  const ofTcp = {
+    proxy_protocol: proxyProtocol,
+    accept_proxy_protocol: acceptProxyProtocol.length > 0,
+  }
+  for (const [key, isSaid] of Object.entries(ofTcp)) {
+    if (protocol !== 'udp' || !isSaid) continue
+    reading.report([...path, 'stream', key], `${key} of a udp endpoint belongs into its udp block`)
   }
   if (protocol === 'tcp' && healthCheck?.type === 'udp_probe') {
     const at = [...path, 'stream', 'health_check', 'type']

@@ -1,9 +1,10 @@
 /** Whether a replica is well. Which endpoint a check means is settled by `rules/health.ts`. */
 import type { HealthCheck, HealthSpec, UdpHealthSpec } from '../deployment.ts'
 import { parseHealthUrl, URL_PATTERN } from '../grammar/health-url.ts'
-import { forms } from '../schema/collections.ts'
+import { parseProbeBytes } from '../grammar/probe-bytes.ts'
+import { forms, list } from '../schema/collections.ts'
 import { byDefault, object, optional, required, tagged } from '../schema/objects.ts'
-import { anyText, describedAs, duration, integer, oneOf, port, text } from '../schema/scalars.ts'
+import { describedAs, duration, integer, oneOf, port, text } from '../schema/scalars.ts'
 import { given, mapped, type Shape } from '../schema/shape.ts'
 import { show } from '../schema/words.ts'
 
@@ -127,9 +128,24 @@ const udpTiming = {
   interval: byDefault(duration(10), '5s', 'From one probe to the next.'),
   timeout: byDefault(duration(1), '2s', 'How long an answer may take.'),
 }
+const probeBytes = (empty: boolean): Shape<string> =>
+  text('text', {
+    empty,
+    fault: (written) => {
+      const bytes = parseProbeBytes(written)
+      if (bytes === undefined) {
+        return `has a \\ that begins no byte; write \\xNN, \\0, \\t, \\n, \\r, or \\\\ for itself: ${show(written)}`
+      }
+      if (bytes.length <= DATAGRAM_BYTES_MAX) return undefined
+      return `is ${bytes.length} bytes long; a datagram holds ${DATAGRAM_BYTES_MAX}`
+    },
+  })
 const udpRequest = {
-  request: required(anyText, 'What is sent; \\xNN is a byte.'),
-  expect: optional(text('text'), 'Bytes the answer must contain; without it any answer will do.'),
+  request: required(probeBytes(true), 'What is sent; \\xNN is a byte.'),
+  expect: optional(
+    probeBytes(false),
+    'Bytes the answer must contain; without it any answer will do.',
+  ),
 }
 
 /** How replicas behind an L4 port are probed. */
@@ -143,11 +159,14 @@ export const streamCheck = tagged('type', 'a stream health check', {
   }),
 })
 
-export const udpHealth: Shape<UdpHealthSpec> = mapped(
+const udpCheck: Shape<UdpHealthSpec> = mapped(
   tagged('type', 'a udp health check', {
     tcp_connect: object('udp_tcp_connect', 'a connect check', {
       type: required(oneOf(['tcp_connect']), 'Healthy when a TCP connection is accepted.'),
-      port: optional(port, "Instead of the endpoint's."),
+      port: optional(
+        port,
+        'Of another endpoint; when not said, of the tcp one with the same port, else the number of the udp port.',
+      ),
       ...udpTiming,
     }),
     udp_probe: object('udp_udp_probe', 'a udp probe', {
@@ -162,3 +181,15 @@ export const udpHealth: Shape<UdpHealthSpec> = mapped(
     ...read,
   }),
 )
+
+/** One check, or a list: each has its own streak. */
+export const udpHealth: Shape<readonly UdpHealthSpec[]> = forms(
+  'a udp health check, or a list of them',
+  {
+    map: mapped(udpCheck, (check) => [check]),
+    list: list(udpCheck, 'a list of udp health checks', 1),
+  },
+)
+
+/** Over IPv4. */
+const DATAGRAM_BYTES_MAX = 65_507

@@ -3,6 +3,7 @@ import { portVariable } from '../../services/program.ts'
 import type { CommandSpec, EndpointSpec, ServiceSpec } from '../deployment.ts'
 import type { Path } from '../problem.ts'
 import type { Reading } from '../schema/reading.ts'
+import { checkEndpointHealth } from './endpoint-health.ts'
 import { checkVariables } from './variables.ts'
 import { writtenAt } from './written.ts'
 
@@ -15,6 +16,7 @@ export function checkService(spec: ServiceSpec, tree: unknown, reading: Reading)
   reportTwice(spec.storage, (each) => each.target, 'target', 'a storage entry', reading)
   if (!reading.isSpoilt([...path, 'replica_groups'])) checkGroups(spec, path, reading)
   checkUpdate(spec, path, reading)
+  checkEndpointHealth(spec, tree, reading)
   const known = !reading.isSpoilt([...path, 'runtime']) && !reading.isSpoilt([...path, 'image'])
   if (known) checkRuntime(spec, tree, path, reading)
 }

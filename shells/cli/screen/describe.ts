@@ -39,7 +39,7 @@ export function listenerLines(view: NodeView, look: TableLook): string[] {
     { text: name(listener) },
     { text: listener.endpoint },
     { text: listener.state, style: LISTENER_STYLE[listener.state] },
-    { text: String(listener.backends) },
+    { text: backendsText(listener) },
     { text: listener.detail },
   ])
   return tableLines(LISTENER_COLUMNS, rows, look)
@@ -90,6 +90,12 @@ function addressesOf(replica: ReplicaView): string {
   const entries = Object.entries(replica.addresses)
   if (entries.length === 1) return entries[0]![1]
   return entries.map(([endpoint, address]) => `${endpoint}=${address}`).join(' ')
+}
+
+/** `3`, or `2/3` when not all take traffic. */
+function backendsText({ backends, members }: ListenerView): string {
+  const up = members.filter(({ isUp }) => isUp).length
+  return up === backends ? String(backends) : `${up}/${backends}`
 }
 
 const SERVICE_STYLE: Record<ServiceView['state'], Style> = {

@@ -1,13 +1,18 @@
-/** Who listens on a TCP port of this machine, as far as Linux tells us. */
+/** Who listens on a port of this machine, as far as Linux tells us. */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
 /**
  * `nginx (pid 71)` for a program that keeps `port` from being bound on `host`; undefined where
  * the system does not say: another user's process, another network namespace, not Linux.
  */
-export async function portHolder(host: string, port: number): Promise<string | undefined> {
-  const tables = await Promise.all([readText('/proc/net/tcp'), readText('/proc/net/tcp6')])
-  const inodes = tables.flatMap((table) => listeningInodes(table, host, port))
+export async function portHolder(
+  host: string,
+  port: number,
+  protocol: 'tcp' | 'udp',
+): Promise<string | undefined> {
+  const paths = [`/proc/net/${protocol}`, `/proc/net/${protocol}6`]
+  const tables = await Promise.all(paths.map(readText))
+  const inodes = tables.flatMap((table) => listeningInodes(table, host, port, STATES[protocol]))
   if (inodes.length === 0) return undefined
   const targets = new Set(inodes.map((inode) => `socket:[${inode}]`))
   for (const pid of await list('/proc')) {
@@ -19,15 +24,25 @@ export async function portHolder(host: string, port: number): Promise<string | u
 }
 
 /**
- * Inodes of listening sockets that stand in the way of `host:port`, from the text of
- * `/proc/net/tcp` or `/proc/net/tcp6` (proc_pid_net(5)).
+ * Inodes of sockets in one of these states that stand in the way of `host:port`, from the text of
+ * `/proc/net/tcp` and the like (proc_pid_net(5)).
  */
-export function listeningInodes(table: string, host: string, port: number): string[] {
+export function listeningInodes(
+  table: string,
+  host: string,
+  port: number,
+  states: readonly string[] = STATES.tcp,
+): string[] {
   const inodes: string[] = []
   for (const line of table.split('\n').slice(1)) {
     const [, local = '', , state, , , , , , inode] = line.trim().split(/\s+/)
     const [address = '', portHex = ''] = local.split(':')
-    if (state !== LISTEN || Number.parseInt(portHex, 16) !== port || inode === undefined) continue
+    if (
+      !states.includes(state ?? '') ||
+      Number.parseInt(portHex, 16) !== port ||
+      inode === undefined
+    )
+      continue
     if (collides(address, host)) inodes.push(inode)
   }
   return inodes
@@ -55,5 +70,6 @@ async function holdsOne(pid: string, targets: ReadonlySet<string>): Promise<bool
 const readText = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '')
 const list = (path: string): Promise<string[]> => readdir(path).catch(() => [])
 
-const LISTEN = '0A'
+/** tcp: LISTEN. udp: bound, and connected ones too: each has its port. */
+const STATES = { tcp: ['0A'], udp: ['07', '01'] } as const
 const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1

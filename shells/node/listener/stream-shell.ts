@@ -5,14 +5,18 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { ListenerFact } from '../../../core/balance/facts.ts'
+import { strategyNamed } from '../../../core/balance/strategies.ts'
 import { type Attempt, unreachable } from '../../../core/machine.ts'
+import type { OpenListener } from '../../../core/node/commands.ts'
 import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
 import { StreamListener } from '../../../core/stream/listener.ts'
+import { defaultStreamConfig } from '../../../core/stream/state.ts'
 import { isHostLimit, reasonOf } from '../socket-errors.ts'
 import { releaseSocket } from './release-socket.ts'
 
 export interface StreamShellOptions {
+  readonly balance: OpenListener['balance']
   /** May be called from within any method. */
   readonly fact: (fact: ListenerFact) => void
   /** A connection was lost because this machine lacks something; the listener goes on. */
@@ -26,7 +30,7 @@ interface Connection {
 }
 
 export class StreamShell {
-  readonly #machine = new StreamListener()
+  readonly #machine: StreamListener
   readonly #options: StreamShellOptions
   readonly #connections = new Map<ConnectionId, Connection>()
   readonly #inbox: StreamListenerEvent[] = []
@@ -38,7 +42,13 @@ export class StreamShell {
   #timerAt = Number.POSITIVE_INFINITY
 
   constructor(options: StreamShellOptions) {
+    const { strategy, failOpen } = options.balance
+    const [seed = 0] = crypto.getRandomValues(new Uint32Array(1))
     this.#options = options
+    this.#machine = new StreamListener(defaultStreamConfig, {
+      strategy: strategyNamed(strategy, seed),
+      failOpen,
+    })
   }
 
   /** Counters and counts, for people and tests. */

@@ -12,6 +12,8 @@
  * | `POST /v1/scale` `{ service, replicas }` | {@link TextAnswer} |
  * | `POST /v1/restart` `{ service, replica? }` | {@link TextAnswer} |
  * | `GET /v1/logs?service=&replica=&tail=&follow=` | lines of `LogLine` |
+ * | `GET /v1/flows?service=&endpoint=&client=&backend=&sort=&limit=` | `FlowsAnswer` |
+ * | `GET /v1/metrics` | Prometheus' text format |
  * | `GET /v1/events` | lines of {@link NoticeLine}, the last ones and then new ones |
  * | `POST /v1/shutdown` `{ mode }` | lines of {@link ShutdownStep} |
  *

@@ -16,6 +16,7 @@ import type {
   TextAnswer,
   VersionAnswer,
 } from './api.ts'
+import type { FlowSort, FlowsAnswer } from './flows.ts'
 
 export interface OperatorClient {
   readonly socketPath: string
@@ -30,6 +31,10 @@ export interface OperatorClient {
   restart(service: string, replica?: number): Promise<TextAnswer>
   /** Ends after the tail, or never when following; leave the loop to stop. */
   logs(request: LogsRequest): AsyncIterable<LogLine>
+  /** Refused with `not-found` when there is no such service. */
+  flows(request?: FlowsRequest): Promise<FlowsAnswer>
+  /** In Prometheus' text format. */
+  metrics(): Promise<string>
   /** The last notices and then new ones, until the node stops. */
   events(options?: StreamOptions): AsyncIterable<NoticeLine>
   /** Ends when the node has stopped and its socket is gone. */
@@ -47,6 +52,18 @@ export interface LogsRequest extends StreamOptions {
   readonly replica?: number
   readonly tail?: number
   readonly follow?: boolean
+}
+
+export interface FlowsRequest {
+  /** `deployment/service`, or the short name. */
+  readonly service?: string
+  readonly endpoint?: string
+  /** An address, `ADDRESS:PORT` or a network. */
+  readonly client?: string
+  /** A replica's number or label. */
+  readonly backend?: string
+  readonly sort?: FlowSort
+  readonly limit?: number
 }
 
 /** No node answers for this state directory. */
@@ -108,6 +125,8 @@ function clientOf(socketPath: string): OperatorClient {
       post('/v1/restart', { service, ...(replica === undefined ? {} : { replica }) }),
     logs: ({ onDropped, ...query }) =>
       withoutDropped(stream<LogLine>(socketPath, 'GET', `/v1/logs?${queryOf(query)}`), onDropped),
+    flows: (request = {}) => get(`/v1/flows?${queryOf(request)}`),
+    metrics: async () => textOf(await open(socketPath, 'GET', '/v1/metrics', undefined)),
     events: (options) =>
       withoutDropped(stream<NoticeLine>(socketPath, 'GET', '/v1/events'), options?.onDropped),
     shutdown: (mode) => shutdown(socketPath, mode),
@@ -134,7 +153,7 @@ async function untilGone(socketPath: string): Promise<void> {
   }
 }
 
-const queryOf = (query: Omit<LogsRequest, 'onDropped'>): URLSearchParams =>
+const queryOf = (query: Omit<LogsRequest, 'onDropped'> | FlowsRequest): URLSearchParams =>
   new URLSearchParams(
     Object.entries(query)
       .filter(([, value]) => value !== undefined)

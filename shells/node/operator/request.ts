@@ -11,6 +11,14 @@ import {
   STATUS_OF,
   TAIL_DEFAULT,
 } from './api.ts'
+import {
+  clientProblem,
+  FLOW_SORTS,
+  FLOWS_LIMIT_DEFAULT,
+  FLOWS_LIMIT_MAX,
+  type FlowSort,
+  type FlowsFilter,
+} from './flows.ts'
 
 /** One JSON answer. */
 export interface Answer {
@@ -109,6 +117,38 @@ export function logsRequestOf(query: URLSearchParams, view: NodeView): Read<Logs
   const filter = { ...service.value, ...(replica === undefined ? {} : { replica }) }
   const follow = FOLLOW_WORDS.has(query.get('follow') ?? 'false')
   return { ok: true, value: { filter, tail, follow } }
+}
+
+export interface FlowsRead {
+  readonly filter: FlowsFilter
+  readonly sort: FlowSort
+  readonly limit: number
+}
+
+/** `?service=&endpoint=&client=&backend=&sort=&limit=`, each may be left out. */
+export function flowsRequestOf(query: URLSearchParams, view: NodeView): Read<FlowsRead> {
+  const limit = numberOf(query.get('limit')) ?? FLOWS_LIMIT_DEFAULT
+  if (!(limit <= FLOWS_LIMIT_MAX)) {
+    return refused(`"limit" must be a whole number, ${FLOWS_LIMIT_MAX} at most`)
+  }
+  const written = query.get('sort') || 'age'
+  const sort = FLOW_SORTS.find((each) => each === written)
+  if (sort === undefined) return refused(`"sort" must be one of ${FLOW_SORTS.join(', ')}`)
+  const client = query.get('client') ?? ''
+  const problem = client === '' ? undefined : clientProblem(client)
+  if (problem !== undefined) return refused(problem)
+  const service = serviceOf(query.get('service') ?? '', view)
+  if (!service.ok) return service
+  const others = {
+    endpoint: query.get('endpoint') ?? '',
+    client,
+    backend: query.get('backend') ?? '',
+  }
+  const given = Object.entries(others).filter(([, value]) => value !== '')
+  return {
+    ok: true,
+    value: { filter: { ...service.value, ...Object.fromEntries(given) }, sort, limit },
+  }
 }
 
 /** A service that is gone keeps its log: only a name that means two of them is refused. */

@@ -8,7 +8,10 @@ import { Effect, type Scope } from 'effect'
 import type { Reply } from '../../../core/node/commands.ts'
 import type { NodeView } from '../../../core/node/view.ts'
 import { messageOf } from '../journal/format.ts'
+import type { Listeners } from '../listener/listeners.ts'
 import type { LogFilter, LogStore } from '../log/store.ts'
+import { EXPOSITION_TYPE, exposition } from '../metrics/exposition.ts'
+import { udpMetrics } from '../metrics/udp.ts'
 import { prepareRuntimeDirectory } from '../state/directory.ts'
 import { StateUnusable } from '../state/start-error.ts'
 import {
@@ -22,10 +25,12 @@ import {
   type VersionAnswer,
 } from './api.ts'
 import { Door, listen } from './door.ts'
+import { FLOWS_EXAMINED_MAX, flowsAnswer } from './flows.ts'
 import { LineStream } from './line-stream.ts'
 import {
   type Answer,
   deploySourceOf,
+  flowsRequestOf,
   isInView,
   logsRequestOf,
   readBody,
@@ -34,6 +39,7 @@ import {
   scaleOf,
   shutdownModeOf,
 } from './request.ts'
+import { routeOf } from './route.ts'
 
 /** What the server needs of a node. */
 export interface OperatedNode {
@@ -46,6 +52,7 @@ export interface OperatedNode {
   scale(service: string, replicas: number): Promise<Reply>
   restart(service: string, replica?: number): Promise<Reply>
   readonly logs: Pick<LogStore, 'read' | 'follow'>
+  readonly udp: Pick<Listeners, 'flows' | 'counters'>
   /** The last ones. */
   recentEvents(): readonly NoticeLine[]
   onEvent(listener: (line: NoticeLine) => void): () => void
@@ -172,6 +179,10 @@ async function handle(
       return send(response, 200, node.view())
     case '/v1/logs':
       return sendLogs(served, route.url, request, response)
+    case '/v1/flows':
+      return answer(request, response, await flows(node, route.url))
+    case '/v1/metrics':
+      return sendText(response, EXPOSITION_TYPE, await metrics(node))
     case '/v1/events':
       return sendEvents(served, response)
     case '/v1/deployments/NAME/settled':
@@ -215,39 +226,6 @@ async function post(
     }
   }
 }
-
-type Route =
-  | { readonly type: 'refused'; readonly answer: Answer }
-  | {
-      readonly type: 'route'
-      readonly path: keyof typeof METHODS
-      readonly name: string
-      readonly url: URL
-    }
-
-function routeOf(request: http.IncomingMessage): Route {
-  const url = URL.parse(request.url ?? '', 'http://localhost')
-  if (url === null) return { type: 'refused', answer: refuse('invalid', 'not a path') }
-  const match = DEPLOYMENT_PATH.exec(url.pathname)
-  let name = ''
-  try {
-    name = decodeURIComponent(match?.[1] ?? '')
-  } catch {
-    return { type: 'refused', answer: refuse('invalid', 'a broken % escape in the path') }
-  }
-  const path = match === null ? url.pathname : `/v1/deployments/NAME${match[2] ?? ''}`
-  if (!isKnown(path)) {
-    return { type: 'refused', answer: refuse('not-found', `nothing is at ${url.pathname}`) }
-  }
-  const method = METHODS[path]
-  if (request.method !== method) {
-    const text = `${url.pathname} takes ${method}, not ${request.method}`
-    return { type: 'refused', answer: { ...refuse('not-allowed', text), allow: method } }
-  }
-  return { type: 'route', path, name, url }
-}
-
-const isKnown = (path: string): path is keyof typeof METHODS => Object.hasOwn(METHODS, path)
 
 const deployed = (answer: DeployAnswer): Answer => {
   if (answer.ok) {
@@ -301,6 +279,22 @@ function unknownLog(filter: LogFilter, node: OperatedNode): string | undefined {
   return noLogText(filter)
 }
 
+async function flows(node: OperatedNode, url: URL): Promise<Answer> {
+  const view = node.view()
+  const asked = flowsRequestOf(url.searchParams, view)
+  if (!asked.ok) return asked.answer
+  const { filter, sort, limit } = asked.value
+  if (!isInView(filter, view)) {
+    const name = [filter.deployment, filter.service].filter((part) => part !== undefined).join('/')
+    return refuse('not-found', `no service "${name}" here`)
+  }
+  const lists = await node.udp.flows(FLOWS_EXAMINED_MAX)
+  return { status: 200, body: flowsAnswer(lists, filter, sort, limit) }
+}
+
+const metrics = async (node: OperatedNode): Promise<string> =>
+  exposition(udpMetrics(await node.udp.counters(), node.view()))
+
 function sendEvents({ node, followers }: Served, response: http.ServerResponse): void {
   const stream = new LineStream(response, node.recentEvents())
   stream.onClose(node.onEvent((line) => stream.send(line)))
@@ -344,30 +338,16 @@ function answer(
 const fail = (response: http.ServerResponse, code: OperatorErrorCode, error: string): void =>
   send(response, STATUS_OF[code], { error, code } satisfies ErrorAnswer)
 
-function send(response: http.ServerResponse, status: number, body: unknown): void {
+const send = (response: http.ServerResponse, status: number, body: unknown): void =>
+  sendText(response, 'application/json', `${JSON.stringify(body)}\n`, status)
+
+function sendText(response: http.ServerResponse, type: string, text: string, status = 200): void {
   if (response.headersSent || response.destroyed) return
-  const bytes = Buffer.from(`${JSON.stringify(body)}\n`, 'utf8')
-  response.writeHead(status, {
-    'Content-Type': 'application/json',
-    'Content-Length': bytes.length,
-  })
+  const bytes = Buffer.from(text, 'utf8')
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': bytes.length })
   response.end(bytes)
 }
 
-const METHODS = {
-  '/v1/version': 'GET',
-  '/v1/status': 'GET',
-  '/v1/deploy': 'POST',
-  '/v1/deployments/NAME/settled': 'GET',
-  '/v1/deployments/NAME': 'DELETE',
-  '/v1/scale': 'POST',
-  '/v1/restart': 'POST',
-  '/v1/logs': 'GET',
-  '/v1/events': 'GET',
-  '/v1/shutdown': 'POST',
-} as const
-
-const DEPLOYMENT_PATH = /^\/v1\/deployments\/([^/]+)(\/settled)?$/
 /** Of clients at once; more wait in the kernel's queue and are turned away by it. */
 const CONNECTIONS_MAX = 256
 const PROGRESS_MS = 1_000

@@ -73,6 +73,6 @@ function httpReason(error: NodeJS.ErrnoException): string {
 }
 
 /** `[::1]` in a URL, `::1` for the system. */
-const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, '$1')
+export const withoutBrackets = (host: string): string => host.replace(/^\[(.*)\]$/, '$1')
 
 const BODY_BYTES_MAX = 64 * 1024

@@ -10,6 +10,7 @@ import type { ReplicaId } from '../../../core/services/identity.ts'
 import type { ReplicaSurroundings } from '../process/runtime.ts'
 import { CommandProbes } from './command.ts'
 import { probeHttp, probeTcp } from './connection.ts'
+import { probeUdp } from './datagram.ts'
 import { type ProbeRun, type ProbeWork, runProbe } from './run.ts'
 
 export interface Probes {
@@ -34,7 +35,7 @@ export interface ProbesOptions {
 }
 
 export interface ProbeLimits {
-  /** Connections at a time. */
+  /** Connections and datagrams at a time. */
   readonly connectionsMax: number
   /** Health commands at a time; each is a process or more. */
   readonly commandsMax: number
@@ -143,6 +144,8 @@ class Prober implements Probes {
         return probeTcp(target)
       case 'http':
         return probeHttp(target)
+      case 'udp':
+        return probeUdp(target)
       case 'command':
         return this.#commandProbes.probe(target.command, this.#options.environmentOf(replica))
       default:
@@ -165,13 +168,14 @@ class Prober implements Probes {
     run?.cancel()
   }
 
-  #report({ replica, attempt }: Ask, reason: string): void {
+  #report({ replica, check, attempt }: Ask, reason: string): void {
     if (this.#closed) return
-    this.#options.report({ type: 'probe-result', replica, attempt, ok: reason === '', reason })
+    const ok = reason === ''
+    this.#options.report({ type: 'probe-result', replica, check, attempt, ok, reason })
   }
 }
 
-const keyOf = ({ replica, attempt }: { replica: ReplicaId; attempt: number }): string =>
-  `${replica} ${attempt}`
+const keyOf = ({ replica, check, attempt }: Omit<ProbeCommand, 'type'>): string =>
+  `${replica} ${check} ${attempt}`
 
 const LIMITS: ProbeLimits = { connectionsMax: 256, commandsMax: 64, waitingMax: 10_000 }

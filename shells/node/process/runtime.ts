@@ -10,7 +10,7 @@ import type { RuntimeEvent } from '../../../core/node/events.ts'
 import { parseReplicaId, type ReplicaId, replicaLabel } from '../../../core/services/identity.ts'
 import type { LogStore, LogWriter } from '../log/store.ts'
 import { EscapedEnder } from './escaped.ts'
-import { checkPorts } from './free-ports.ts'
+import { checkPorts, type WantedPorts } from './free-ports.ts'
 import { reapLeftovers } from './leftovers.ts'
 import { makePipePool, type OutputPipe, type PipePool } from './pipes.ts'
 import { instanceMark, programEnvironment } from './program-env.ts'
@@ -179,7 +179,7 @@ class Runtime implements ProcessRuntime {
     const { program } = replica
     const failure = directoryProblem(program.directory)
     if (failure !== undefined) return { reason: failure, portsTaken: [] }
-    const { taken, problems } = await checkPorts(Object.values(program.ports))
+    const { taken, problems } = await checkPorts(portsOf(program))
     if (taken.length > 0) {
       const ports = taken.length === 1 ? `port ${taken[0]} is` : `ports ${taken.join(', ')} are`
       return { reason: `${ports} in use by another program`, portsTaken: taken }
@@ -339,6 +339,12 @@ class Runtime implements ProcessRuntime {
   #report(event: RuntimeEvent): void {
     if (!this.#silent) this.#options.report(event)
   }
+}
+
+function portsOf({ ports, udpEndpoints }: Program): WantedPorts {
+  const udp = udpEndpoints.flatMap((name) => ports[name] ?? [])
+  const tcp = Object.entries(ports).filter(([name]) => !udpEndpoints.includes(name))
+  return { tcp: tcp.map(([, port]) => port), udp }
 }
 
 const labelOf = (id: ReplicaId): string => `${parseReplicaId(id).deployment}/${replicaLabel(id)}`

@@ -6,8 +6,14 @@ import type { NodeCommand } from '../../../core/node/commands.ts'
 import type { NodeEvent } from '../../../core/node/events.ts'
 import { checkInvariants } from '../../../core/node/invariants.ts'
 import { defaultNodeConfig, NodeMachine } from '../../../core/node/node.ts'
+import type { CheckName } from '../../../core/services/endpoint-checks.ts'
 import { type ListenerId, parseReplicaId, type ReplicaId } from '../../../core/services/identity.ts'
-import type { Deployment, EndpointSpec, ServiceSpec } from '../../../core/spec/deployment.ts'
+import type {
+  Deployment,
+  EndpointSpec,
+  ServiceSpec,
+  UdpSpec,
+} from '../../../core/spec/deployment.ts'
 
 export type Answer = (command: NodeCommand) => readonly NodeEvent[] | undefined
 
@@ -18,7 +24,9 @@ export class ObedientShell {
   readonly commands: NodeCommand[] = []
   readonly events: NodeEvent[] = []
   readonly alive = new Set<ReplicaId>()
+  /** The set in force, and those of it that are not down. */
   readonly applied = new Map<ListenerId, ReadonlySet<ReplicaId>>()
+  readonly up = new Map<ListenerId, readonly ReplicaId[]>()
   /** Asked first; what it returns is the answer, undefined leaves the answer to the shell. */
   answer: Answer = () => undefined
   #requests = 0
@@ -126,9 +134,9 @@ export class ObedientShell {
         return [{ type: 'replica-removed', replica, attempt }]
       }
       case 'probe': {
-        const { replica, attempt } = command
+        const { replica, check, attempt } = command
         const ok = this.alive.has(replica)
-        return [{ type: 'probe-result', replica, attempt, ok, reason: ok ? '' : 'refused' }]
+        return [{ type: 'probe-result', replica, check, attempt, ok, reason: ok ? '' : 'refused' }]
       }
       case 'open-listener': {
         const { listener, attempt, host, port } = command
@@ -141,6 +149,11 @@ export class ObedientShell {
         const present = new Set(command.backends.map((each) => each.id))
         const gone = [...(this.applied.get(listener) ?? [])].filter((id) => !present.has(id))
         this.applied.set(listener, present)
+        const up = command.backends.filter((each) => each.down !== true)
+        this.up.set(
+          listener,
+          up.map((each) => each.id),
+        )
         return [
           { type: 'backends-applied', listener, version },
           ...gone.map(
@@ -149,6 +162,7 @@ export class ObedientShell {
         ]
       }
       case 'cancel-probe':
+      case 'configure-listener':
       case 'cut-backend':
       case 'reply':
       case 'notice':
@@ -188,6 +202,45 @@ export const endpointOf = (more: Partial<EndpointSpec> = {}): EndpointSpec => ({
   },
   ...more,
 })
+
+export const udpOf = (more: Partial<UdpSpec> = {}): UdpSpec => ({
+  affinity: 'source_ip_port',
+  responses: 0,
+  requests: 0,
+  frontTimeoutMs: 30_000,
+  backTimeoutMs: 30_000,
+  halfOpenTimeoutMs: 5_000,
+  lifetimeMaxMs: 0,
+  flowsMax: 0,
+  flowsPerSourceMax: 0,
+  datagramBytesMax: 65_507,
+  proxyProtocol: 'off',
+  acceptProxyProtocol: [],
+  ...more,
+})
+
+export const udpEndpointOf = (
+  udp: Partial<UdpSpec> = {},
+  more: Partial<EndpointSpec> = {},
+): EndpointSpec =>
+  endpointOf({
+    name: 'dns',
+    protocol: 'udp',
+    port: 53,
+    balance: { strategy: 'hrw', rise: 1, fall: 3, failOpen: true },
+    udp: udpOf(udp),
+    ...more,
+  })
+
+/** Answers probes of one check with a failure, for as long as it is in place. */
+export const failing =
+  (check: CheckName, reason: string, of: (replica: ReplicaId) => boolean = () => true): Answer =>
+  (command) => {
+    if (command.type !== 'probe' || command.check !== check || !of(command.replica))
+      return undefined
+    const { replica, attempt } = command
+    return [{ type: 'probe-result', replica, check, attempt, ok: false, reason }]
+  }
 
 export const serviceOf = (more: Partial<ServiceSpec> = {}): ServiceSpec => ({
   rtype: 'service',

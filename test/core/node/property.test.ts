@@ -10,23 +10,39 @@ import type { NodeEvent } from '../../../core/node/events.ts'
 import { checkInvariants } from '../../../core/node/invariants.ts'
 import { NodeMachine } from '../../../core/node/node.ts'
 import type { ServiceSpec } from '../../../core/spec/deployment.ts'
-import { deploymentOf, endpointOf, ObedientShell, serviceOf } from './obedient-shell.ts'
+import {
+  deploymentOf,
+  endpointOf,
+  ObedientShell,
+  serviceOf,
+  udpEndpointOf,
+} from './obedient-shell.ts'
+
+const TIMES = { intervalMs: 1_000, timeoutMs: 500 }
+const PROBE = { type: 'udp_probe', request: 'ping', ...TIMES } as const
+const CHECKS = { none: [], udp: [PROBE], both: [PROBE, { type: 'tcp_connect', ...TIMES } as const] }
 
 const specs = fc
   .record({
     replicas: fc.integer({ min: 0, max: 3 }),
     version: fc.constantFrom('1', '2'),
     port: fc.constantFrom(7_001, 7_002),
-    endpoint: fc.boolean(),
+    endpoint: fc.constantFrom('none', 'http', 'udp', 'both' as const),
+    checks: fc.constantFrom('none', 'udp', 'both' as const),
     onPanic: fc.constantFrom('restart', 'shutdown', 'isolate'),
     surgeMax: fc.integer({ min: 0, max: 1 }),
   })
   .map(
-    ({ replicas, version, port, endpoint, onPanic, surgeMax }): ServiceSpec =>
+    ({ replicas, version, port, endpoint, checks, onPanic, surgeMax }): ServiceSpec =>
       serviceOf({
         scale: { mode: 'fixed', replicas },
         env: { VERSION: version },
-        endpoints: endpoint ? [endpointOf({ port })] : [],
+        endpoints: [
+          ...(endpoint === 'http' || endpoint === 'both' ? [endpointOf({ port })] : []),
+          ...(endpoint === 'udp' || endpoint === 'both'
+            ? [udpEndpointOf({ health: CHECKS[checks] }, { port })]
+            : []),
+        ],
         errors: { onInitFailure: 'fail', onPanic },
         stopGraceMs: 1_000,
         update: { surgeMax, unavailableMax: 0, readyMinMs: 100, onFailure: 'pause' },
@@ -171,6 +187,7 @@ function failureOf(command: NodeCommand): NodeEvent[] {
         {
           type: 'probe-result',
           replica: command.replica,
+          check: command.check,
           attempt: command.attempt,
           ok: false,
           reason: 'no',

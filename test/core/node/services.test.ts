@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
 import type { NodeCommand } from '../../../core/node/commands.ts'
-import { deploymentOf, endpointOf, ObedientShell, serviceOf } from './obedient-shell.ts'
+import {
+  deploymentOf,
+  endpointOf,
+  ObedientShell,
+  serviceOf,
+  udpEndpointOf,
+} from './obedient-shell.ts'
 
 const fixed = (replicas: number) => ({ mode: 'fixed', replicas }) as const
 const typesOf = (commands: readonly NodeCommand[]) =>
@@ -94,6 +100,7 @@ test('a dependent starts only when its dependency is healthy', () => {
           {
             type: 'probe-result',
             replica: command.replica,
+            check: command.check,
             attempt: command.attempt,
             ok: false,
             reason: 'x',
@@ -173,7 +180,7 @@ test('a service whose last endpoint that can be probed went away is healthy whil
   const health = { startGraceMs: 0, intervalMs: 1_000, timeoutMs: 1_000, retries: 1 }
   const tcp = endpointOf({ name: 'x', protocol: 'tcp' })
   shell.deploy(deploymentOf({ web: serviceOf({ endpoints: [tcp], health: { ...health, check } }) }))
-  const udp = endpointOf({ name: 'x', protocol: 'udp' })
+  const udp = udpEndpointOf({}, { name: 'x' })
   shell.deploy(deploymentOf({ web: serviceOf({ endpoints: [udp], health: { ...health, check } }) }))
   const commands = shell.pass(60_000)
   expect(typesOf(commands)).not.toContain('cancel-probe')

@@ -14,6 +14,7 @@ const POLICY: HealthPolicy = {
   intervalMs: 10_000,
   timeoutMs: 2_000,
   retries: 3,
+  passes: 1,
 }
 
 function watch(policy = POLICY) {
@@ -99,7 +100,7 @@ test('a doubled answer counts once', () => {
   feed({ type: 'tick' }, 0)
   answer(false, 1)
   answer(false, 1, 1)
-  expect(monitor.state.failures).toBe(1)
+  expect(monitor.state.streak.against).toBe(1)
 })
 
 test('proxy W19: what traffic saw fail is probed at once', () => {
@@ -119,6 +120,26 @@ test('a stricter policy judges the failures that are already there', () => {
     expect(answer(false, now)).toEqual([])
   }
   expect(feed({ type: 'policy', policy: POLICY }, 30_001)).toEqual([UNHEALTHY])
+})
+
+test('udp 8: `passes` in a row bring it back; the first pass ever is enough', () => {
+  const { feed, answer } = watch({ ...POLICY, startGraceMs: 0, passes: 2 })
+  let now = 0
+  const next = (ok: boolean): HealthCommand[] => {
+    now += 10_000
+    feed({ type: 'tick' }, now)
+    return answer(ok, now)
+  }
+  expect(next(true)).toEqual([HEALTHY])
+  expect([next(false), next(false), next(false)]).toEqual([[], [], [UNHEALTHY]])
+  expect([next(true), next(false), next(true), next(true)]).toEqual([[], [], [], [HEALTHY]])
+})
+
+test('attempts go on where those of an earlier monitor ended', () => {
+  const monitor = new HealthMonitor(POLICY, 0, 7)
+  const out: HealthCommand[] = []
+  monitor.step({ type: 'tick' }, 0, out)
+  expect(out).toEqual([{ type: 'probe', attempt: 8, timeoutMs: 2_000 }])
 })
 
 test('stopped, it says nothing any more and cancels what is under way', () => {
@@ -141,6 +162,7 @@ test('property: whatever happens, verdicts alternate, one probe at a time, the d
     intervalMs: fc.integer({ min: 1, max: 20_000 }),
     timeoutMs: fc.integer({ min: 1, max: 5_000 }),
     retries: fc.integer({ min: 1, max: 4 }),
+    passes: fc.integer({ min: 1, max: 3 }),
   })
   fc.assert(
     fc.property(policies, fc.array(steps, { maxLength: 60 }), (policy, script) => {
@@ -149,6 +171,7 @@ test('property: whatever happens, verdicts alternate, one probe at a time, the d
       let open = 0
       let said = 'unknown'
       let inARow = 0
+      let passed = 0
       for (const each of script) {
         let commands: HealthCommand[]
         if (each.do === 'tick') {
@@ -162,15 +185,18 @@ test('property: whatever happens, verdicts alternate, one probe at a time, the d
           commands = answer(each.ok, now, monitor.state.attempt - Number(each.stale))
           if (counts) open = 0
           if (counts) inARow = each.ok ? 0 : inARow + 1
+          if (counts) passed = each.ok ? passed + 1 : 0
         }
         for (const command of commands) {
           if (command.type === 'probe') open += 1
           if (command.type === 'cancel') {
             open -= 1
             inARow += 1
+            passed = 0
           }
           if (command.type !== 'verdict') continue
           expect(command.verdict).not.toBe(said)
+          if (said === 'unhealthy') expect(passed).toBeGreaterThanOrEqual(policy.passes)
           said = command.verdict
           if (said === 'unhealthy') expect(inARow).toBeGreaterThanOrEqual(policy.retries)
         }

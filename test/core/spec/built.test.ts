@@ -64,6 +64,38 @@ describe('what is built passes in silence', () => {
         },
       }),
     ],
+    [
+      'udp, with all of its block',
+      endpoint({
+        protocol: 'udp',
+        expose: 'public',
+        balance: { strategy: 'maglev', rise: 2, fall: 4, fail_open: false },
+        stream: { drain_timeout: '5s', health_check: { type: 'tcp_connect' } },
+        udp: {
+          affinity: 'source_ip',
+          responses: 1,
+          max_flows: 42,
+          proxy_protocol: 'first',
+          accept_proxy_protocol: ['10.0.0.0/8'],
+          health: { type: 'udp_probe', request: 'ping' },
+        },
+      }),
+    ],
+    [
+      'strategies of tcp that ask no address, and failing closed',
+      webWith({
+        endpoints: [
+          { name: 'a', protocol: 'tcp', port: 80, balance: { strategy: 'least_connections' } },
+          {
+            name: 'b',
+            protocol: 'tcp',
+            port: 81,
+            balance: { strategy: 'power_of_two', rise: 2, fail_open: false },
+            stream: { health_check: { type: 'tcp_connect' } },
+          },
+        ],
+      }),
+    ],
     ['loopback', webWith({ localhost_reachability: 'always', host_network: true })],
   ]
   for (const [name, tree] of ROWS) test(name, () => expect(levelsOf(tree)).toEqual([]))
@@ -77,7 +109,6 @@ describe('what is not', () => {
       fileOf({ web: { image: { name: 'x' }, runtime: 'process', command: 'x' } }),
       ['warn services.web.image'],
     ],
-    ['udp', endpoint({ protocol: 'udp' }), ['refuse services.web.endpoints.0.protocol']],
     ['https', endpoint({ protocol: 'https' }), ['refuse services.web.endpoints.0.protocol']],
     [
       'a host and a path',
@@ -112,18 +143,26 @@ describe('what is not', () => {
       ['warn services.job.rtype', 'refuse services.web.depends.0.service'],
     ],
     [
-      'hashing strategies change who gets what, others do not',
+      'strategies that hash an address, of tcp; rise and fall of no check',
       webWith({
         endpoints: [
           { name: 'a', protocol: 'tcp', port: 80, balance: { strategy: 'maglev' } },
-          { name: 'b', protocol: 'tcp', port: 81, balance: { strategy: 'power_of_two' } },
-          { name: 'c', protocol: 'tcp', port: 82, balance: { fail_open: false } },
+          { name: 'b', protocol: 'http', port: 81, balance: { strategy: 'hrw' } },
+          { name: 'c', protocol: 'udp', port: 82, balance: { fall: 2 } },
         ],
       }),
       [
         'refuse services.web.endpoints.0.balance.strategy',
-        'warn services.web.endpoints.1.balance.strategy',
+        'refuse services.web.endpoints.1.balance.strategy',
         'warn services.web.endpoints.2.balance',
+      ],
+    ],
+    [
+      'limits of tcp at a udp endpoint',
+      endpoint({ protocol: 'udp', stream: { idle_timeout: '1s', session_timeout: '1s' } }),
+      [
+        'warn services.web.endpoints.0.stream.session_timeout',
+        'warn services.web.endpoints.0.stream',
       ],
     ],
     ['limits', webWith({ resources: { pids_limit: 5 } }), ['warn services.web.resources']],

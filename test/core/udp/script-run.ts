@@ -18,6 +18,7 @@ import {
   payloadOf,
   type Script,
   type ScriptStep,
+  type SocketPick,
   strategyOf,
   wholePayload,
 } from './scripts.ts'
@@ -27,6 +28,11 @@ export interface ScriptResult {
   readonly problem: string | undefined
   readonly commands: readonly FlowCommand[]
   readonly table: FlowTable
+}
+
+interface Socket {
+  readonly flow: FlowId
+  readonly attempt: Attempt
 }
 
 interface Twin {
@@ -45,7 +51,8 @@ export class ScriptRun {
   readonly #twins: Twin[] = []
   #config: UdpConfig
   #version = 0
-  readonly #opens: { readonly flow: FlowId; readonly attempt: Attempt }[] = []
+  readonly #opens: Socket[] = []
+  readonly #live = new Map<FlowId, Socket>()
   #payloads = 0
 
   constructor({ config, failOpen, extractor, strategy }: Omit<Script, 'steps'>) {
@@ -94,11 +101,17 @@ export class ScriptRun {
     const commands = out.map(keptCopy)
     spoil(lent)
     this.commands.push(...commands)
-    for (const command of commands) {
-      if (command.type === 'open-upstream') this.#opens.push(command)
-    }
+    for (const command of commands) this.#remember(command)
     checkInvariants(table)
     return problem
+  }
+
+  #remember(command: FlowCommand): void {
+    if (command.type === 'close-flow') this.#live.delete(command.flow)
+    if (command.type !== 'open-upstream') return
+    const { flow, attempt } = command
+    this.#opens.push({ flow, attempt })
+    this.#live.set(flow, { flow, attempt })
   }
 
   #restore(): string | undefined {
@@ -142,16 +155,16 @@ export class ScriptRun {
           payload: wholePayload(step, this.#payloads++),
         }
       case 'opened': {
-        const open = this.#openBack(step.back)
+        const open = this.#socketOf(step.of)
         return open && { type: 'upstream-opened', ...open }
       }
       case 'failed': {
-        const open = this.#openBack(step.back)
+        const open = this.#socketOf(step.of)
         const reason = `for reason ${this.#payloads++}`
         return open && { type: 'upstream-failed', ...open, blame: step.blame, reason }
       }
       case 'answer': {
-        const open = this.#openBack(step.back)
+        const open = this.#socketOf(step.of)
         if (open === undefined) return undefined
         const attempt = open.attempt + step.attemptOff
         const payload = payloadOf(step.bytes, this.#payloads++)
@@ -170,7 +183,7 @@ export class ScriptRun {
       case 'cut':
         return { type: 'cut-backend', backend: step.backend }
       case 'abort-flow': {
-        const open = this.#openBack(step.back)
+        const open = this.#socketOf(step.of)
         return open && { type: 'abort-flow', flow: open.flow }
       }
       default:
@@ -178,10 +191,10 @@ export class ScriptRun {
     }
   }
 
-  #openBack(back: number): { flow: FlowId; attempt: Attempt } | undefined {
-    const { length } = this.#opens
-    const open = length === 0 ? undefined : this.#opens[length - 1 - (back % length)]
-    return open && { flow: open.flow, attempt: open.attempt }
+  #socketOf({ back, live }: SocketPick): Socket | undefined {
+    const sockets = live ? [...this.#live.values()] : this.#opens
+    const { length } = sockets
+    return length === 0 ? undefined : sockets[length - 1 - (back % length)]
   }
 }
 

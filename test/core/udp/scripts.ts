@@ -23,16 +23,16 @@ export type ScriptStep =
       readonly announced: number
       readonly bytes: number
     }
-  /** Of the socket asked for `back` opens ago. Twice, late and never are what scripts do. */
-  | { readonly do: 'opened'; readonly back: number }
+  /** Twice, late and never are what scripts do. */
+  | { readonly do: 'opened'; readonly of: SocketPick }
   | {
       readonly do: 'failed'
-      readonly back: number
+      readonly of: SocketPick
       readonly blame: 'backend' | 'host'
     }
   | {
       readonly do: 'answer'
-      readonly back: number
+      readonly of: SocketPick
       /** Another attempt than the one that was asked for. */
       readonly attemptOff: number
       readonly bytes: number
@@ -48,12 +48,18 @@ export type ScriptStep =
     }
   | { readonly do: 'cut'; readonly backend: string }
   | { readonly do: 'drain' | 'close' | 'close-all' | 'abort-all' }
-  | { readonly do: 'abort-flow'; readonly back: number }
+  | { readonly do: 'abort-flow'; readonly of: SocketPick }
   | { readonly do: 'pass'; readonly ms: number; readonly tick: boolean }
   /** Until the deadline, `late` ms more, and a tick. */
   | { readonly do: 'wait'; readonly late: number }
   /** Goes on with a table restored from a snapshot, the old one beside it. */
   | { readonly do: 'restore' }
+
+/** The socket asked for so many opens ago: of those that live, or of all there ever were. */
+export interface SocketPick {
+  readonly back: number
+  readonly live: boolean
+}
 
 export type HeaderKind = 'none' | 'proxy' | 'local' | 'unspec' | 'stream' | 'short' | 'version'
 
@@ -146,13 +152,16 @@ const bytes = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: BYTES_MAX - 1, max: BYTES_MAX + 1 }) },
 )
 
-/** Mostly the newest. */
-const back = fc.oneof(
-  { weight: 4, arbitrary: fc.integer({ min: 0, max: 2 }) },
-  { weight: 1, arbitrary: fc.integer({ min: 0, max: 40 }) },
-)
+/** Mostly new ones that live. */
+const of: fc.Arbitrary<SocketPick> = fc.record({
+  back: fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: 0, max: 2 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 0, max: 20 }) },
+  ),
+  live: fc.constantFrom(true, true, true, true, true, false),
+})
 
-const milliseconds = fc.constantFrom(1, 15, 16, 17, 100, 500, 1_000, 5_000)
+const milliseconds = fc.constantFrom(1, 16, 17, 100, 1_000, 5_000, 5_000)
 
 const BACKENDS = ['b0', 'b1', 'b2', 'b3']
 
@@ -180,13 +189,13 @@ const change = fc.record(
     backTimeoutMs: milliseconds,
     halfOpenTimeoutMs: milliseconds,
     lifetimeMaxMs: fc.constantFrom(0, 0, 16, 50, 700, 3_000),
-    flowsMax: fc.constantFrom(0, 1, 2, 4, 8),
+    flowsMax: fc.constantFrom(0, 1, 2, 4, 8, 8),
     flowsPerSourceMax: fc.constantFrom(0, 1, 2),
-    datagramBytesMax: fc.constantFrom(1, BYTES_MAX, BYTES_MAX + 52),
+    datagramBytesMax: fc.constantFrom(1, BYTES_MAX, BYTES_MAX + 52, BYTES_MAX + 52),
     proxyProtocol: fc.constantFrom('off', 'first', 'every'),
     trustedProxies: fc.constantFrom([], TRUSTED, TRUSTED),
     heldDatagramsMax: fc.constantFrom(1, 2, 8),
-    heldBytesMax: fc.constantFrom(0, 10, 60, 1_000),
+    heldBytesMax: fc.constantFrom(0, 10, 60, 1_000, 1_000),
     lingerMs: fc.constantFrom(0, 1, 100, 2_000),
   },
   { requiredKeys: [] },
@@ -226,20 +235,20 @@ const steps: fc.Arbitrary<ScriptStep> = fc.oneof(
       ),
     ),
   },
-  { weight: 18, arbitrary: fc.record({ do: fc.constant('opened' as const), back }) },
+  { weight: 28, arbitrary: fc.record({ do: fc.constant('opened' as const), of }) },
   {
     weight: 5,
     arbitrary: fc.record({
       do: fc.constant('failed' as const),
-      back,
+      of,
       blame: fc.constantFrom('backend', 'backend', 'backend', 'host'),
     }),
   },
   {
-    weight: 16,
+    weight: 26,
     arbitrary: fc.record({
       do: fc.constant('answer' as const),
-      back,
+      of,
       attemptOff: fc.constantFrom(0, 0, 0, 0, 0, 0, 1, -1),
       bytes,
     }),
@@ -274,17 +283,17 @@ const steps: fc.Arbitrary<ScriptStep> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      do: fc.constantFrom('drain', 'close', 'close-all', 'close-all', 'abort-all'),
+      do: fc.constantFrom('drain', 'close', 'close', 'close-all', 'close-all', 'abort-all'),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('abort-flow' as const), back }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('abort-flow' as const), of }) },
   {
     weight: 10,
     arbitrary: fc.record({
       do: fc.constant('pass' as const),
       ms: fc.oneof(
-        { weight: 6, arbitrary: fc.constantFrom(0, 1, 15, 16, 17, 99, 100) },
-        { weight: 3, arbitrary: fc.integer({ min: 0, max: 20_000 }) },
+        { weight: 20, arbitrary: fc.constantFrom(0, 1, 15, 16, 17, 99, 100) },
+        { weight: 5, arbitrary: fc.integer({ min: 0, max: 20_000 }) },
         { weight: 1, arbitrary: fc.constantFrom(100_000, 2 ** 31, 2 ** 33, 1e12) },
       ),
       tick: fc.boolean(),

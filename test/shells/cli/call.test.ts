@@ -13,6 +13,8 @@ const COMMANDS = [
   'ps',
   'listeners',
   'logs',
+  'flows',
+  'metrics',
   'scale',
   'restart',
   'remove',

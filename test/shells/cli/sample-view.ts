@@ -41,6 +41,16 @@ export const listener = (name: string, over: Partial<ListenerView> = {}): Listen
   address: '127.0.0.1:8080',
   state: 'listening',
   backends: 2,
+  members: [
+    {
+      replica: replicaId({ deployment: 'hello', service: name, number: 1, incarnation: 1 }),
+      isUp: true,
+    },
+    {
+      replica: replicaId({ deployment: 'hello', service: name, number: 2, incarnation: 2 }),
+      isUp: true,
+    },
+  ],
   detail: '',
   ...over,
 })

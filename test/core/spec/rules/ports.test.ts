@@ -27,12 +27,12 @@ interface Row {
 
 const APART: readonly Row[] = [
   {
-    name: 'tcp and udp of one service',
+    name: 'udp W35: tcp and udp of one service',
     services: { a: service(['tcp', 53], ['udp', 53]) },
     problems: [],
   },
   {
-    name: 'tcp and udp of two services',
+    name: 'udp W35: tcp and udp of two services',
     services: { a: service(['tcp', 53]), b: service(['udp', 53]) },
     problems: [],
   },

@@ -49,6 +49,7 @@ describe('a view as tables', () => {
         protocol: 'tcp',
         state: 'retrying',
         backends: 0,
+        members: [],
         detail: 'port taken by nginx (pid 71)',
       }),
     ]
@@ -56,6 +57,16 @@ describe('a view as tables', () => {
       'ADDRESS         PROTOCOL  SERVICE  ENDPOINT  STATE      BACKENDS  DETAIL',
       '127.0.0.1:8080  http      web      http      listening         2',
       '127.0.0.1:8080  tcp       db       http      retrying          0  port taken by nginx (pid 71)',
+    ])
+  })
+
+  test('a listener with a backend that is down says how many take traffic', () => {
+    const members = listener('web').members.map((member, index) => ({ ...member, isUp: index > 0 }))
+    const address = '0.0.0.0:53'
+    const listeners = [listener('dns', { protocol: 'udp', endpoint: 'dns', address, members })]
+    expect(listenerLines({ ...SAMPLE_VIEW, listeners }, PLAIN)).toEqual([
+      'ADDRESS     PROTOCOL  SERVICE  ENDPOINT  STATE      BACKENDS',
+      '0.0.0.0:53  udp       dns      dns       listening       1/2',
     ])
   })
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { Effect, Exit, Scope } from 'effect'
 import { onTestFinished } from 'vitest'
-import type { Backend } from '../../../../core/node/commands.ts'
+import type { Backend, OpenListener } from '../../../../core/node/commands.ts'
 import type { ListenerEvent } from '../../../../core/node/events.ts'
 import {
   type ListenerId,
@@ -12,11 +12,17 @@ import {
   replicaId,
   serviceKey,
 } from '../../../../core/services/identity.ts'
-import type { StreamSpec } from '../../../../core/spec/deployment.ts'
-import { type Listeners, makeListeners } from '../../../../shells/node/listener/listeners.ts'
+import type { StreamSpec, UdpSpec } from '../../../../core/spec/deployment.ts'
+import {
+  type Listeners,
+  type ListenersOptions,
+  makeListeners,
+} from '../../../../shells/node/listener/listeners.ts'
+import { udpOf } from '../../../core/node/obedient-shell.ts'
 
 export const HOST = '127.0.0.1'
 export const LISTENER = listenerId(serviceKey('demo', 'web'), 'tcp', 1)
+export const UDP_LISTENER = listenerId(serviceKey('demo', 'web'), 'udp', 3)
 
 export const STREAM: StreamSpec = {
   tls: 'off',
@@ -27,6 +33,8 @@ export const STREAM: StreamSpec = {
   connectionsMax: 10_000,
   drainTimeoutMs: 30_000,
 }
+
+export const BALANCE = { strategy: 'round_robin', failOpen: true } as const
 
 export const backend = (number: number, port: number, host = HOST): Backend => ({
   id: replica(number),
@@ -48,14 +56,14 @@ export class Fixture {
   #attempt = 0
   #version = 0
 
-  async start(): Promise<this> {
+  async start(options: Partial<ListenersOptions> = {}): Promise<this> {
     const report = (event: ListenerEvent): void => {
       this.events.push(event)
       for (const look of this.#waiting.splice(0)) look()
     }
     const notice = (text: string): void => void this.notices.push(text)
     this.#listeners = await Effect.runPromise(
-      Scope.provide(makeListeners({ report, notice }), this.#scope),
+      Scope.provide(makeListeners({ report, notice, ...options }), this.#scope),
     )
     return this
   }
@@ -85,13 +93,19 @@ export class Fixture {
     port = 0,
     stream: Partial<StreamSpec> = {},
     listener: ListenerId = LISTENER,
+    balance: OpenListener['balance'] = BALANCE,
   ): Promise<number> {
-    const attempt = this.requestOpen(port, stream, listener)
+    const attempt = this.requestOpen(port, stream, listener, balance)
     const { address } = await this.event('listener-opened', (event) => event.attempt === attempt)
     return Number(address.split(':').at(-1))
   }
 
-  requestOpen(port: number, stream: Partial<StreamSpec> = {}, listener = LISTENER): number {
+  requestOpen(
+    port: number,
+    stream: Partial<StreamSpec> = {},
+    listener = LISTENER,
+    balance: OpenListener['balance'] = BALANCE,
+  ): number {
     const attempt = ++this.#attempt
     this.listeners.apply({
       type: 'open-listener',
@@ -99,8 +113,25 @@ export class Fixture {
       attempt,
       host: HOST,
       port,
+      protocol: 'tcp',
+      balance,
       stream: { ...STREAM, ...stream },
     })
+    return attempt
+  }
+
+  /** A UDP listener; resolves to the bound port. */
+  async openUdp(udp: Partial<UdpSpec> = {}, listener: ListenerId = UDP_LISTENER): Promise<number> {
+    const attempt = this.requestOpenUdp(0, udp, listener)
+    const { address } = await this.event('listener-opened', (event) => event.attempt === attempt)
+    return Number(address.split(':').at(-1))
+  }
+
+  requestOpenUdp(port: number, udp: Partial<UdpSpec> = {}, listener = UDP_LISTENER): number {
+    const attempt = ++this.#attempt
+    const settings = { protocol: 'udp', udp: udpOf(udp) } as const
+    const open = { type: 'open-listener', listener, attempt, host: HOST, port } as const
+    this.listeners.apply({ ...open, balance: { strategy: 'hrw', failOpen: true }, ...settings })
     return attempt
   }
 
@@ -119,8 +150,8 @@ export class Fixture {
 }
 
 /** Listeners that are gone with the test. */
-export async function startFixture(): Promise<Fixture> {
-  const fixture = await new Fixture().start()
+export async function startFixture(options: Partial<ListenersOptions> = {}): Promise<Fixture> {
+  const fixture = await new Fixture().start(options)
   onTestFinished(() => fixture.stop())
   return fixture
 }

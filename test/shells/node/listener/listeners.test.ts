@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listenerId, serviceKey } from '../../../../core/services/identity.ts'
 import {
+  BALANCE,
   backend,
   Client,
   HOST,
@@ -107,11 +108,33 @@ describe('opening and closing', () => {
       attempt: 9,
       host: '192.0.2.1', // TEST-NET-1: nobody has it
       port: 0,
+      protocol: 'tcp',
+      balance: BALANCE,
       stream: STREAM,
     })
     const failed = await node.event('listener-failed')
     expect(failed.reason).toBe('the address is not one of this machine')
     expect('holder' in failed).toBe(false)
+  })
+
+  test('what it is configured with holds for the next connection; those that are there go on', async () => {
+    const node = await startFixture()
+    const echo = await startEcho()
+    const port = await node.open()
+    await node.applyBackends([backend(1, echo.port)])
+    const first = new Client(port)
+    await first.exchange('one', 'one')
+    const stream = { ...STREAM, connectionsMax: 1 }
+    node.listeners.apply({
+      type: 'configure-listener',
+      listener: LISTENER,
+      protocol: 'tcp',
+      stream,
+    })
+    const second = new Client(port)
+    await second.closed
+    expect(second.error?.code).toBe('ECONNRESET')
+    await first.exchange(' more', 'one more')
   })
 
   test('a close during the open: both are answered, and nothing listens', async () => {
@@ -153,6 +176,49 @@ describe('choosing a backend', () => {
       order += client.text
     }
     expect(order).toBe('abcabc')
+  })
+
+  test('the strategy is what the listener was opened with', async () => {
+    const node = await startFixture()
+    const echoes = await Promise.all(['a', 'b'].map(startEcho))
+    const balance = { strategy: 'least_connections', failOpen: true } as const
+    const port = await node.open(0, {}, LISTENER, balance)
+    await node.applyBackends(echoes.map((echo, index) => backend(index + 1, echo.port)))
+    const connected = async (): Promise<Client> => {
+      const client = new Client(port)
+      await until(() => client.text !== '')
+      return client
+    }
+    const [first, second] = [await connected(), await connected()]
+    expect([first.text, second.text]).toEqual(['a', 'b'])
+    second.socket.end()
+    await second.closed
+    await until(() => echoes[1]!.sockets.size === 0)
+    expect((await connected()).text).toBe('b') // whose turn it is would be `a`
+  })
+
+  test('backends that are down take nothing; when all are, it depends', async () => {
+    const node = await startFixture()
+    const echoes = await Promise.all(['a', 'b'].map(startEcho))
+    const open = await node.open()
+    const balance = { strategy: 'round_robin', failOpen: false } as const
+    const closed = await node.open(0, {}, OTHER, balance)
+    const [up, down] = echoes.map((echo, index) => backend(index + 1, echo.port))
+    const asked = async (port: number): Promise<string | undefined> => {
+      const client = new Client(port)
+      await until(() => client.text !== '' || client.error !== undefined)
+      return client.text || client.error?.code
+    }
+    for (const listener of [LISTENER, OTHER]) {
+      await node.applyBackends([up!, { ...down!, down: true }], listener)
+    }
+    for (const port of [open, open, closed, closed]) expect(await asked(port)).toBe('a')
+    const allDown = [up!, down!].map((each) => ({ ...each, down: true }))
+    for (const listener of [LISTENER, OTHER]) await node.applyBackends(allDown, listener)
+    expect([await asked(open), await asked(closed)]).toEqual([
+      expect.stringMatching(/^[ab]$/),
+      'ECONNRESET',
+    ])
   })
 
   test('proxy W19: a backend that refuses costs the client nothing', async () => {

@@ -32,5 +32,7 @@ const listeners = await Effect.runPromise(
   ),
 )
 const backends = [{ id, host, port: Number(process.argv[2]) }]
-listeners.apply({ type: 'open-listener', listener, attempt: 1, host, port: 0, stream })
+const balance = { strategy: 'round_robin', failOpen: true } as const
+const open = { type: 'open-listener', protocol: 'tcp', balance, stream } as const
+listeners.apply({ ...open, listener, attempt: 1, host, port: 0 })
 listeners.apply({ type: 'apply-backends', listener, version: 1, backends })

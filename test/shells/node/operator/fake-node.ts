@@ -1,6 +1,8 @@
 /** What an operator server talks to, with answers the test decides. */
 import type { Reply } from '../../../../core/node/commands.ts'
 import type { NodeView } from '../../../../core/node/view.ts'
+import type { ListenerFlows } from '../../../../shells/node/listener/listeners.ts'
+import type { EndpointCounters } from '../../../../shells/node/listener/udp-totals.ts'
 import type { LogLine } from '../../../../shells/node/log/store.ts'
 import type {
   DeploySource,
@@ -86,6 +88,13 @@ export class FakeNode implements OperatedNode {
       this.logFollowers.add(onLine)
       return () => this.logFollowers.delete(onLine)
     },
+  }
+
+  flowLists: readonly ListenerFlows[] = []
+  endpointCounters: readonly EndpointCounters[] = []
+  readonly udp: OperatedNode['udp'] = {
+    flows: async () => this.flowLists,
+    counters: async () => this.endpointCounters,
   }
 
   recentEvents(): readonly NoticeLine[] {

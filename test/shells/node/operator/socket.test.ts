@@ -5,13 +5,16 @@ import net from 'node:net'
 import path from 'node:path'
 import { Effect, Exit, Scope } from 'effect'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { listenerId, serviceKey } from '../../../../core/services/identity.ts'
 import {
   connect,
+  type FlowsRequest,
   NotRunning,
   type OperatorClient,
   OperatorError,
 } from '../../../../shells/node/operator/client.ts'
 import { makeOperatorServer } from '../../../../shells/node/operator/server.ts'
+import { countersOf } from '../listener/fake-udp-host.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { FakeNode, logLine, noticeLine, VERSION } from './fake-node.ts'
 
@@ -182,6 +185,50 @@ describe('the operator socket', () => {
       message: 'broken inside',
     })
     expect(await client.scale('web', 1)).toEqual({ text: 'done' })
+  })
+})
+
+describe('what goes through udp endpoints', () => {
+  const listener = listenerId(serviceKey('shop', 'web'), 'dns', 1)
+
+  test('flows: chosen, sorted, counted', async () => {
+    const { node, client } = await serve()
+    node.flowLists = [{ listener, flows: [], total: 7 }]
+    expect(await client.flows()).toEqual({ flows: [], matching: 0, examined: 0, total: 7 })
+    expect(await client.flows({ service: 'shop/web', sort: 'bytes', limit: 0 })).toMatchObject({
+      total: 7,
+    })
+  })
+
+  test.each([
+    ['a service that is not there', { service: 'nope' }, 404, 'no service "nope" here'],
+    ['a client that is none', { client: 'nope' }, 400, '"client" must be an address'],
+    ['an order that is none', { sort: 'size' }, 400, '"sort" must be one of age, client'],
+    ['a limit too large', { limit: 10_001 }, 400, '"limit" must be a whole number, 10000 at most'],
+    ['a limit that is none', { limit: 0.5 }, 400, '"limit" must be a whole number, 10000 at most'],
+  ])('%s is refused', async (_name, request, status, text) => {
+    const { client } = await serve()
+    const refused = await failing(client.flows(request as FlowsRequest))
+    expect(refused).toMatchObject({ status, message: expect.stringContaining(text) })
+  })
+
+  test('metrics are text', async () => {
+    const { node, client, socketPath } = await serve()
+    node.endpointCounters = [
+      { deployment: 'shop', service: 'web', endpoint: 'dns', counters: countersOf(3, 70) },
+    ]
+    const text = await client.metrics()
+    const labels = '{deployment="shop",service="web",endpoint="dns"}'
+    expect(text.split('\n')).toContain(`weir_udp_flows_created_total${labels} 3`)
+    const request = http.get({ socketPath, path: '/v1/metrics', agent: false })
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    response.resume()
+    expect(response.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8')
+  })
+
+  test('without any they are empty', async () => {
+    const { client } = await serve()
+    expect(await client.metrics()).toBe('')
   })
 })
 

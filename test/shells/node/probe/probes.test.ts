@@ -1,10 +1,11 @@
+import { createSocket } from 'node:dgram'
 import { existsSync } from 'node:fs'
 import {
   createServer as createHttpServer,
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, isIPv6, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { Effect, Exit, Scope } from 'effect'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -58,14 +59,21 @@ async function open(limits: NonNullable<ProbesOptions['limits']> = {}): Promise<
   const ask: Opened['ask'] = (target, timeoutMs = 10_000) => {
     const mine = ++attempt
     applying = true
-    probes.apply({ type: 'probe', replica: REPLICA, attempt: mine, target, timeoutMs })
+    probes.apply({
+      type: 'probe',
+      replica: REPLICA,
+      check: 'main',
+      attempt: mine,
+      target,
+      timeoutMs,
+    })
     applying = false
     return until(() => events.find((event) => event.attempt === mine))
   }
   return { probes, events, directory, ask, close }
 }
 
-const healthy = { type: 'probe-result', replica: REPLICA, ok: true, reason: '' }
+const healthy = { type: 'probe-result', replica: REPLICA, check: 'main', ok: true, reason: '' }
 const failed = (reason: unknown) => ({ type: 'probe-result', replica: REPLICA, ok: false, reason })
 
 const command = (text: string): ProbeTarget => ({ type: 'command', command: text })
@@ -131,6 +139,115 @@ describe('tcp', () => {
     const port = await serve(createServer(), '::1')
     expect(await ask({ type: 'tcp', host: '::1', port })).toMatchObject(healthy)
     expect(await ask({ type: 'tcp', host: '[::1]', port })).toMatchObject(healthy)
+  })
+})
+
+describe('udp', () => {
+  const udp = (
+    port: number,
+    more: Partial<Extract<ProbeTarget, { type: 'udp' }>> = {},
+  ): ProbeTarget => ({ type: 'udp', host: '127.0.0.1', port, request: '70696e67', ...more })
+
+  /** Answers each datagram with what `reply` makes of it; nothing where that is undefined. */
+  async function serveUdp(
+    reply: (payload: Buffer) => Buffer | undefined,
+    host = '127.0.0.1',
+  ): Promise<number> {
+    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
+    onTestFinished(() => void socket.close())
+    socket.on('message', (payload, { port, address }) => {
+      const answer = reply(payload)
+      if (answer !== undefined) socket.send(answer, port, address)
+    })
+    await new Promise<void>((resolve) => socket.bind(0, host, resolve))
+    return socket.address().port
+  }
+
+  test('healthy when the datagram is answered, with whatever', async () => {
+    const { ask } = await open()
+    const seen: string[] = []
+    const port = await serveUdp((payload) => {
+      seen.push(payload.toString())
+      return Buffer.alloc(0)
+    })
+    expect(await ask(udp(port))).toMatchObject(healthy)
+    expect(seen).toEqual(['ping'])
+  })
+
+  test('with what is expected, anywhere in the answer', async () => {
+    const { ask } = await open()
+    const port = await serveUdp(() => Buffer.from('\0pong!'))
+    expect(await ask(udp(port, { expect: '706f6e67' }))).toMatchObject(healthy)
+  })
+
+  const WRONG: readonly [string, Buffer, string][] = [
+    ['text', Buffer.from('nope'), 'unexpected answer: "nope"'],
+    ['bytes', Buffer.from([0, 1, 2]), 'unexpected answer: 000102 (hex)'],
+    ['nothing', Buffer.alloc(0), 'unexpected answer: an empty datagram'],
+    ['much', Buffer.from('x'.repeat(100)), `unexpected answer: "${'x'.repeat(32)}…"`],
+  ]
+  for (const [name, answer, reason] of WRONG) {
+    test(`unhealthy with another answer: ${name}`, async () => {
+      const { ask } = await open()
+      const port = await serveUdp(() => answer)
+      expect(await ask(udp(port, { expect: '706f6e67' }))).toMatchObject(failed(reason))
+    })
+  }
+
+  test('unhealthy when nobody has the port', async () => {
+    const { ask } = await open()
+    const socket = createSocket('udp4')
+    const port = await new Promise<number>((resolve) =>
+      socket.bind(0, '127.0.0.1', () => resolve(socket.address().port)),
+    )
+    await new Promise<void>((resolve) => socket.close(resolve))
+    expect(await ask(udp(port))).toMatchObject(failed('connection refused'))
+  })
+
+  test('unhealthy when nothing comes in time; asked once', async () => {
+    const { ask, probes } = await open()
+    let asked = 0
+    const port = await serveUdp(() => {
+      asked += 1
+      return undefined
+    })
+    expect(await ask(udp(port), 100)).toMatchObject(failed('no answer within 100ms'))
+    expect(asked).toBe(1)
+    await until(() => probes.counters().running === 0)
+  })
+
+  test('an impossible port is an answer, too', async () => {
+    const { ask } = await open()
+    expect(await ask(udp(70_000))).toMatchObject(failed(expect.stringContaining('65536')))
+  })
+
+  test('an IPv6 address', async () => {
+    const { ask } = await open()
+    const port = await serveUdp((payload) => payload, '::1')
+    expect(await ask(udp(port, { host: '::1' }))).toMatchObject(healthy)
+    expect(await ask(udp(port, { host: '[::1]' }))).toMatchObject(healthy)
+  })
+
+  test('cancelled, it leaves no socket behind and says nothing', async () => {
+    const { probes, events } = await open()
+    const port = await serveUdp(() => undefined)
+    const asked = { replica: REPLICA, check: 'dns/udp_probe', attempt: 1 } as const
+    probes.apply({ type: 'probe', ...asked, target: udp(port), timeoutMs: 60_000 })
+    probes.apply({ type: 'cancel-probe', ...asked })
+    await until(() => probes.counters().running === 0)
+    expect(events).toEqual([])
+  })
+
+  test('checks of one replica with one attempt are two probes', async () => {
+    const { probes, events } = await open()
+    const port = await serveUdp((payload) => payload)
+    for (const check of ['dns/udp_probe', 'other/udp_probe'] as const) {
+      const asked = { type: 'probe', replica: REPLICA, check, attempt: 1 } as const
+      probes.apply({ ...asked, target: udp(port), timeoutMs: 10_000 })
+    }
+    probes.apply({ type: 'cancel-probe', replica: REPLICA, check: 'dns/udp_probe', attempt: 1 })
+    await until(() => probes.counters().running === 0)
+    expect(events).toEqual([{ ...healthy, check: 'other/udp_probe', attempt: 1 }])
   })
 })
 
@@ -297,7 +414,14 @@ describe('command', () => {
     const { probes, events } = await open()
     const gone = 'hello/web/9#9' as typeof REPLICA
     const target = command('true')
-    probes.apply({ type: 'probe', replica: gone, attempt: 1, target, timeoutMs: 1_000 })
+    probes.apply({
+      type: 'probe',
+      replica: gone,
+      check: 'main',
+      attempt: 1,
+      target,
+      timeoutMs: 1_000,
+    })
     const answer = await until(() => events[0])
     expect(answer).toMatchObject({ replica: gone, ok: false, reason: 'the replica is not running' })
   })
@@ -308,7 +432,7 @@ describe('many and cancelled', () => {
     const { probes, events, directory } = await open()
     const file = join(directory, 'pid')
     const target = command(`echo $$ > ${file}; exec sleep 1000`)
-    const asked = { replica: REPLICA, attempt: 77 }
+    const asked = { replica: REPLICA, check: 'main', attempt: 77 } as const
     probes.apply({ type: 'probe', ...asked, target, timeoutMs: 60_000 })
     const pid = await until(() => pidIn(file))
     probes.apply({ type: 'cancel-probe', ...asked })
@@ -317,13 +441,13 @@ describe('many and cancelled', () => {
     expect(events).toEqual([])
     // cancelling what is over, or never was, does nothing
     probes.apply({ type: 'cancel-probe', ...asked })
-    probes.apply({ type: 'cancel-probe', replica: REPLICA, attempt: 78 })
+    probes.apply({ type: 'cancel-probe', replica: REPLICA, check: 'main', attempt: 78 })
   })
 
   test('cancelled in the same turn: nothing is begun', async () => {
     const { probes, events, directory } = await open()
     const file = join(directory, 'begun')
-    const asked = { replica: REPLICA, attempt: 1 }
+    const asked = { replica: REPLICA, check: 'main', attempt: 1 } as const
     const target = command(`touch ${file}`)
     probes.apply({ type: 'probe', ...asked, target, timeoutMs: 60_000 })
     probes.apply({ type: 'cancel-probe', ...asked })
@@ -344,10 +468,17 @@ describe('many and cancelled', () => {
     })
     for (let attempt = 1; attempt <= 7; attempt++) {
       const target = http(port)
-      probes.apply({ type: 'probe', replica: REPLICA, attempt, target, timeoutMs: 10_000 })
+      probes.apply({
+        type: 'probe',
+        replica: REPLICA,
+        check: 'main',
+        attempt,
+        target,
+        timeoutMs: 10_000,
+      })
     }
     expect(probes.counters()).toEqual({ running: 2, waiting: 3, delayed: 3, refused: 2 })
-    probes.apply({ type: 'cancel-probe', replica: REPLICA, attempt: 4 })
+    probes.apply({ type: 'cancel-probe', replica: REPLICA, check: 'main', attempt: 4 })
     await until(() => events.length === 6)
     await until(() => probes.counters().running === 0)
     const byAttempt = events.toSorted((a, b) => a.attempt - b.attempt)
@@ -362,7 +493,14 @@ describe('many and cancelled', () => {
   test('commands that hang keep no connection waiting', async () => {
     const { probes, ask } = await open({ commandsMax: 1 })
     const target = command('sleep 1000')
-    probes.apply({ type: 'probe', replica: REPLICA, attempt: 90, target, timeoutMs: 60_000 })
+    probes.apply({
+      type: 'probe',
+      replica: REPLICA,
+      check: 'main',
+      attempt: 90,
+      target,
+      timeoutMs: 60_000,
+    })
     const port = await serve(createServer())
     expect(await ask({ type: 'tcp', host: '127.0.0.1', port })).toMatchObject(healthy)
   })
@@ -371,7 +509,14 @@ describe('many and cancelled', () => {
     const { probes, events, directory, close } = await open()
     const file = join(directory, 'pid')
     const target = command(`echo $$ > ${file}; exec sleep 1000`)
-    probes.apply({ type: 'probe', replica: REPLICA, attempt: 1, target, timeoutMs: 60_000 })
+    probes.apply({
+      type: 'probe',
+      replica: REPLICA,
+      check: 'main',
+      attempt: 1,
+      target,
+      timeoutMs: 60_000,
+    })
     const pid = await until(() => pidIn(file))
     await close()
     expect([runs(pid), events]).toEqual([false, []])

@@ -28,7 +28,7 @@ const [first, second] = [1, 2].map((number) =>
 for (const replica of [first, second]) {
   const logs = { destination: 'memory', bytesMax: 1_000, retentionMs: 0 } as const
   const argv = ['sh', '-c', '(setsid sleep 1000 &); exec sleep 1000']
-  const program = { argv, directory, env: {}, envInherit: [], ports: {}, logs }
+  const program = { argv, directory, env: {}, envInherit: [], ports: {}, udpEndpoints: [], logs }
   runtime.apply({ type: 'create-replica', replica, attempt: 1, program })
 }
 await seen('replica-created', 2)
@@ -36,7 +36,7 @@ for (const replica of [first, second]) {
   runtime.apply({ type: 'start-replica', replica, attempt: 2 })
 }
 await seen('replica-started', 2)
-const probe = { type: 'probe', timeoutMs: 60_000, replica: first } as const
+const probe = { type: 'probe', timeoutMs: 60_000, replica: first, check: 'main' } as const
 probes.apply({ ...probe, attempt: 3, target: { type: 'command', command: 'true' } })
 await seen('probe-result')
 probes.apply({ ...probe, attempt: 4, target: { type: 'command', command: 'sleep 1000' } })

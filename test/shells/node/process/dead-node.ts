@@ -31,6 +31,7 @@ const program = Effect.gen(function* () {
       env: {},
       envInherit: [],
       ports: {},
+      udpEndpoints: [],
       logs: { destination: 'memory', bytesMax: 1_000, retentionMs: 0 },
     },
   })

@@ -81,6 +81,7 @@ export const programOf = (argv: readonly string[], directory: string): Program =
   env: {},
   envInherit: [],
   ports: {},
+  udpEndpoints: [],
   logs: LOGS,
 })
 

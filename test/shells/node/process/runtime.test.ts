@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -233,6 +234,36 @@ describe('what can go wrong at the start', () => {
       await listen('127.0.0.1', free)
     })
   }
+
+  for (const host of ['127.0.0.1', '0.0.0.0']) {
+    test(`a udp port is taken on ${host}; tcp at the same number is another port`, async () => {
+      const { ask, directory } = await harness()
+      const socket = createSocket('udp4')
+      onTestFinished(() => void socket.close())
+      const taken = await new Promise<number>((resolve) =>
+        socket.bind(0, host, () => resolve(socket.address().port)),
+      )
+      const program = { ...programOf(SLEEPER, directory), ports: { dns: taken } }
+      const create = (attempt: number, udpEndpoints: readonly string[]) => {
+        const asked = { type: 'create-replica', replica: REPLICA, attempt } as const
+        return ask({ ...asked, program: { ...program, udpEndpoints } })
+      }
+      expect(await create(1, ['dns'])).toMatchObject({
+        reason: `port ${taken} is in use by another program`,
+        portsTaken: [taken],
+      })
+      expect(await create(2, [])).toMatchObject({ type: 'replica-created' })
+    })
+  }
+
+  test('a number for tcp and udp is tried for both', async () => {
+    const { ask, directory } = await harness()
+    const taken = await listen('127.0.0.1')
+    const ports = { dns: taken, 'dns-tcp': taken }
+    const program = { ...programOf(SLEEPER, directory), ports, udpEndpoints: ['dns'] }
+    const answer = await ask({ type: 'create-replica', replica: REPLICA, attempt: 1, program })
+    expect(answer).toMatchObject({ portsTaken: [taken] })
+  })
 })
 
 describe('signals and the end', () => {

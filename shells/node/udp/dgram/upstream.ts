@@ -1,0 +1,102 @@
+/** The socket of one flow, connected to its backend: from then on the kernel lets nobody else in. */
+import type { Socket } from 'node:dgram'
+import type { Attempt } from '../../../../core/machine.ts'
+import { type PackedAddress, samePacked } from '../../../../core/net/packed-address.ts'
+import type { FlowId } from '../../../../core/udp/flow-id.ts'
+import type { AddressBook } from './address-book.ts'
+import { type SendBudget, type SendCounters, SendQueue } from './send-queue.ts'
+import { type DgramSockets, resolveHost } from './sockets.ts'
+
+/** What the sockets of a listener's flows share, and whom they tell. */
+export interface UpstreamOwner {
+  readonly sockets: DgramSockets
+  readonly book: AddressBook
+  readonly budget: SendBudget
+  readonly counters: SendCounters
+  opened(upstream: Upstream): void
+  /** Perhaps more than once, and also after `opened`. */
+  failed(upstream: Upstream, error: Error): void
+  received(upstream: Upstream, payload: Uint8Array): void
+}
+
+export class Upstream {
+  readonly flow: FlowId
+  readonly attempt: Attempt
+  readonly #owner: UpstreamOwner
+  #queue: SendQueue | undefined
+  #isReleased = false
+  /** Where the flow's client is, and the same as text. */
+  #client: PackedAddress | undefined
+  #clientHost = ''
+
+  constructor(owner: UpstreamOwner, flow: FlowId, attempt: Attempt) {
+    this.#owner = owner
+    this.flow = flow
+    this.attempt = attempt
+  }
+
+  /** Ends in `opened` or `failed`, perhaps before it returns. */
+  open(host: string, port: number): void {
+    resolveHost(host, {}, (error, address, family) => {
+      if (this.#isReleased) return
+      if (error === null) this.#connect(address, family === 6 ? 6 : 4, port)
+      else this.#owner.failed(this, error)
+    })
+  }
+
+  send(header: Uint8Array | undefined, payload: Uint8Array): void {
+    if (this.#queue === undefined) this.#owner.counters.sendErrors += 1
+    else this.#queue.send(header, payload)
+  }
+
+  /** Open, failed or on the way: it tells nothing any more. */
+  release(): void {
+    this.#isReleased = true
+    this.#queue?.close()
+  }
+
+  /** The text of the client's address, which is the same for all datagrams of a flow. */
+  hostOf(client: PackedAddress): string {
+    if (this.#client === undefined || !samePacked(this.#client, client)) {
+      this.#client = client
+      this.#clientHost = this.#owner.book.text(client)
+    }
+    return this.#clientHost
+  }
+
+  #connect(address: string, family: 4 | 6, port: number): void {
+    const owner = this.#owner
+    const failed = (error: Error): void => {
+      if (!this.#isReleased) owner.failed(this, error)
+    }
+    try {
+      const socket = owner.sockets.create(family)
+      this.#queue = this.#queueOf(socket, failed)
+      socket.on('error', failed)
+      socket.on('message', (payload) => owner.received(this, payload))
+      socket.once('connect', () => {
+        if (!this.#isReleased) owner.opened(this)
+      })
+      socket.once('listening', () => socket.connect(port, address))
+      socket.bind({ port: 0, exclusive: true })
+    } catch (error) {
+      failed(error as Error) // a port out of range, for one
+    }
+  }
+
+  #queueOf(socket: Socket, failed: (error: Error) => void): SendQueue {
+    const { budget, counters } = this.#owner
+    return new SendQueue(socket, {
+      budget,
+      counters,
+      bytesMax: WAITING_BYTES_MAX,
+      failed: (error) => {
+        // The port is closed, as an earlier datagram found out.
+        if ('code' in error && error.code === 'ECONNREFUSED') failed(error)
+      },
+    })
+  }
+}
+
+/** Of one flow; far more than ever waits where the network takes anything at all. */
+const WAITING_BYTES_MAX = 256 * 1024

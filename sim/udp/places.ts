@@ -1,0 +1,43 @@
+/** Who is where in the simulated network. */
+import { parseSocketAddress } from '../../core/net/address.ts'
+import { parseCidr } from '../../core/net/cidr.ts'
+import { type PackedAddress, packAddress, packPrefix } from '../../core/net/packed-address.ts'
+
+const at = (text: string): PackedAddress => packAddress(parseSocketAddress(text)!)!
+
+/** Hosts in both families; two are one network interface's neighbours of the same address. */
+const HOSTS = [
+  '10.0.0.1',
+  '10.0.0.2',
+  '[2001:db8::1]',
+  '[fe80::1%2]',
+  '[fe80::1%3]',
+  '10.0.1.1',
+  '[2001:db8::2]',
+  '203.0.113.7',
+]
+
+/** The socket of a client, by its number. */
+export const clientAt = (host: number, port: number): PackedAddress =>
+  at(`${HOSTS[host % HOSTS.length]}:${9_000 + port}`)
+
+/** The socket of a proxy: believed, when the configuration says so. */
+export const proxyAt = (number: number): PackedAddress =>
+  at(number % 2 === 0 ? `192.0.2.1:${7_000 + number}` : `[2001:db8:ff::9]:${7_000 + number}`)
+
+/** A source nobody has: its datagrams are answered to nobody. */
+export const spoofedAt = (number: number): PackedAddress =>
+  at(`198.51.100.${number % 200}:${1_024 + (number % 50_000)}`)
+
+export const TRUSTED = ['192.0.2.0/28', '2001:db8:ff::/48'].map((text) =>
+  packPrefix(parseCidr(text)!),
+)
+
+/** Of a host with several addresses; one object each, as a table asks. */
+export const LOCALS: readonly PackedAddress[] = [
+  at('192.0.2.53:53'),
+  at('192.0.2.54:53'),
+  at('[2001:db8::53]:53'),
+]
+
+export const BACKEND_IDS = ['b0', 'b1', 'b2', 'b3']

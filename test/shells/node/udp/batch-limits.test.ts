@@ -1,0 +1,121 @@
+import { constants } from 'node:os'
+import { expect, test } from 'vitest'
+import { defaultUdpConfig } from '../../../../core/udp/config.ts'
+import type { UdpShellCounters } from '../../../../shells/node/udp/udp-host.ts'
+import { describeBatch, LoopFixture, realLibc } from './batch-fixture.ts'
+import { WatchedLibc } from './batch-watched-libc.ts'
+import { backend, connectClient, HOST, startBackend, startEcho } from './dgram-fixture.ts'
+
+const { EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL, EADDRINUSE, EAGAIN, ENOSPC, EHOSTUNREACH } =
+  constants.errno
+
+async function start() {
+  const watched = new WatchedLibc(await realLibc())
+  const echo = await startEcho()
+  const fixture = new LoopFixture(watched.libc, { backends: [backend('a', echo.port)] })
+  const port = await fixture.listen()
+  return { watched, fixture, port, client: await connectClient(port) }
+}
+
+describeBatch('when this machine lacks something', () => {
+  test.each([
+    ['socket', EMFILE, 'out of file descriptors (limit of this process)'],
+    ['socket', ENFILE, 'out of file descriptors (limit of the system)'],
+    ['socket', ENOBUFS, 'ENOBUFS'],
+    ['socket', ENOMEM, 'ENOMEM'],
+    ['connect', EAGAIN, 'EAGAIN'],
+    ['connect', EADDRINUSE, 'the address is in use'],
+    ['connect', EADDRNOTAVAIL, 'the address is not one of this machine'],
+    ['epollCtl', ENOSPC, 'ENOSPC'],
+  ] as const)(
+    '%s says %i: the flow ends, and the backend is not blamed',
+    async (call, errno, reason) => {
+      const { watched, fixture, client } = await start()
+      const open = [...watched.open]
+      watched.fail[call] = () => -errno
+      client.send('in vain')
+      await fixture.until(() => fixture.said.some(({ type }) => type === 'host-failed'))
+      expect(fixture.said.at(-1)).toEqual({ type: 'host-failed', listener: 1, reason })
+      const { machine } = await fixture.counters()
+      expect([machine.closed['host-limit'], machine.closed['backend-failed']]).toEqual([1, 0])
+      expect([...watched.open]).toEqual(open) // nothing is left of the attempt
+      // Better times: it goes on by itself.
+      watched.fail = {}
+      const asked = client.ask('again', () => client.texts.includes('again'))
+      await fixture.until(() => client.texts.includes('again'))
+      await asked
+    },
+  )
+
+  test('one reason is said once a second, whoever meets it', async () => {
+    const { watched, fixture, port } = await start()
+    watched.fail.socket = () => -EMFILE
+    const clients = await Promise.all(Array.from({ length: 30 }, () => connectClient(port)))
+    for (const client of clients) client.send('in vain')
+    for (let turns = 0; turns < 20; turns++) await fixture.turn()
+    expect(fixture.said.filter(({ type }) => type === 'host-failed').length).toBe(1)
+  })
+
+  test('no way to a backend is the backend`s', async () => {
+    const { watched, fixture, client } = await start()
+    watched.fail.connect = () => -EHOSTUNREACH
+    client.send('in vain')
+    const isFailed = () =>
+      fixture.said.some((said) => said.type === 'fact' && said.fact.type === 'backend-failed')
+    await fixture.until(isFailed)
+    expect(fixture.said.some(({ type }) => type === 'host-failed')).toBe(false)
+  })
+
+  test('a listener that cannot be watched is not bound', async () => {
+    const { watched, fixture, port } = await start()
+    fixture.tell({
+      type: 'open',
+      listener: 2,
+      config: defaultUdpConfig,
+      balance: { strategy: 'hrw', failOpen: true },
+    })
+    const open = [...watched.open]
+    watched.fail.epollCtl = () => -ENOSPC
+    const listening = fixture.call({ type: 'listen', listener: 2, call: 0, host: HOST, port: 0 })
+    await expect(listening).rejects.toMatchObject({ code: 'ENOSPC', syscall: 'epoll_ctl' })
+    expect([...watched.open]).toEqual(open)
+    watched.fail = {}
+    const again = fixture.call({ type: 'listen', listener: 2, call: 0, host: HOST, port })
+    await expect(again).rejects.toMatchObject({
+      message: `bind EADDRINUSE ${HOST}:${port}`,
+      code: 'EADDRINUSE',
+      syscall: 'bind',
+    })
+  })
+})
+
+describeBatch('fairness', () => {
+  test('udp W31: a flood on one listener leaves others and timers their turn', async () => {
+    const watched = new WatchedLibc(await realLibc())
+    const quiet = await startBackend(() => [])
+    const backends = [backend('a', quiet.port)]
+    const fixture = new LoopFixture(watched.libc, { backends })
+    const flooded = await fixture.listen()
+    fixture.tell(
+      {
+        type: 'open',
+        listener: 2,
+        config: defaultUdpConfig,
+        balance: { strategy: 'hrw', failOpen: true },
+      },
+      { type: 'event', listener: 2, event: { type: 'apply-backends', version: 1, backends } },
+    )
+    const bound = await fixture.call({ type: 'listen', listener: 2, call: 0, host: HOST, port: 0 })
+    const loud = await connectClient(flooded)
+    for (let count = 0; count < 3_000; count++) loud.send('flood')
+    const single = await connectClient(Number((bound as string).split(':')[1]))
+    await new Promise<void>((sent) => single.socket.send('please', () => sent()))
+    await fixture.turn()
+    const seen = async (listener: number): Promise<number> => {
+      const answer = await fixture.call({ type: 'counters', listener, call: 0 })
+      return (answer as UdpShellCounters).machine.datagramsUp
+    }
+    expect(await seen(2)).toBe(1)
+    expect(await seen(1)).toBeLessThan(3_000)
+  })
+})

@@ -1,0 +1,220 @@
+/** UDP listeners of a running node: opened, changed, kept from their port, moved, ended. */
+import { writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import type { ListenerView, ReplicaView } from '../../core/node/view.ts'
+import { missing, type RunningNode, runWeir, until } from './running-node.ts'
+import { ANSWERER, Asker } from './udp/asker.ts'
+import {
+  bound,
+  closed,
+  dropped,
+  freePortPairs,
+  isAlive,
+  metric,
+  startNode,
+  titleOf,
+  WAYS,
+  type Way,
+} from './udp/ways.ts'
+
+let node: RunningNode | undefined
+
+afterEach(async () => {
+  await node?.stop()
+  node = undefined
+})
+
+interface Wanted {
+  readonly name: string
+  readonly port: number
+  readonly udp?: string
+  readonly expose?: 'public' | 'internal'
+}
+
+const endpointOf = ({ name, port, udp = '', expose = 'internal' }: Wanted): string => `
+      - name: ${name}
+        protocol: udp
+        port: ${port}
+        expose: ${expose}
+        balance: { strategy: round_robin }
+        udp: { ${udp} }`
+
+/** One service, whose program answers at its first endpoint. */
+const fileFor = (...endpoints: readonly Wanted[]): string => `
+version: v1
+deployment: post
+services:
+  post:
+    command: [node, answerer.mjs]
+    scale: { mode: fixed, replicas: 2 }
+    endpoints: ${endpoints.map(endpointOf).join('')}
+`
+
+async function start(way: Way, file: string, under: readonly string[] = []): Promise<RunningNode> {
+  node = await startNode(way, { 'weir.yaml': file, 'answerer.mjs': ANSWERER }, under)
+  return node
+}
+
+async function deploy(running: RunningNode, file: string, ...words: string[]): Promise<void> {
+  await writeFile(join(running.directory, 'weir.yaml'), file)
+  const answer = await running.weir('deploy', 'weir.yaml', ...words)
+  expect(answer, JSON.stringify(answer)).toMatchObject({ code: 0 })
+}
+
+async function newAsker(port: number, address?: string): Promise<Asker> {
+  const asker = await Asker.to(port, address)
+  onTestFinished(() => asker.close())
+  return asker
+}
+
+const listener = async (running: RunningNode, endpoint: string) =>
+  (await running.json<ListenerView[]>('listeners')).find((each) => each.endpoint === endpoint)
+
+describe.each(WAYS)('UDP by $way', ({ way, lacks }) => {
+  const cannot = lacks !== undefined
+  const title = (text: string) => titleOf(text, lacks)
+
+  test.skipIf(cannot)(title('another udp block holds at once, and flows go on'), async () => {
+    const [port = 0] = await freePortPairs(1)
+    const running = await start(way, fileFor({ name: 'post', port, udp: 'max_datagram: 100' }))
+    const pids = (await running.json<ReplicaView[]>('ps')).map(({ pid }) => pid)
+    const askers = [await newAsker(port), await newAsker(port)]
+    const askAll = (text: string) => Promise.all(askers.map((asker) => asker.ask(text)))
+    const before = await askAll('one')
+    expect(before.map(({ replica }) => replica).toSorted()).toEqual(['1', '2'])
+
+    await deploy(running, fileFor({ name: 'post', port, udp: 'max_datagram: 5, responses: 0' }))
+    expect(await askAll('two')).toEqual(before.map((each) => ({ ...each, text: 'two' })))
+    askers[0]!.tell('too long')
+    await until(async () => (await dropped(running)).oversize === 1)
+    expect(await askAll('three')).toEqual(before.map((each) => ({ ...each, text: 'three' })))
+    expect((await running.json<ReplicaView[]>('ps')).map(({ pid }) => pid)).toEqual(pids)
+    expect(await metric(running, 'weir_udp_flows_created_total')).toEqual({ post: 2 })
+  })
+
+  test.skipIf(cannot)(
+    title('the port of an endpoint that is removed or moved is anybody’s at once'),
+    async () => {
+      const [port = 0, extra = 0, moved = 0] = await freePortPairs(3)
+      const post = { name: 'post', port }
+      const running = await start(way, fileFor(post, { name: 'extra', port: extra }))
+      await (await newAsker(port)).ask('a flow that is there')
+      await expect(bound(extra, '127.0.0.1')).rejects.toThrow(/EADDRINUSE/)
+
+      await deploy(running, fileFor(post))
+      const taken = await bound(extra, '0.0.0.0')
+      onTestFinished(() => closed(taken))
+      expect(await listener(running, 'extra')).toBeUndefined()
+
+      await deploy(running, fileFor({ name: 'post', port: moved }))
+      const other = await bound(port, '0.0.0.0')
+      onTestFinished(() => closed(other))
+      expect((await (await newAsker(moved)).ask('there now')).text).toBe('there now')
+    },
+  )
+
+  test.skipIf(cannot)(
+    title('a port that somebody else has is waited for, and it is said who has it'),
+    async () => {
+      const [port = 0, wanted = 0] = await freePortPairs(2)
+      const running = await start(way, fileFor({ name: 'post', port }))
+      const stranger = await bound(wanted, '127.0.0.1')
+      const both = fileFor({ name: 'post', port }, { name: 'more', port: wanted, expose: 'public' })
+      await deploy(running, both, '--no-wait')
+      await running.says(
+        new RegExp(
+          `cannot listen on 0\\.0\\.0\\.0:${wanted}: .*held by .*\\(pid ${process.pid}\\)`,
+        ),
+      )
+      expect(await listener(running, 'more')).toMatchObject({
+        state: 'retrying',
+        detail: expect.stringContaining(`(pid ${process.pid})`),
+      })
+      expect((await running.weir('listeners')).out).toContain(`(pid ${process.pid})`)
+      expect((await running.weir('status')).out).toContain(`(pid ${process.pid})`)
+      expect((await (await newAsker(port)).ask('meanwhile')).text).toBe('meanwhile')
+
+      await closed(stranger)
+      await until(async () => (await listener(running, 'more'))?.state === 'listening')
+    },
+  )
+
+  test.skipIf(cannot)(
+    title('a public endpoint answers from the address that was asked (udp W27)'),
+    async () => {
+      const [port = 0] = await freePortPairs(1)
+      await start(way, fileFor({ name: 'post', port, expose: 'public' }))
+      const addresses = Object.values(networkInterfaces())
+        .flatMap((infos = []) => infos)
+        .filter(({ family }) => family === 'IPv4')
+        .map(({ address }) => address)
+      expect(addresses).toContain('127.0.0.1')
+      for (const address of addresses) {
+        const asker = await newAsker(port, address)
+        expect((await asker.ask(`to ${address}`)).text).toBe(`to ${address}`)
+      }
+    },
+  )
+
+  const noLimits = missing('prlimit')
+
+  test.skipIf(cannot || noLimits !== undefined)(
+    titleOf(
+      'listeners that ask for no number of flows share one budget (udp W18)',
+      lacks,
+      noLimits,
+    ),
+    async () => {
+      const [one = 0, two = 0, three = 0] = await freePortPairs(3)
+      const running = await start(way, fileFor({ name: 'one', port: one }), [
+        'prlimit',
+        '--nofile=1000',
+      ])
+      const shares = () => metric(running, 'weir_udp_flows_max')
+      expect(await shares()).toEqual({ one: 700 })
+      const asksForTwo = { name: 'two', port: two }
+      await deploy(running, fileFor({ name: 'one', port: one }, asksForTwo))
+      expect(await shares()).toEqual({ one: 350, two: 350 })
+      await deploy(
+        running,
+        fileFor({ name: 'one', port: one }, asksForTwo, {
+          name: 'three',
+          port: three,
+          udp: 'max_flows: 100',
+        }),
+      )
+      expect(await shares()).toEqual({ one: 300, two: 300, three: 100 })
+
+      // a full table sheds newcomers, within what the system allows
+      const askers: Asker[] = []
+      for (let count = 0; count < 300; count++) askers.push(await newAsker(one))
+      for (const asker of askers) expect((await asker.ask('mine')).text).toBe('mine')
+      ;(await newAsker(one)).tell('one too many')
+      await until(async () => (await dropped(running)).shed === 1)
+      for (const asker of askers) expect((await asker.ask('still mine')).text).toBe('still mine')
+      expect(await dropped(running)).toEqual({ shed: 1 })
+
+      await deploy(running, fileFor({ name: 'one', port: one }))
+      await until(async () => (await shares()).one === 700)
+    },
+  )
+
+  test.skipIf(cannot)(
+    title('Ctrl-C with flows leaves no process, no port, and a journal that replays'),
+    async () => {
+      const [port = 0] = await freePortPairs(1)
+      const running = await start(way, fileFor({ name: 'post', port, expose: 'public' }))
+      await (await newAsker(port)).ask('a flow that is there')
+      const pids = (await running.json<ReplicaView[]>('ps')).map(({ pid }) => pid as number)
+      running.signal('SIGINT')
+      expect(await running.exited()).toBe(0)
+      expect(pids.filter(isAlive)).toEqual([])
+      await closed(await bound(port, '0.0.0.0'))
+      const replay = await runWeir(['replay', join(running.state, 'journal')], running.directory)
+      expect(replay.out).toMatch(/identical/)
+      expect(replay.code).toBe(0)
+    },
+  )
+})
