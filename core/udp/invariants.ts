@@ -53,8 +53,9 @@ export function checkInvariants(table: FlowTable): void {
   const captured = state.configs.reduce((sum, each) => sum + (each?.flows ?? 0), 0)
   assert(captured === seen.flows, 'each flow is counted by its configuration')
   assert(state.configs[state.configNumber]?.config === state.config, 'the one in force is kept')
-  const located = state.locals.flows.reduce((sum, flows) => sum + flows, 0)
-  assert(located === seen.flows, 'each flow is counted by its local address')
+  for (const [number, flows] of state.locals.flows.entries()) {
+    assert(flows === (seen.located[number] ?? 0), `local address ${number} counts its flows`)
+  }
   const isOver = state.phase === 'closed' || state.phase === 'emptied'
   assert(!isOver || seen.flows === 0, 'no flow outlives the listening socket')
   assert((state.closeAt !== undefined) === (state.phase === 'closing'), 'waits only to close')
@@ -67,6 +68,8 @@ interface Seen {
   waiting: number
   announced: number
   sources: number
+  /** By number of the local address. */
+  readonly located: number[]
   /** The earliest, as an instant. */
   deadline: number
 }
@@ -78,6 +81,7 @@ function checkFlows(state: FlowState): Seen {
     waiting: 0,
     announced: 0,
     sources: 0,
+    located: [],
     deadline: Number.POSITIVE_INFINITY,
   }
   const { records } = state
@@ -117,6 +121,8 @@ function checkFlow(state: FlowState, slot: number, seen: Seen): void {
   if (waits(state, slot)) seen.waiting += 1
   if ((flags & ANNOUNCED) !== 0) seen.announced += 1
   if (words[at + SOURCE]! > 0) seen.sources += 1
+  const local = records.local(slot)
+  seen.located[local] = (seen.located[local] ?? 0) + 1
   const deadline = doubles[(at + DEADLINE) >> 1]!
   const armed = doubles[(at + ARMED) >> 1]!
   assert(armed <= Math.max(deadline, wheelOf(state, slot).from), `flow ${id} is looked at in time`)

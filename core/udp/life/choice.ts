@@ -39,6 +39,7 @@ export function chooseAgain(
   return chooseByAddress(state, config, clientOf(state, slot), words[at + SOURCE]! - 1, exclude)
 }
 
+/** Not with `datagram`: there a flow's backend was chosen before it, and is never another. */
 function chooseByAddress(
   state: FlowState,
   config: UdpConfig,
@@ -47,7 +48,6 @@ function chooseByAddress(
   exclude: readonly BackendId[],
 ): Member | undefined {
   const { group, affinity, sources } = state
-  if (config.affinity === 'datagram') return group.choose(exclude)
   if (config.affinity === 'source-ip') {
     const usual = source === NONE ? undefined : sources.memberOf(source)
     if (usual?.isCandidate === true && !exclude.includes(usual.backend.id)) {
