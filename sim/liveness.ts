@@ -77,8 +77,8 @@ function pendingOf(key: ServiceKey, spec: ServiceSpec, world: World): string | u
     if (group.program.env.FLAVOUR !== spec.env.FLAVOUR) return `${group.replica} to be replaced`
   }
   for (const { protocol, port } of spec.endpoints) {
-    if (protocol === 'udp') continue
-    const door = world.listeners.doorOn(port)
+    const { listeners } = world
+    const door = protocol === 'udp' ? listeners.datagrams.doorOn(port) : listeners.doorOn(port)
     if (door === undefined || !door.id.startsWith(`${key}/`)) return `to listen on ${port}`
     if (door.inForce.size !== wanted) return `to have ${wanted} backends on ${port}`
     for (const group of living) {
@@ -95,7 +95,8 @@ function pendingStrays(world: World): string | undefined {
     if (isOurs && world.operator.specOf(serviceKey(deployment, service)) !== undefined) continue
     return `${group.replica} (pid ${group.pid}) to end`
   }
-  for (const door of world.listeners.doors.values()) {
+  const { doors, datagrams } = world.listeners
+  for (const door of [...doors.values(), ...datagrams.doors.values()]) {
     const [deployment = '', service = ''] = door.id.split('/')
     const spec = world.operator.specOf(serviceKey(deployment, service))
     if (!door.listening || spec?.endpoints.some((each) => each.port === door.port)) continue

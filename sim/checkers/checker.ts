@@ -2,6 +2,9 @@ import type { NodeCommand } from '../../core/node/commands.ts'
 import type { NodeEvent } from '../../core/node/events.ts'
 import type { StreamListenerCommand } from '../../core/stream/commands.ts'
 import type { StreamListenerEvent } from '../../core/stream/events.ts'
+import type { FlowCommand } from '../../core/udp/commands.ts'
+import type { FlowEvent } from '../../core/udp/events.ts'
+import type { UdpDoor } from '../faults/datagrams.ts'
 import type { FrontDoor } from '../faults/listeners.ts'
 import type { Stream } from '../faults/streams.ts'
 import type { Change, ClientFate } from '../trace.ts'
@@ -51,6 +54,8 @@ export interface Checker {
     commands: readonly StreamListenerCommand[],
     world: World,
   ): void
+  /** After a flow table's step, before its commands. */
+  onDatagram?(door: UdpDoor, event: FlowEvent, commands: readonly FlowCommand[], world: World): void
   onClientGone?(
     door: FrontDoor,
     stream: Stream,

@@ -6,6 +6,9 @@
 import type { ReplicaId } from '../../core/services/identity.ts'
 import type { StreamListenerCommand } from '../../core/stream/commands.ts'
 import type { StreamListenerEvent } from '../../core/stream/events.ts'
+import type { FlowCommand } from '../../core/udp/commands.ts'
+import type { FlowEvent } from '../../core/udp/events.ts'
+import type { UdpDoor } from '../faults/datagrams.ts'
 import type { FrontDoor } from '../faults/listeners.ts'
 import type { Stream } from '../faults/streams.ts'
 import type { ClientFate } from '../trace.ts'
@@ -51,6 +54,37 @@ export class Listeners implements Checker {
     }
   }
 
+  onDatagram(
+    door: UdpDoor,
+    event: FlowEvent,
+    commands: readonly FlowCommand[],
+    world: World,
+  ): void {
+    door.table.checkInvariants()
+    const deadline = door.table.deadline()
+    if (event.type === 'tick' && deadline !== undefined && deadline <= world.nodeNow()) {
+      world.fail(this.name, `${door.id} wants another tick at once`)
+    }
+    for (const command of commands) {
+      switch (command.type) {
+        case 'open-upstream':
+          if (!door.inForce.has(command.backend as ReplicaId)) {
+            world.fail(this.name, `${door.id} sends to ${command.backend}, not in force`)
+          }
+          continue
+        case 'backend-drained':
+          if (door.inForce.has(command.backend as ReplicaId)) {
+            world.fail(this.name, `${command.backend} is said to be drained and is in force`)
+          }
+          continue
+        case 'emptied':
+          if (door.table.flowCount > 0) {
+            world.fail(this.name, `${door.id} is empty with ${door.table.flowCount} flows`)
+          }
+      }
+    }
+  }
+
   onClientGone(
     door: FrontDoor,
     stream: Stream,
@@ -73,6 +107,9 @@ export class Listeners implements Checker {
 
   atEnd(world: World): void {
     for (const door of world.listeners.doors.values()) {
+      world.fail(this.name, `${door.id} is left over`)
+    }
+    for (const door of world.listeners.datagrams.doors.values()) {
       world.fail(this.name, `${door.id} is left over`)
     }
   }

@@ -13,6 +13,7 @@ import type { StreamListenerEvent } from '../../core/stream/events.ts'
 import type { StreamConfig } from '../../core/stream/state.ts'
 import type { Ratio } from '../prng.ts'
 import type { SimulatedListener, World } from '../world.ts'
+import { Datagrams } from './datagrams.ts'
 import { labelOf } from './host-ports.ts'
 import type { Group } from './runtime.ts'
 import { Streams } from './streams.ts'
@@ -52,12 +53,13 @@ export class SimListeners {
   private readonly faults: ListenerFaults
   /** Commands for one listener take effect in their order. */
   private busyUntil = new Map<ListenerId, number>()
-  /** UDP listeners, without their data plane: each does at once what it is told. */
-  private readonly quiet = new Map<ListenerId, ReadonlySet<ReplicaId>>()
+  /** The UDP ones. */
+  readonly datagrams: Datagrams
 
   constructor(world: World, faults: ListenerFaults) {
     this.world = world
     this.faults = faults
+    this.datagrams = new Datagrams(world, faults, (listener, event) => this.tell(listener, event))
   }
 
   apply(command: ListenerCommand): void {
@@ -72,8 +74,10 @@ export class SimListeners {
       case 'configure-listener':
         return this.effect(listener, this.shortly(), () => {
           const door = this.doors.get(listener)
-          if (door === undefined || command.protocol !== 'tcp') return
-          this.step(door, { type: 'configure', config: configOf(command.stream) })
+          if (command.protocol === 'udp') return this.datagrams.configure(listener, command)
+          if (door !== undefined) {
+            this.step(door, { type: 'configure', config: configOf(command.stream) })
+          }
         })
       case 'apply-backends': {
         const delayMs = this.happens(this.faults.appliesLate) ? this.slowly() : this.shortly()
@@ -82,10 +86,9 @@ export class SimListeners {
       case 'cut-backend':
         return this.effect(listener, 0, () => {
           const door = this.doors.get(listener)
-          if (door !== undefined) {
-            door.streams.excuse('cut by the node', command.backend)
-            this.step(door, { type: 'cut-backend', backend: command.backend })
-          }
+          if (door === undefined) return this.datagrams.cutBackend(listener, command.backend)
+          door.streams.excuse('cut by the node', command.backend)
+          this.step(door, { type: 'cut-backend', backend: command.backend })
         })
       default:
         return unreachable(command)
@@ -100,7 +103,7 @@ export class SimListeners {
       door.streams.nodeDown()
     }
     this.doors.clear()
-    this.quiet.clear()
+    this.datagrams.nodeDown()
     this.busyUntil = new Map()
   }
 
@@ -114,6 +117,7 @@ export class SimListeners {
       door.streams.excuse('the clock leapt')
       this.armTick(door)
     }
+    this.datagrams.clockLeapt()
   }
 
   doorOn(port: number): FrontDoor | undefined {
@@ -152,11 +156,7 @@ export class SimListeners {
         reason: 'permission denied',
       })
     }
-    const address = `${host}:${port}`
-    if (command.protocol === 'udp') {
-      this.quiet.set(listener, new Set())
-      return this.tell(listener, { type: 'listener-opened', listener, attempt, address })
-    }
+    if (command.protocol === 'udp') return this.datagrams.open(command)
     const present = world.ports.holder(port)
     if (present !== undefined || !world.ports.take(port, { type: 'listener', listener })) {
       const reason = 'address in use'
@@ -173,10 +173,12 @@ export class SimListeners {
       tickGeneration: 0,
       busyUntil: 0,
     })
+    const address = `${host}:${port}`
     this.tell(listener, { type: 'listener-opened', listener, attempt, address })
   }
 
   private close(listener: ListenerId, attempt: Attempt): void {
+    if (this.datagrams.doors.has(listener)) return this.datagrams.close(listener, attempt)
     const door = this.doors.get(listener)
     if (door !== undefined) this.step(door, { type: 'close' })
     this.tell(listener, { type: 'listener-closed', listener, attempt })
@@ -185,16 +187,7 @@ export class SimListeners {
   private applyBackends(command: Extract<ListenerCommand, { type: 'apply-backends' }>): void {
     const { listener, version, backends } = command
     const door = this.doors.get(listener)
-    if (door === undefined) {
-      const kept = new Set(backends.map((each) => each.id))
-      const left = [...(this.quiet.get(listener) ?? [])].filter((id) => !kept.has(id))
-      this.quiet.set(listener, kept)
-      this.tell(listener, { type: 'backends-applied', listener, version })
-      for (const backend of left) {
-        this.tell(listener, { type: 'backend-drained', listener, backend, version })
-      }
-      return
-    }
+    if (door === undefined) return this.datagrams.applyBackends(listener, version, backends)
     const up = backends.filter((each) => each.down !== true)
     // While all are down, all are tried.
     const ids = (up.length > 0 ? up : backends).map((each) => each.id)

@@ -1,7 +1,8 @@
 /** What happens to the listener besides datagrams: people, programs, the host. */
 import type { Backend } from '../../core/balance/group.ts'
+import { unreachable } from '../../core/machine.ts'
 import { defaultUdpConfig } from '../../core/udp/config.ts'
-import { BACKEND_IDS } from './places.ts'
+import { BACKEND_IDS } from './network/places.ts'
 import { drawConfig, UDP_ACT_KINDS, type UdpActKind } from './swarm.ts'
 import type { UdpWorld } from './world.ts'
 
@@ -66,6 +67,8 @@ export function performAct(world: UdpWorld, kind: UdpActKind): void {
       return world.restore(draw.below(2) === 0)
     case 'crash':
       return world.crash()
+    default:
+      return unreachable(kind)
   }
 }
 

@@ -1,8 +1,9 @@
 /** What the UDP part of a run is like, drawn from its seed as `swarm.ts` draws the rest. */
+import type { StrategyName } from '../../core/balance/strategies.ts'
 import { defaultUdpConfig, type UdpConfig } from '../../core/udp/config.ts'
 import type { ClockFaults } from '../faults/clock.ts'
 import { NEVER, Prng, type Ratio, ratio } from '../prng.ts'
-import { TRUSTED } from './places.ts'
+import { TRUSTED } from './network/places.ts'
 
 export interface UdpOptions {
   readonly seed: number
@@ -11,6 +12,7 @@ export interface UdpOptions {
   readonly clients: UdpClientOptions
   readonly config: UdpConfig
   readonly failOpen: boolean
+  readonly strategy: StrategyName
   readonly actEveryMs: number
   readonly weights: Readonly<Record<UdpActKind, number>>
   readonly faults: UdpFaults
@@ -103,8 +105,18 @@ export function drawUdpRun(seed: number, steps: number): UdpOptions {
     batchMax: draw.pick([1, 1, 8, 32]),
     isShadowed: draw.below(2) === 0,
     goodbye: draw.pick(['close', 'abort', 'remove-then-close']),
+    strategy: draw.pick(STRATEGIES),
   }
 }
+
+const STRATEGIES: readonly StrategyName[] = [
+  'round_robin',
+  'round_robin',
+  'hrw',
+  'maglev',
+  'least_connections',
+  'power_of_two',
+]
 
 const drawClients = (draw: Prng): UdpClientOptions => ({
   hosts: draw.pick([1, 3, 8]),

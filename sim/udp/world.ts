@@ -3,10 +3,10 @@
  * reorder, and a process with the real flow table in it and a simulated shell that runs what the
  * table orders. It lives several lives: after a crash or an orderly end there is a new table.
  */
-import { RoundRobin } from '../../core/balance/round-robin.ts'
+import { Maglev } from '../../core/balance/affinity/maglev.ts'
+import { strategyNamed } from '../../core/balance/strategies.ts'
 import type { Strategy } from '../../core/balance/strategy.ts'
-import type { Instant, Machine } from '../../core/machine.ts'
-import { formatPacked } from '../../core/net/packed-address.ts'
+import { type Instant, type Machine, unreachable } from '../../core/machine.ts'
 import type { FlowCommand } from '../../core/udp/commands.ts'
 import type { UdpConfig } from '../../core/udp/config.ts'
 import type { FlowEvent } from '../../core/udp/events.ts'
@@ -17,12 +17,13 @@ import { Prng, type Ratio } from '../prng.ts'
 import { TaskQueue } from '../queue.ts'
 import type { Trace } from '../trace.ts'
 import type { UdpChecker, UdpStep } from './checkers/checker.ts'
-import { UdpClients } from './clients.ts'
-import { Link } from './link.ts'
-import { Servers } from './servers.ts'
-import { Shadow, type Shown } from './shadow.ts'
-import { Sockets } from './sockets.ts'
+import { Shadow, type Shown } from './model/shadow.ts'
+import { UdpClients } from './network/clients.ts'
+import { Link } from './network/link.ts'
+import { Servers } from './network/servers.ts'
+import { Sockets } from './network/sockets.ts'
 import type { UdpOptions } from './swarm.ts'
+import { briefCommand, briefEvent } from './words.ts'
 
 /** A flow table as the simulator sees it; tests put one with a planted bug in its place. */
 export interface SimulatedTable extends Machine<FlowEvent, FlowCommand>, Shown {
@@ -287,6 +288,8 @@ export class UdpWorld {
         this.#end()
         if (this.beginsAgain) this.at(this.draws.schedule.between(1, 100), () => this.boot())
         return
+      default:
+        return unreachable(command)
     }
   }
 
@@ -305,7 +308,10 @@ export class UdpWorld {
 
   #tableOptions(): FlowTableOptions {
     const { schedule } = this.draws
-    const real: Strategy = new RoundRobin()
+    const { seed, strategy } = this.options
+    // Each set builds a table: a small one is as good.
+    const real: Strategy =
+      strategy === 'maglev' ? new Maglev({ slots: 31 }) : strategyNamed(strategy, seed)
     return {
       strategy: this.#shadow?.watched(real) ?? real,
       failOpen: this.options.failOpen,
@@ -363,53 +369,6 @@ function spoil(event: FlowEvent): void {
     Object.assign(event.from, { a: 1, b: 2, c: 3, d: 4, port: 5 })
     event.payload.fill(0xee)
   } else if (event.type === 'upstream-datagram') event.payload.fill(0xee)
-}
-
-function briefEvent(event: FlowEvent): string {
-  switch (event.type) {
-    case 'client-datagram':
-      return `client-datagram ${formatPacked(event.from)} > ${formatPacked(event.to)} ${event.payload.length} bytes`
-    case 'upstream-datagram':
-      return `upstream-datagram ${event.flow}.${event.attempt} ${event.payload.length} bytes`
-    case 'upstream-opened':
-      return `upstream-opened ${event.flow}.${event.attempt}`
-    case 'upstream-failed':
-      return `upstream-failed ${event.flow}.${event.attempt} ${event.blame}: ${event.reason}`
-    case 'apply-backends':
-      return `apply-backends ${event.version} ${JSON.stringify(event.backends)}`
-    case 'cut-backend':
-      return `cut-backend ${event.backend}`
-    case 'configure':
-      return `configure ${JSON.stringify(event.config)}`
-    case 'abort-flow':
-      return `abort-flow ${event.flow}`
-    default:
-      return event.type
-  }
-}
-
-/** All of it but the bytes of payloads, which checkers look at. */
-export function briefCommand(command: FlowCommand): string {
-  switch (command.type) {
-    case 'open-upstream':
-      return `open-upstream ${command.flow}.${command.attempt} ${command.backend} ${command.host}:${command.port}`
-    case 'send-upstream':
-      return `send-upstream ${command.flow}.${command.attempt} ${command.header?.length ?? 0}+${command.payload.length} bytes`
-    case 'send-client':
-      return `send-client ${command.flow} ${formatPacked(command.from)} > ${formatPacked(command.to)} ${command.payload.length} bytes`
-    case 'close-upstream':
-      return `close-upstream ${command.flow}.${command.attempt}`
-    case 'close-flow':
-      return `close-flow ${command.flow}.${command.attempt} ${command.reason} ${formatPacked(command.client)} ${command.backend} ${JSON.stringify(command.totals)}`
-    case 'backends-applied':
-      return `backends-applied ${command.version}`
-    case 'backend-drained':
-      return `backend-drained ${command.backend} ${command.version}`
-    case 'backend-failed':
-      return `backend-failed ${command.backend}: ${command.reason}`
-    default:
-      return command.type
-  }
 }
 
 const STOPS: ReadonlySet<FlowEvent['type']> = new Set(['drain', 'close', 'abort-all'])

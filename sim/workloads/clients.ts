@@ -34,7 +34,8 @@ export class Clients {
     const { everyMs } = this.options
     this.world.at(this.world.draws.clients.between(1, 2 * everyMs), () => {
       if (this.world.healed) return
-      this.arrive()
+      if (this.world.draws.clients.below(4) > 0) this.arrive()
+      else this.send()
       this.expectNext()
     })
   }
@@ -59,6 +60,19 @@ export class Clients {
     world.inNode(world.draws.clients.below(2), () => {
       if (world.listeners.doors.has(door.id)) door.streams.arrive(door, client, plan)
     })
+  }
+
+  /** One client at a UDP door, if there is any; some come back. */
+  private send(): void {
+    const { world } = this
+    if (world.life === 'down') return
+    const open = [...world.listeners.datagrams.doors.values()].filter((door) => door.listening)
+    if (open.length === 0) return
+    const { clients: draw } = world.draws
+    const door = draw.pick(open)
+    const client = draw.below(3) === 0 ? draw.below(this.count + 1) : ++this.count
+    const requests = draw.between(1, 3)
+    world.inNode(draw.below(2), () => world.listeners.datagrams.arrive(door, client, requests))
   }
 
   private drawPlan(): ClientPlan {

@@ -4,12 +4,14 @@
  */
 import { fork } from 'node:child_process'
 import type { Bench, BenchRow } from './run.ts'
+import { reportShells } from './udp/shells.ts'
 import type { TableCosts } from './udp/table-process.ts'
 
 const bench: Bench = {
   name: 'udp: the flow table, and datagrams through the shells',
   async rows(report) {
     for (const flows of SIZES) reportTable(flows, await measureTable(flows), report)
+    await reportShells(report)
   },
 }
 export default bench

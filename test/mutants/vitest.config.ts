@@ -38,7 +38,7 @@ export default defineConfig({
     fileParallelism: false,
     isolate: false,
     bail: 1,
-    testTimeout: 60_000,
+    testTimeout: 600_000, // whoever plants them decides what hangs
     reporters: ['json'],
     outputFile: { json: 'report.json' },
   },

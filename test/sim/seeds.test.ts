@@ -14,7 +14,9 @@ test(`${SEEDS} seeds find nothing, and see every event, command, end of a client
     if (result.failure !== undefined) failures.push({ seed, ...result.failure })
   }
   expect(failures, `replay with: weir sim --seed N --steps ${STEPS}`).toEqual([])
-  const due = expectedMarks().filter((mark) => /^(event|command|client|settled|udp (event|close|drop)) /.test(mark))
+  const due = expectedMarks().filter((mark) =>
+    /^(event|command|client|settled|udp (event|close|drop)) /.test(mark),
+  )
   expect(due.filter((mark) => !seen.has(mark))).toEqual([])
 })
 

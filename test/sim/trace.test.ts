@@ -43,6 +43,11 @@ test('a record reads as one line', () => {
   )
 })
 
+test('so does one of the world of a UDP listener', () => {
+  const what = 'event upstream-opened 1048576.1'
+  expect(describe({ kind: 'udp', at: 1_240, what })).toBe(`     1240  udp      ${what}`)
+})
+
 test('kinds, reasons and refusals are counted', () => {
   const trace = new Trace()
   trace.record(record(1))

@@ -174,7 +174,6 @@ describe.each(WAYS)('dnsmasq behind weir, UDP by $way', ({ way, lacks }) => {
       const table = (await node.weir('listeners')).out
       expect(table).toMatch(/udp +dns +dns +listening +3/)
       expect(table).toMatch(/tcp +dns +dns-tcp +listening +3/)
-      console.log('REPEATED', load.repeated, load.answered)
     },
   )
 

@@ -2,7 +2,7 @@ import type { Instant } from '../../../core/machine.ts'
 import type { PackedAddress } from '../../../core/net/packed-address.ts'
 import type { FlowCommand } from '../../../core/udp/commands.ts'
 import type { FlowEvent } from '../../../core/udp/events.ts'
-import type { Request } from '../servers.ts'
+import type { Request } from '../network/servers.ts'
 import type { SimulatedTable, UdpWorld } from '../world.ts'
 
 /** One event, and what the table made of it. */

@@ -3,7 +3,7 @@
  * true, never more than a limit allowed, none that ends early or lingers on.
  */
 import type { BackendId } from '../../../core/balance/group.ts'
-import type { Attempt, Instant } from '../../../core/machine.ts'
+import { type Attempt, type Instant, unreachable } from '../../../core/machine.ts'
 import type { CloseReason, FlowCommand } from '../../../core/udp/commands.ts'
 import type { UdpConfig } from '../../../core/udp/config.ts'
 import type { FlowId } from '../../../core/udp/flow-id.ts'
@@ -208,6 +208,8 @@ export class Lives implements UdpChecker {
         return this.#closesAll
       case 'aborted':
         return this.#isAborting || (event.type === 'abort-flow' && event.flow === flow)
+      default:
+        return unreachable(reason)
     }
   }
 

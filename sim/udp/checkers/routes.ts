@@ -12,8 +12,8 @@ import { type ProxyHeader, proxyHeader, readProxyHeader } from '../../../core/ne
 import type { FlowCommand } from '../../../core/udp/commands.ts'
 import type { UdpConfig } from '../../../core/udp/config.ts'
 import type { FlowId } from '../../../core/udp/flow-id.ts'
-import type { Request } from '../servers.ts'
-import { markOf } from '../wire.ts'
+import type { Request } from '../network/servers.ts'
+import { markOf } from '../network/wire.ts'
 import type { UdpWorld } from '../world.ts'
 import type { SentRequest, UdpChecker, UdpStep } from './checker.ts'
 
@@ -135,8 +135,10 @@ export class Routes implements UdpChecker {
       const isOwn = samePacked(event.from, route.from) && samePacked(event.to, route.to)
       if (!isOwn) world.fail(NAME, `${flow} forwards what came from ${formatPacked(event.from)}`)
     }
-    // What was held comes in its order; what is forwarded at once is what just came.
-    const first = event.type === 'client-datagram' ? waiting.length - 1 : floor
+    // What was held comes in its order, where all are different; what goes at once just came.
+    const { doubled } = world.options.faults.link
+    const held = doubled.times > 0 ? 0 : floor
+    const first = event.type === 'client-datagram' ? waiting.length - 1 : held
     const at = waiting.findIndex(
       ({ bytes, announced, forwarded }, place) =>
         place >= first &&
@@ -211,5 +213,5 @@ const sameBytes = (one: Uint8Array, other: Uint8Array): boolean =>
 
 const NAME = 'udp routes'
 const NO_BYTES = new Uint8Array(0)
-/** More than any flow holds. */
-const WAITING_MAX = 64
+/** More than arrive while any flow holds some. */
+const WAITING_MAX = 2_048

@@ -5,7 +5,7 @@
  */
 import { BackendGroup, type BackendId } from '../../../core/balance/group.ts'
 import type { Strategy } from '../../../core/balance/strategy.ts'
-import type { Attempt, Instant } from '../../../core/machine.ts'
+import { type Attempt, type Instant, unreachable } from '../../../core/machine.ts'
 import type { CloseReason, FlowCommand } from '../../../core/udp/commands.ts'
 import { defaultUdpConfig, type UdpConfig } from '../../../core/udp/config.ts'
 import { type UdpCounters, zeroCounters } from '../../../core/udp/counters.ts'
@@ -175,6 +175,8 @@ function take(state: ModelState, event: FlowEvent): void {
     }
     case 'tick':
       return onTick(state)
+    default:
+      return unreachable(event)
   }
 }
 

@@ -34,6 +34,11 @@ export const admission = mutantsOf('core/udp/life/admission.ts', [
     'state.keyOf(from, payload)',
   ],
   [
+    'with datagram, a client has a key',
+    'given = state.group.choose()',
+    'given = state.group.choose([], { high: from.d, low: from.port })',
+  ],
+  [
     'with datagram, the backend is not in the key',
     'key.setSocket(from, local, given.index)',
     'key.setSocket(from, local)',
@@ -59,13 +64,18 @@ export const admission = mutantsOf('core/udp/life/admission.ts', [
     'source !== undefined',
   ],
   [
+    'a flow that goes to another address of ours counts for the first',
+    'locals.flows[records.local(slot)]! -= 1\n  locals.flows[local]! += 1',
+    '',
+  ],
+  [
     'another port of an announced client is the same client',
     '!samePacked(clientOf(state, slot), source)',
     '!samePacked({ ...clientOf(state, slot), port: source.port }, source)',
   ],
   [
     'with an extractor, answers go to the first socket',
-    'if (state.keyOf !== undefined) state.records.setPeer(slot, from, local)',
+    'if (state.keyOf !== undefined) moveTo(state, slot, from, local)',
     '',
   ],
   [

@@ -69,11 +69,6 @@ export const backends = [
     ],
     ['with source-ip, a shared choice counts nowhere', 'group.take(usual)', ''],
     [
-      'with datagram, a client has a key',
-      "if (config.affinity === 'datagram') return group.choose(exclude)",
-      '',
-    ],
-    [
       'another choice is by the configuration of now',
       'const { config } = state.configs[words[at + CONFIG]!]!\n  if (state.keyOf',
       'const { config } = state\n  if (state.keyOf',

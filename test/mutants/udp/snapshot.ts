@@ -74,6 +74,11 @@ export const snapshot = mutantsOf('core/udp/snapshot.ts', [
     '...(source === NONE ? {} : { source: state.sources.addressOf(source) })',
     '...(source === NONE ? {} : { source: records.peer(slot) })',
   ],
+  [
+    'restored: addresses of ours have no flows',
+    'state.locals.flows[records.local(slot)]! += 1',
+    '',
+  ],
   ['restored: nobody waits', 'if (waits(state, slot)) {', 'if (slot < 0) {'],
   ['restored: what is held is forgotten', 'state.held.set(slot, held)', ''],
   [

@@ -75,11 +75,6 @@ export const storage = [
   ]),
   ...mutantsOf('core/udp/storage/timer-wheel.ts', [
     ['an emptied bucket is still looked at', 'if (next === NONE) this.#clear(bucket)', ''],
-    [
-      'the wheel is one bucket too long',
-      'Math.max(wanted, this.#from), this.#from + BUCKETS - 1)',
-      'Math.max(wanted, this.#from), this.#from + BUCKETS)',
-    ],
     ['the wheel does not look round', '-1 << (inGroup + 1)', '-1 << inGroup'],
     ['the list of a bucket is cut', 'words[at + NEXT] = next', 'words[at + NEXT] = NONE'],
   ]),

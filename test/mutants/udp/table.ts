@@ -106,8 +106,8 @@ export const table = [
     ],
     [
       'all our addresses are the first one',
-      'if (address === this.#last) return this.#lastNumber',
-      'if (this.#last !== undefined) return this.#lastNumber',
+      'return this.#byText.get(text) ?? this.#add(address, text)',
+      'return this.all.length > 0 ? 0 : this.#add(address, text)',
     ],
     [
       'one address of ours too many',

@@ -36,6 +36,11 @@ export const teardown = mutantsOf('core/udp/life/teardown.ts', [
     'if ((words[at + FLAGS]! & ANNOUNCED) !== 0) state.announced.delete(slot)',
     '',
   ],
+  [
+    'a closed flow still counts for our address',
+    'state.locals.flows[records.local(slot)]! -= 1',
+    '',
+  ],
   ['configurations are never forgotten', 'releaseConfig(state, words[at + CONFIG]!)', ''],
   [
     'the configuration in force is forgotten with its last flow',

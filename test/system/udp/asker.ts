@@ -5,11 +5,13 @@ import { once } from 'node:events'
 /** Answers `REPLICA PORT TEXT`: who answers, whose port it saw, and what it got. */
 export const ANSWERER = `
 import { createSocket } from 'node:dgram'
-const { PORT, WEIR_REPLICA } = process.env
-const socket = createSocket('udp4', (message, { port, address }) =>
-  socket.send([WEIR_REPLICA, port, message].join(' '), port, address))
-process.once('SIGTERM', () => socket.close())
-socket.bind(Number(PORT), '127.0.0.1')
+for (const [name, own] of Object.entries(process.env)) {
+  if (!name.startsWith('PORT_')) continue
+  const socket = createSocket('udp4', (message, { port, address }) =>
+    socket.send([process.env.WEIR_REPLICA, port, message].join(' '), port, address))
+  process.once('SIGTERM', () => socket.close())
+  socket.bind(Number(own), '127.0.0.1')
+}
 `
 
 export interface Answered {
@@ -26,8 +28,10 @@ export class Asker {
     this.#socket = socket
   }
 
-  static async to(port: number, address = '127.0.0.1'): Promise<Asker> {
+  static async to(port: number, address = '127.0.0.1', from?: string): Promise<Asker> {
     const socket = createSocket('udp4')
+    socket.bind({ port: 0, ...(from === undefined ? {} : { address: from }) })
+    await once(socket, 'listening')
     socket.connect(port, address)
     await once(socket, 'connect')
     return new Asker(socket)

@@ -83,6 +83,7 @@ export class Listening implements Endpoint, Sender {
     const { gear } = this.#owner
     for (let batch = 0; batch < BATCHES_MAX; batch++) {
       if (gear.received.free < SLOTS / 2) gear.flush(now)
+      if (!this.#isOpen) return // the last flow ended in the flush
       const first = gear.received.used
       const asked = gear.received.free
       const count = gear.received.receiveFrom(this.#fd, asked, this.#family)
@@ -91,7 +92,7 @@ export class Listening implements Endpoint, Sender {
         const to = this.#isWildcard ? this.#localOf(index) : this.address
         this.#owner.arrived(received.from(index), to, received.payload(index), now)
       }
-      if (count < asked || !this.#isOpen) return
+      if (count < asked) return
     }
   }
 

@@ -12,7 +12,9 @@ import {
   bytes,
   C1,
   C2,
+  C3,
   closeUpstream,
+  crowd,
   down,
   F1,
   F2,
@@ -141,6 +143,20 @@ describe("a caller's key", () => {
         expect(commands).toEqual(turn === 0 ? [openCommand(flow(next, next + 1), 'A')] : [])
       }
     }
+  })
+
+  test('a flow that goes to another address of ours counts for that one', () => {
+    const byPort = { keyOf: ({ port }: PackedAddress) => new Uint8Array([port, port >> 8]) }
+    const bench = benchAfter([backends(1, 'A')], {}, byPort)
+    const contacted = crowd(4_097)
+    bench.runMany([query(C1, 'q', contacted[0]), query(C1, 'q', contacted[1]), opened(F1)])
+    const others = contacted.slice(2, 4_096)
+    bench.runMany(others.map((to, i) => query({ ...C2, port: 5_000 + i }, 'q', to)))
+    // One more than may be known: it takes the place of the first, where no flow is any more.
+    expect(bench.run(query(C3, 'q', contacted[4_096]))).toHaveLength(1)
+    expect(bench.run(answer(F1))).toEqual([down(F1, C1, 'a', contacted[1])])
+    expect(bench.run(query({ ...C3, port: 4 }, 'q', contacted[0]))).toEqual([])
+    expect(bench.table.counters.dropped.shed).toBe(1)
   })
 
   test('a key of more than 18 octets is refused', () => {

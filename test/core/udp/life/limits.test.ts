@@ -22,6 +22,7 @@ import {
   closed,
   configure,
   crowd,
+  down,
   EMPTIED,
   F1,
   F2,
@@ -150,7 +151,7 @@ describe('flows of the table', () => {
     expect(bench.table.flowCount).toBe(5)
   })
 
-  test('of 4,096 addresses of ours and no more', () => {
+  test('of 4,096 addresses of ours and no more, until one of those has none', () => {
     const bench = benchAfter([backends(1, 'A')])
     const contacted = crowd(4_097)
     bench.runMany(contacted.slice(0, 4_096).map((to) => query(C1, 'q', to)))
@@ -158,6 +159,13 @@ describe('flows of the table', () => {
     expect(bench.run(query(C1, 'q', contacted[4_096]))).toEqual([])
     expect(bench.table.counters.dropped.shed).toBe(1)
     expect(bench.run(query(C2, 'q', contacted[4_095]))).toHaveLength(1)
+    bench.run(abortFlow(flow(7, 8)))
+    const again = flow(7, 4_098)
+    expect(bench.run(query(C1, 'q', contacted[4_096]))).toEqual([openCommand(again, 'A')])
+    bench.run(opened(again))
+    expect(bench.run(answer(again))).toEqual([down(again, C1, 'a', contacted[4_096])])
+    expect(bench.run(query(C1, 'q', contacted[7]))).toEqual([])
+    expect(bench.table.counters.dropped.shed).toBe(2)
   })
 
   test('what is told of them: those with the lowest slots', () => {

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { defaultUdpConfig } from '../../../../core/udp/config.ts'
 import { loadLibc } from '../../../../shells/node/udp/batch/system/libc.ts'
@@ -194,8 +196,6 @@ describeBatch('when the worker fails', () => {
     const unbound = new BatchFixture({ host })
     const clients = [await connectClient(broken.port), await connectClient(other.port)]
     for (const client of clients) await client.exchange('before', 'before')
-    // Somebody waits for the end of a backend that is taken away, which nobody will tell now.
-    other.fixture.apply([backend('b', echo.port)])
     broken.fixture.listener.cutBackend(how)
     await until(() => broken.fixture.hostFailures.length > 0)
     expect(broken.fixture.notices).toEqual([notice])
@@ -203,11 +203,27 @@ describeBatch('when the worker fails', () => {
       expect(fixture.hostFailures).toEqual(['the UDP worker failed; the listener is opened again'])
     }
     for (const client of clients) await client.exchange('after', 'after')
-    await until(() => other.fixture.said('backend-drained').length > 0)
-    expect(other.fixture.said('backend-drained')).toEqual([
-      { type: 'backend-drained', backend: 'a', version: 2 },
-    ])
     expect(await unbound.listen()).toBeGreaterThan(0)
+  })
+
+  test('nothing waits any more for a backend that left', async () => {
+    const [silent, echo] = [await startBackend(() => []), await startEcho()]
+    const { fixture, port } = await startBatch({
+      worker: FAILING,
+      config: { lingerMs: 60_000, halfOpenTimeoutMs: 60_000 },
+      backends: [backend('silent', silent.port)],
+    })
+    const client = await connectClient(port)
+    await client.ask('hi', () => silent.received.length > 0)
+    fixture.apply([backend('echo', echo.port)])
+    await until(() => fixture.said('backends-applied').length === 2)
+    expect(fixture.said('backend-drained')).toEqual([])
+    fixture.listener.cutBackend('exit')
+    await until(() => fixture.said('backend-drained').length > 0)
+    expect(fixture.said('backend-drained')).toEqual([
+      { type: 'backend-drained', backend: 'silent', version: 2 },
+    ])
+    await client.exchange('hi', 'hi')
   })
 
   test('every descriptor it had is closed, and calls that wait are answered', async () => {
@@ -333,6 +349,22 @@ describe('which host', () => {
       expect([host.kind, notices]).toEqual(['batch', []])
       await host.stop()
     })
+  })
+})
+
+describeBatch('a process started otherwise', () => {
+  test('its flags are not the worker`s', async () => {
+    const script = `
+      import { BatchHost } from '${new URL('../../../../shells/node/udp/batch-host.ts', import.meta.url)}'
+      import { defaultUdpConfig as config } from '${new URL('../../../../core/udp/config.ts', import.meta.url)}'
+      const host = new BatchHost({ notice: console.log })
+      const balance = { strategy: 'hrw', failOpen: true }
+      const listener = host.open({ config, balance, fact: () => {}, hostFailed: console.log })
+      console.log(await listener.listen('${HOST}', 0))
+      await host.stop()`
+    const flags = ['--input-type=module', '--eval', script]
+    const { stdout } = await promisify(execFile)(process.execPath, flags)
+    expect(stdout).toMatch(/^127\.0\.0\.1:\d+\n$/)
   })
 })
 

@@ -4,7 +4,7 @@ import { describeBatch, LoopFixture, type LoopSetup, realLibc } from './batch-fi
 import { WatchedLibc } from './batch-watched-libc.ts'
 import { backend, connectClient, type Peer, startBackend, until } from './dgram-fixture.ts'
 
-const { EAGAIN, EINVAL, EPERM, EMSGSIZE, ECONNREFUSED, ENETUNREACH } = constants.errno
+const { EAGAIN, EINVAL, EPERM, EMSGSIZE, ENOBUFS, ECONNREFUSED, ENETUNREACH } = constants.errno
 
 /** A listener in this thread before a backend that only collects, and a client of it. */
 async function start(setup: LoopSetup = {}) {
@@ -154,6 +154,24 @@ describeBatch('sending', () => {
     expect(machine.closed['backend-failed']).toBe(1)
     expect(collecting.texts).toEqual(['open'])
   })
+
+  test.each([
+    ['EMSGSIZE', EMSGSIZE, 1], // one datagram was too long for the way
+    ['ENOBUFS', ENOBUFS, 0],
+    ['EAGAIN', EAGAIN, 0],
+  ])('%s of an upstream socket says nothing about the backend', async (_, errno, lost) => {
+    const started = await start()
+    const { watched, fixture, collecting, client } = started
+    await sendAll(started, client, ['open'])
+    const [upstream] = watched.sends.map(({ fd }) => fd)
+    let errors = 1
+    watched.fail.recvmmsg = (fd) => (fd === upstream && errors-- > 0 ? -errno : undefined)
+    await until(() => collecting.received.length === 1)
+    await answersOf(started, ['answer'])
+    await fixture.until(() => client.texts.includes('answer'))
+    const { machine, sendErrors } = await fixture.counters()
+    expect([machine.closed['backend-failed'], sendErrors]).toEqual([0, lost])
+  })
 })
 
 describeBatch('sockets that take nothing', () => {
@@ -165,9 +183,11 @@ describeBatch('sockets that take nothing', () => {
     await sendAll(started, client, ['open'])
     watched.fail = blocked()
     await sendAll(started, client, numbered(100))
-    await fixture.turn()
-    watched.fail = {}
+    // Not the head of those that wait, but what comes later would find room.
+    watched.fail.sendmmsg = (_, [first]) =>
+      first?.bytes.toString().startsWith('0 ') ? -EAGAIN : undefined
     await sendAll(started, client, ['last'])
+    watched.fail = {}
     await fixture.until(() => collecting.received.length === 102)
     expect(collecting.texts).toEqual(['open', ...numbered(100), 'last'])
     expect(await fixture.counters()).toMatchObject({ sendErrors: 0, queueFull: 0 })
@@ -217,14 +237,15 @@ describeBatch('sockets that take nothing', () => {
     watched.fail = {}
     await fixture.until(() => collecting.received.length === kept + 1)
     expect(collecting.texts.slice(1)).toEqual(texts.slice(0, kept))
-    // There is room again.
-    await sendAll(started, client, ['more'])
-    await fixture.until(() => collecting.texts.includes('more'))
+    // There is as much room again.
+    watched.fail = blocked()
+    await sendAll(started, client, texts)
+    expect((await fixture.counters()).queueFull).toBe(2 * (300 - kept))
   })
 
   test('udp W21: all sockets together have a limit, which those that close give back', async () => {
     const started = await start({ queuedBytesMax: 10 * (100 + 128) })
-    const { watched, fixture, client, port } = started
+    const { watched, collecting, fixture, client, port } = started
     const other = await connectClient(port)
     await sendAll(started, client, ['open'])
     await sendAll(started, other, ['open'])
@@ -232,11 +253,18 @@ describeBatch('sockets that take nothing', () => {
     await sendAll(started, client, numbered(8, 100))
     await sendAll(started, other, numbered(8, 100))
     expect((await fixture.counters()).queueFull).toBe(6)
+    // What was sent makes room for as much.
+    watched.fail = {}
+    await fixture.until(() => collecting.received.length === 12)
+    watched.fail = blocked()
+    await sendAll(started, other, numbered(8, 100))
+    await sendAll(started, client, numbered(8, 100))
+    expect((await fixture.counters()).queueFull).toBe(12)
     // The flows end, and what waited is lost: counted, and not waiting any more.
     fixture.tell({ type: 'event', listener: 1, event: { type: 'abort-all' } })
     await fixture.until(() => fixture.said.some(({ type }) => type === 'over'))
     const over = fixture.said.find((message) => message.type === 'over')!
-    expect(over.counters).toMatchObject({ sendErrors: 10, queueFull: 6, flowsLive: 0 })
+    expect(over.counters).toMatchObject({ sendErrors: 10, queueFull: 12, flowsLive: 0 })
   })
 
   test('an empty datagram that waits costs something too', async () => {

@@ -175,6 +175,18 @@ describeBatch('vectors', () => {
     },
   )
 
+  test('slots are used by sockets of both families in turn', async () => {
+    const [four, six] = [await pair('127.0.0.1:0'), await pair('[::1]:0')]
+    for (const one of [four, six, four, six]) {
+      one.send([Uint8Array.of(1)])
+      four.received.clear()
+      expect(four.received.receiveFrom(one.bound.fd, 1, one.family)).toBe(1)
+      expect({ ...four.received.from(0), port: 0 }).toEqual({ ...one.bound.address, port: 0 })
+    }
+    four.close()
+    six.close()
+  })
+
   test('slots fill up over several calls, and no further', async () => {
     const { bound, received, family, send, close } = await pair('127.0.0.1:0')
     send(Array.from({ length: 70 }, (_, at) => Uint8Array.of(at)))

@@ -324,6 +324,18 @@ describeBatch('backends that fail, in batches', () => {
     expect(machine).toMatchObject({ created: 1, reselected: 1 })
   })
 
+  test('the only backend down: known from one datagram, and served again when it is back', async () => {
+    const dead = await freePort()
+    const { fixture, port } = await startBatch({ backends: [backend('a', dead)] })
+    const client = await connectClient(port)
+    const failed = async () => (await fixture.listener.counters()).machine.closed['backend-failed']
+    client.send('hi')
+    await until(async () => (await failed()) === 1)
+    const back = await new Peer().bind(HOST, dead)
+    await client.ask('hi again', () => back.received.length > 0)
+    expect(client.errors).toEqual([])
+  })
+
   test('a name nobody has, and a port there is not', async () => {
     const { fixture, port } = await startBatch({
       // Too long for a label: it is refused without asking anybody.

@@ -36,7 +36,8 @@ export class WorkerLink {
 
   constructor({ worker, report, failed }: WorkerLinkOptions) {
     const workerData: WorkerData = { book: emptyBook() }
-    this.#worker = new Worker(worker, { name: 'weir-udp', workerData })
+    // Without the process's own flags: a worker refuses some of them (`--input-type`).
+    this.#worker = new Worker(worker, { name: 'weir-udp', workerData, execArgv: [] })
     this.#worker.on('message', (message: FromWorker) => this.#take(message, report))
     this.#worker.on('error', (error) => {
       this.#error = error
@@ -66,9 +67,9 @@ export class WorkerLink {
     return promise
   }
 
-  /** Whether the process stays for it. */
+  /** Whether the process stays for it; while it stops it does. */
   keepAlive(isNeeded: boolean): void {
-    if (isNeeded) this.#worker.ref()
+    if (isNeeded || this.#state === 'stopping') this.#worker.ref()
     else this.#worker.unref()
   }
 

@@ -1,6 +1,6 @@
 /** What happens to datagrams on their way: lost, one by one and in bursts, doubled, reordered. */
-import type { Instant } from '../../core/machine.ts'
-import type { UdpWorld } from './world.ts'
+import type { Instant } from '../../../core/machine.ts'
+import type { UdpWorld } from '../world.ts'
 
 export class Link {
   readonly #world: UdpWorld

@@ -1,11 +1,11 @@
 /** People who ask: clients in bursts, through proxies, from addresses that move, or that are lies. */
-import { formatPacked, type PackedAddress } from '../../core/net/packed-address.ts'
-import { proxyHeader } from '../../core/net/proxy-v2.ts'
-import type { SentRequest } from './checkers/checker.ts'
+import { formatPacked, type PackedAddress } from '../../../core/net/packed-address.ts'
+import { proxyHeader } from '../../../core/net/proxy-v2.ts'
+import type { SentRequest } from '../checkers/checker.ts'
+import type { UdpClientOptions } from '../swarm.ts'
+import type { UdpWorld } from '../world.ts'
 import { clientAt, LOCALS, proxyAt, spoofedAt } from './places.ts'
-import type { UdpClientOptions } from './swarm.ts'
 import { MARKED_BYTES, markOf, requestBytes } from './wire.ts'
-import type { UdpWorld } from './world.ts'
 
 export class UdpClients {
   /** Every request that bears a number. */

@@ -6,7 +6,7 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type UdpCounters, zeroCounters } from '../../../core/udp/counters.ts'
+import { type UdpCounters, zeroCounters } from '../../../../core/udp/counters.ts'
 import { type Mass, MassRun } from './mass-run.ts'
 import { runScript } from './script-run.ts'
 import { scripts } from './scripts.ts'

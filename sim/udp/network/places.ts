@@ -1,7 +1,7 @@
 /** Who is where in the simulated network. */
-import { parseSocketAddress } from '../../core/net/address.ts'
-import { parseCidr } from '../../core/net/cidr.ts'
-import { type PackedAddress, packAddress, packPrefix } from '../../core/net/packed-address.ts'
+import { parseSocketAddress } from '../../../core/net/address.ts'
+import { parseCidr } from '../../../core/net/cidr.ts'
+import { type PackedAddress, packAddress, packPrefix } from '../../../core/net/packed-address.ts'
 
 const at = (text: string): PackedAddress => packAddress(parseSocketAddress(text)!)!
 

@@ -4,15 +4,15 @@
  * a script with steps left out is a script still.
  */
 import fc from 'fast-check'
-import { Maglev } from '../../../core/balance/affinity/maglev.ts'
-import type { Backend } from '../../../core/balance/group.ts'
-import { type StrategyName, strategyNamed } from '../../../core/balance/strategies.ts'
-import type { Strategy } from '../../../core/balance/strategy.ts'
-import { parseSocketAddress } from '../../../core/net/address.ts'
-import { parseCidr } from '../../../core/net/cidr.ts'
-import { type PackedAddress, packAddress, packPrefix } from '../../../core/net/packed-address.ts'
-import { proxyHeader } from '../../../core/net/proxy-v2.ts'
-import { defaultUdpConfig, type UdpConfig } from '../../../core/udp/config.ts'
+import { Maglev } from '../../../../core/balance/affinity/maglev.ts'
+import type { Backend } from '../../../../core/balance/group.ts'
+import { type StrategyName, strategyNamed } from '../../../../core/balance/strategies.ts'
+import type { Strategy } from '../../../../core/balance/strategy.ts'
+import { parseSocketAddress } from '../../../../core/net/address.ts'
+import { parseCidr } from '../../../../core/net/cidr.ts'
+import { type PackedAddress, packAddress, packPrefix } from '../../../../core/net/packed-address.ts'
+import { proxyHeader } from '../../../../core/net/proxy-v2.ts'
+import { defaultUdpConfig, type UdpConfig } from '../../../../core/udp/config.ts'
 
 export type ScriptStep =
   | {
@@ -237,11 +237,11 @@ const steps: fc.Arbitrary<ScriptStep> = fc.oneof(
   },
   { weight: 28, arbitrary: fc.record({ do: fc.constant('opened' as const), of }) },
   {
-    weight: 5,
+    weight: 9,
     arbitrary: fc.record({
       do: fc.constant('failed' as const),
       of,
-      blame: fc.constantFrom('backend', 'backend', 'backend', 'host'),
+      blame: fc.constantFrom('backend', 'backend', 'backend', 'backend', 'backend', 'host'),
     }),
   },
   {

@@ -1,11 +1,11 @@
 /** Runs the model beside a flow table and says where they differ. */
-import type { Strategy } from '../../core/balance/strategy.ts'
-import type { Instant } from '../../core/machine.ts'
-import type { FlowCommand } from '../../core/udp/commands.ts'
-import type { UdpCounters } from '../../core/udp/counters.ts'
-import type { FlowEvent } from '../../core/udp/events.ts'
-import type { FlowView } from '../../core/udp/view.ts'
-import { FlowModel, type ModelOptions } from './model/model.ts'
+import type { Strategy } from '../../../core/balance/strategy.ts'
+import type { Instant } from '../../../core/machine.ts'
+import type { FlowCommand } from '../../../core/udp/commands.ts'
+import type { UdpCounters } from '../../../core/udp/counters.ts'
+import type { FlowEvent } from '../../../core/udp/events.ts'
+import type { FlowView } from '../../../core/udp/view.ts'
+import { FlowModel, type ModelOptions } from './model.ts'
 import { Scribe } from './scribe.ts'
 
 /** What a table shows of itself. */

@@ -1,9 +1,9 @@
 /** The upstream sockets of the process: what is really open, whatever the table believes. */
-import type { BackendId } from '../../core/balance/group.ts'
-import type { Attempt } from '../../core/machine.ts'
-import type { FlowCommand } from '../../core/udp/commands.ts'
-import type { FlowId } from '../../core/udp/flow-id.ts'
-import type { UdpWorld } from './world.ts'
+import type { BackendId } from '../../../core/balance/group.ts'
+import type { Attempt } from '../../../core/machine.ts'
+import type { FlowCommand } from '../../../core/udp/commands.ts'
+import type { FlowId } from '../../../core/udp/flow-id.ts'
+import type { UdpWorld } from '../world.ts'
 
 export interface UpstreamSocket {
   readonly flow: FlowId
@@ -11,6 +11,8 @@ export interface UpstreamSocket {
   readonly backend: BackendId
   readonly host: string
   readonly port: number
+  /** Of the process whose it is. */
+  readonly life: number
   state: 'opening' | 'open' | 'failed' | 'closed'
 }
 
@@ -38,7 +40,8 @@ export class Sockets {
       case 'open-upstream': {
         if (socket !== undefined) world.fail('udp lives', `${name} is opened twice`)
         const { flow, attempt, backend, host, port } = command
-        this.#open({ flow, attempt, backend, host, port, state: 'opening' })
+        const { lifeNumber: life } = world
+        this.#open({ flow, attempt, backend, host, port, life, state: 'opening' })
         return
       }
       case 'send-upstream':
@@ -118,6 +121,7 @@ export class Sockets {
   /** What a closed socket had to say is not told, unless it was on its way already. */
   #tell(socket: UpstreamSocket, run: () => void): void {
     const world = this.#world
+    if (socket.life !== world.lifeNumber) return // another process has other sockets
     if (socket.state === 'closed' && !world.happens(world.options.faults.toldStale)) return
     run()
   }

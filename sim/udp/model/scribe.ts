@@ -3,8 +3,8 @@
  * was asked and chose is written down, and read back when the model asks. Every question must be
  * the same; keys must be equal exactly where the model's are.
  */
-import type { BackendId, Member } from '../../core/balance/group.ts'
-import type { AffinityKey, Strategy } from '../../core/balance/strategy.ts'
+import type { BackendId, Member } from '../../../core/balance/group.ts'
+import type { AffinityKey, Strategy } from '../../../core/balance/strategy.ts'
 
 interface Choice {
   readonly exclude: readonly BackendId[]
@@ -90,6 +90,9 @@ export class Scribe {
       this.#problem ??= `the machine excluded ${choice.exclude.join(' ')}, the model ${excluded}`
     }
     const [hash, label] = [textOf(choice.key), textOf(key)]
+    if ((choice.key === undefined) !== (key === undefined)) {
+      this.#problem ??= `the machine chose with key ${hash}, the model with ${label}`
+    }
     const knownHash = this.#hashOf.get(label) ?? hash
     const knownLabel = this.#labelOf.get(hash) ?? label
     this.#hashOf.set(label, knownHash)

@@ -1,15 +1,15 @@
 /** Runs a script against the flow table, and beside it the model and tables restored on the way. */
-import type { StrategyName } from '../../../core/balance/strategies.ts'
-import type { Strategy } from '../../../core/balance/strategy.ts'
-import type { Attempt, Instant } from '../../../core/machine.ts'
-import type { PackedAddress } from '../../../core/net/packed-address.ts'
-import type { FlowCommand } from '../../../core/udp/commands.ts'
-import type { UdpConfig } from '../../../core/udp/config.ts'
-import type { FlowEvent } from '../../../core/udp/events.ts'
-import { type FlowId, flowIdOf } from '../../../core/udp/flow-id.ts'
-import { checkInvariants } from '../../../core/udp/invariants.ts'
-import { FlowTable, type FlowTableOptions } from '../../../core/udp/table.ts'
-import { difference, Shadow } from '../../../sim/udp/shadow.ts'
+import type { StrategyName } from '../../../../core/balance/strategies.ts'
+import type { Strategy } from '../../../../core/balance/strategy.ts'
+import type { Attempt, Instant } from '../../../../core/machine.ts'
+import type { PackedAddress } from '../../../../core/net/packed-address.ts'
+import type { FlowCommand } from '../../../../core/udp/commands.ts'
+import type { UdpConfig } from '../../../../core/udp/config.ts'
+import type { FlowEvent } from '../../../../core/udp/events.ts'
+import { type FlowId, flowIdOf } from '../../../../core/udp/flow-id.ts'
+import { checkInvariants } from '../../../../core/udp/invariants.ts'
+import { FlowTable, type FlowTableOptions } from '../../../../core/udp/table.ts'
+import { difference, Shadow } from '../../../../sim/udp/model/shadow.ts'
 import {
   CLIENTS,
   configOf,

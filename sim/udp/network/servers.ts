@@ -1,9 +1,9 @@
 /** The backends: programs that answer, or do not, and the set that the table is given of them. */
-import type { Backend, BackendId } from '../../core/balance/group.ts'
+import type { Backend, BackendId } from '../../../core/balance/group.ts'
+import type { UdpWorld } from '../world.ts'
 import { BACKEND_IDS } from './places.ts'
 import type { UpstreamSocket } from './sockets.ts'
 import { answerBytes, markOf } from './wire.ts'
-import type { UdpWorld } from './world.ts'
 
 /** How a program behaves. */
 export interface Manner {
