@@ -3,7 +3,7 @@
  * next process may begin anywhere; everything else is as it is, down to the order of the free
  * slots and of the timers, so that a restored table goes on exactly as the other one would have.
  */
-import { BackendGroup, type GroupSnapshot } from '../balance/group.ts'
+import { BackendGroup, type GroupOptions, type GroupSnapshot } from '../balance/group.ts'
 import { assert, type Instant } from '../machine.ts'
 import type { PackedAddress } from '../net/packed-address.ts'
 import type { UdpConfig } from './config.ts'
@@ -30,11 +30,11 @@ import {
   PHASE_MASK,
   PREVIOUS,
   RECORD_WORDS,
+  SOCKET_LOST,
   SOURCE,
 } from './storage/flow-records.ts'
 import { NONE, PAGE_BITS } from './storage/records.ts'
 import { UNIT_MS } from './storage/timer-wheel.ts'
-import type { FlowTable, FlowTableOptions } from './table.ts'
 
 export interface FlowTableSnapshot {
   readonly version: 1
@@ -137,12 +137,11 @@ const sourceOf = ({ records }: FlowState, slot: number): number =>
 
 /** Into a table just made, with the options the other one had. */
 export function restoreSnapshot(
-  table: FlowTable,
+  state: FlowState,
   snapshot: FlowTableSnapshot,
   now: Instant,
-  options: FlowTableOptions,
+  options: GroupOptions,
 ): void {
-  const state = table.state
   assert(snapshot.version === 1, `a snapshot of version 1, not ${String(snapshot.version)}`)
   state.phase = snapshot.phase
   state.isAborted = snapshot.isAborted
@@ -167,6 +166,13 @@ export function restoreSnapshot(
   state.sweep = snapshot.sweep
   state.epoch = snapshot.epoch
   Object.assign(state.counters, structureOf(snapshot.counters))
+}
+
+/** Every flow asks for its socket again, when its client sends. */
+export function loseSockets({ records, halfOpen, answered }: FlowState): void {
+  for (const slot of [...halfOpen, ...answered]) {
+    records.words[slot >> PAGE_BITS]![records.offset(slot) + FLAGS]! |= SOCKET_LOST
+  }
 }
 
 function restoreFlow(state: FlowState, flow: FlowSnapshot, now: Instant): void {

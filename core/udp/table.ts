@@ -23,7 +23,7 @@ import {
   nextDeadline,
 } from './life/teardown.ts'
 import { onUpstreamDatagram, onUpstreamFailed, onUpstreamOpened } from './life/upstream.ts'
-import { type FlowTableSnapshot, restoreSnapshot, takeSnapshot } from './snapshot.ts'
+import { type FlowTableSnapshot, loseSockets, restoreSnapshot, takeSnapshot } from './snapshot.ts'
 import { type Extractor, type FlowState, Locals, liveSlot, type Out } from './state.ts'
 import { FlowRecords } from './storage/flow-records.ts'
 import { KeyBuilder } from './storage/keys.ts'
@@ -119,6 +119,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
         break
       case 'cut-backend':
         onCutBackend(state, event, out)
+        if (state.phase === 'closing') beginEnding(state, 'drained', now, closesLeft, out)
         break
       case 'configure':
         onConfigure(state, event)
@@ -196,15 +197,19 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
 
   /**
    * A table that goes on as the other one would have, given the same options (the configuration
-   * is the snapshot's; another `hashSeed` is fine, another strategy or `keyOf` is not).
+   * is the snapshot's; another `hashSeed` is fine, another strategy or `keyOf` is not). In a process
+   * that has not the other one's sockets, `lost` makes each flow ask for one again, when its client
+   * sends.
    */
   static restore(
     snapshot: FlowTableSnapshot,
     now: Instant,
     options: FlowTableOptions = {},
+    sockets: 'kept' | 'lost' = 'kept',
   ): FlowTable {
     const table = new FlowTable(options)
-    restoreSnapshot(table, snapshot, now, options)
+    restoreSnapshot(table.state, snapshot, now, options)
+    if (sockets === 'lost') loseSockets(table.state)
     return table
   }
 

@@ -17,9 +17,13 @@ const ORDER = [
   '/snapshot',
 ]
 
+/** The tests of the very file that a mutant is in, if there are any by its name, before all. */
+const OWN = ['/snapshot', '/storage/'].filter((part) => process.env.MUTATED?.includes(part))
+
 const rank = ({ moduleId }: TestSpecification): number => {
-  const place = ORDER.findIndex((part) => moduleId.includes(`/test/core/udp${part}`))
-  return place < 0 ? ORDER.length : place
+  const order = [...OWN, ...ORDER]
+  const place = order.findIndex((part) => moduleId.includes(`/test/core/udp${part}`))
+  return place < 0 ? order.length : place
 }
 
 class InOrder extends BaseSequencer {

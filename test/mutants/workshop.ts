@@ -47,7 +47,7 @@ export class Workshop {
     if ('why' in result) throw new Error(`${mutant.name}: ${result.why}`)
     writeFileSync(path, result.text)
     try {
-      return await this.#test(limitMs)
+      return await this.#test(limitMs, mutant.file)
     } finally {
       writeFileSync(path, sound)
     }
@@ -60,14 +60,14 @@ export class Workshop {
     rmSync(this.#home, { recursive: true })
   }
 
-  async #test(limitMs: number): Promise<Trial> {
+  async #test(limitMs: number, file = ''): Promise<Trial> {
     const startedAt = performance.now()
     rmSync(this.#report, { force: true })
     const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
     const child = spawn(process.execPath, [vitest, 'run'], {
       cwd: this.#home,
       // One seed for all: what fails with a mutant passed without it.
-      env: { ...process.env, FC_RUNS: '1000', FC_SEED: '1', CI: '1' },
+      env: { ...process.env, FC_RUNS: '1000', FC_SEED: '1', CI: '1', MUTATED: file },
       // The pipe to it is never written to: it ends when this process does, however that comes about.
       stdio: ['pipe', 'ignore', 'pipe'],
       detached: true, // a group of its own: what hangs is killed with all it started

@@ -28,6 +28,7 @@ import {
   OPENING,
   OWED,
   PHASE_MASK,
+  SOCKET_LOST,
   SOURCE,
 } from '../storage/flow-records.ts'
 import { PAGE_BITS } from '../storage/records.ts'
@@ -44,6 +45,7 @@ export function carry(
   const { records } = state
   const words = records.words[slot >> PAGE_BITS]!
   const at = records.offset(slot)
+  if ((words[at + FLAGS]! & SOCKET_LOST) !== 0) reopen(state, slot, now, out)
   if ((words[at + FLAGS]! & PHASE_MASK) !== OPEN) return hold(state, slot, payload)
   const member = state.group.at(words[at + BACKEND]!)
   if (!isUsable(state, member, slot, now)) {
@@ -93,7 +95,7 @@ export function openUpstream(
   words[at + BACKEND] = member.index
   words[at + ATTEMPT]! += 1
   words[at + OWED] = 0
-  words[at + FLAGS] = (words[at + FLAGS]! & ~PHASE_MASK) | OPENING
+  words[at + FLAGS] = (words[at + FLAGS]! & ~PHASE_MASK & ~SOCKET_LOST) | OPENING
   if (config.proxyProtocol !== 'off') words[at + FLAGS]! |= HEADER_DUE
   const source = words[at + SOURCE]! - 1
   if (source >= 0) state.sources.setMember(source, member)
@@ -102,6 +104,14 @@ export function openUpstream(
   const { id, host, port } = member.backend
   const attempt = words[at + ATTEMPT]!
   out.push({ type: 'open-upstream', flow: idOf(state, slot), attempt, backend: id, host, port })
+}
+
+/** The socket it had is gone with its process; what was owed on it does not come any more. */
+function reopen(state: FlowState, slot: number, now: Instant, out: Out): void {
+  const { records, group } = state
+  const member = group.at(records.words[slot >> PAGE_BITS]![records.offset(slot) + BACKEND]!)
+  if (waits(state, slot)) stopWaiting(state, member, out)
+  openUpstream(state, slot, member, now, out)
 }
 
 /** From the backend it has to one just chosen. */

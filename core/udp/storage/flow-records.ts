@@ -105,6 +105,8 @@ export const ANSWERED = 4
 export const HEADER_DUE = 8
 /** A trusted proxy announced its client. */
 export const ANNOUNCED = 16
+/** Its socket was of a process that is gone. */
+export const SOCKET_LOST = 32
 /** Above: 8 bits of failures in a row, 3 of the last word of its key, 8 of the table's epoch. */
 export const FAILURES_SHIFT = 8
 export const FAILURES_MASK = 0xff << FAILURES_SHIFT

@@ -306,7 +306,8 @@ function goOnSweeping(state: ModelState): void {
 
 /** Whether a listener that closes is done: asked after every event. */
 function end(state: ModelState, event: FlowEvent): void {
-  const isOver = event.type === 'tick' && state.closeAt <= state.now
+  const isOver =
+    event.type === 'cut-backend' || (event.type === 'tick' && state.closeAt <= state.now)
   if (state.phase === 'closing' && (isOver || !state.flows.some(waits))) {
     state.phase = 'ending'
     beginSweep(state, 'drained')

@@ -15,12 +15,12 @@ const ENTRY = entryTexts().get('core/udp')!.replaceAll('../../../', './')
 const BUDGETS = {
   'the table alone': {
     text: `export { FlowTable } from './core/udp/table.ts'`,
-    minified: 33_000,
+    minified: 33_400,
     gzipped: 12_700,
   },
   'everything the room gives away': {
     text: ENTRY,
-    minified: 37_500,
+    minified: 38_000,
     gzipped: 14_300,
   },
 }

@@ -15,6 +15,7 @@ import { FlowTable, type FlowTableOptions } from '../../../../core/udp/table.ts'
 import { isAddressInUse, isHostLimit, reasonOf } from '../../socket-errors.ts'
 import { FlowDurations } from '../flow-durations.ts'
 import type { FlowList, UdpShellCounters } from '../udp-host.ts'
+import { faultLine } from './fault-line.ts'
 import type { Gear } from './gear.ts'
 import { Listening, type ListeningOwner } from './listening.ts'
 import type { ParentEvent } from './messages.ts'
@@ -161,7 +162,7 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
     try {
       this.close()
     } finally {
-      this.#reports.broken(error instanceof Error ? (error.stack ?? error.message) : String(error))
+      this.#reports.broken(faultLine(error))
     }
   }
 

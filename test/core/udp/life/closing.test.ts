@@ -18,6 +18,7 @@ import {
   closed,
   closeUpstream,
   configure,
+  cut,
   DRAIN,
   down,
   drained,
@@ -153,6 +154,12 @@ describe('close-all', () => {
 describe('close', () => {
   const QUIET: readonly Step[] = [...ANSWERED, query(C2), opened(F2), answer(F2)]
   testRows([
+    {
+      name: 'a cut ends the waiting: every flow is closed at once',
+      given: [...OPEN, at(5, CLOSE)],
+      when: at(7, cut('A')),
+      then: [closed(F1, 'drained', { up: [1, 1], ms: 7 }), STOP],
+    },
     { name: 'an empty listener', given: [backends(1, 'A')], when: CLOSE, then: [STOP] },
     { name: 'without backends either', when: CLOSE, then: [STOP, EMPTIED] },
     {

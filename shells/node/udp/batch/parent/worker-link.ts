@@ -4,6 +4,7 @@
  */
 import { closeSync, writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import { faultLine } from '../fault-line.ts'
 import type {
   Answer,
   CallNumber,
@@ -45,7 +46,8 @@ export class WorkerLink {
     this.#worker.on('exit', (code) => {
       const wasRunning = this.#state === 'running'
       this.#end(descriptorsIn(workerData.book), `the UDP worker ended (${code})`)
-      if (wasRunning) failed(reasonOf(this.#error) ?? `it ended with ${code}`)
+      if (!wasRunning) return
+      failed(this.#error === undefined ? `it ended with ${code}` : faultLine(this.#error))
     })
   }
 
@@ -127,9 +129,6 @@ type Distribute<Message> = Message extends unknown ? Omit<Message, 'call'> : nev
 
 /** With what the errors of Node's own sockets have. */
 const errorOf = ({ message, ...rest }: PlainError): Error => Object.assign(new Error(message), rest)
-
-const reasonOf = (error: unknown): string | undefined =>
-  error instanceof Error ? error.message : error === undefined ? undefined : String(error)
 
 function closeQuietly(fd: number): void {
   try {
