@@ -17,12 +17,15 @@ export function udpMetrics(
       help: 'Datagrams passed on: in, from clients to backends; out, from backends to clients.',
       type: 'counter',
       samples: each((endpoint) =>
-        byDirection(endpoint, ({ datagramsUp, datagramsDown }) => [datagramsUp, datagramsDown]),
+        byDirection(endpoint, ({ datagramsUp, datagramsDown }) => {
+          const { sendErrors, queueFull, lostUp } = endpoint.counters
+          return [datagramsUp - lostUp, datagramsDown - (sendErrors + queueFull - lostUp)]
+        }),
       ),
     },
     {
       name: 'weir_udp_bytes_total',
-      help: 'Bytes of the datagrams passed on, without PROXY protocol headers.',
+      help: 'Bytes given to sockets, without PROXY protocol headers.',
       type: 'counter',
       samples: each((endpoint) =>
         byDirection(endpoint, ({ bytesUp, bytesDown }) => [bytesUp, bytesDown]),
@@ -30,7 +33,7 @@ export function udpMetrics(
     },
     {
       name: 'weir_udp_datagrams_dropped_total',
-      help: 'Datagrams that went nowhere, each under one reason. Those of queue_full and send_error were passed on first, and the socket did not take them.',
+      help: 'Datagrams that went nowhere, each under one reason: of queue_full and send_error, because a socket did not take them.',
       type: 'counter',
       samples: each(dropped),
     },

@@ -62,9 +62,26 @@ export interface UdpShellCounters {
   readonly sendErrors: number
   /** Likewise, because as many bytes wait as may. */
   readonly queueFull: number
+  /** Of those, the ones that were for backends. */
+  readonly lostUp: number
   /** How long closed flows lasted, in ms: how many in all, their sum, and by upper bound. */
   readonly durations: DurationCounts
 }
+
+/** Datagrams that were given to sockets, and not sent. */
+export interface SendLosses {
+  sendErrors: number
+  queueFull: number
+}
+
+export const lossesOf = (
+  up: Readonly<SendLosses>,
+  down: Readonly<SendLosses>,
+): Pick<UdpShellCounters, 'sendErrors' | 'queueFull' | 'lostUp'> => ({
+  sendErrors: up.sendErrors + down.sendErrors,
+  queueFull: up.queueFull + down.queueFull,
+  lostUp: up.sendErrors + up.queueFull,
+})
 
 export interface DurationCounts {
   readonly count: number

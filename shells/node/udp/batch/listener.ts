@@ -14,7 +14,7 @@ import { type FlowId, slotOf } from '../../../../core/udp/flow-id.ts'
 import { FlowTable, type FlowTableOptions } from '../../../../core/udp/table.ts'
 import { isAddressInUse, isHostLimit, reasonOf } from '../../socket-errors.ts'
 import { FlowDurations } from '../flow-durations.ts'
-import type { FlowList, UdpShellCounters } from '../udp-host.ts'
+import { type FlowList, lossesOf, type SendLosses, type UdpShellCounters } from '../udp-host.ts'
 import { faultLine } from './fault-line.ts'
 import type { Gear } from './gear.ts'
 import { Listening, type ListeningOwner } from './listening.ts'
@@ -37,7 +37,8 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
   readonly gear: Gear
   readonly #table: FlowTable
   readonly #reports: ListenerReports
-  readonly #losses = { sendErrors: 0, queueFull: 0 }
+  readonly #lostUp = { sendErrors: 0, queueFull: 0 }
+  readonly #lostDown = { sendErrors: 0, queueFull: 0 }
   readonly #durations = new FlowDurations()
   /** By slot. */
   readonly #upstreams: (Upstream | undefined)[] = []
@@ -84,7 +85,7 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
     if (this.#hasStopped) return undefined
     const socket = this.gear.sockets.bound(address)
     if (socket instanceof SystemError) return socket
-    const listening = new Listening(this, socket, this.#losses)
+    const listening = new Listening(this, socket, this.#lostDown)
     const result = this.gear.poller.add(socket.fd, READABLE, listening)
     if (result < 0) {
       listening.close()
@@ -113,7 +114,7 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
       machine: this.#table.counters,
       flowsLive: this.#table.flowCount,
       flowsMax: this.#config.flowsMax,
-      ...this.#losses,
+      ...lossesOf(this.#lostUp, this.#lostDown),
       durations: this.#durations.read(),
     }
   }
@@ -150,7 +151,7 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
     const error = new SystemError('udp', errno)
     // A datagram was too long for the way, which the system will heed from now on.
     if (error.code === 'EMSGSIZE') {
-      this.#losses.sendErrors += 1
+      this.#lostUp.sendErrors += 1
       return
     }
     if (isTransient(error)) return
@@ -195,10 +196,10 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
   #apply(command: FlowCommand, now: number): void {
     switch (command.type) {
       case 'send-upstream':
-        this.#send(this.#upstreamOf(command.flow, command.attempt), command)
+        this.#send(this.#upstreamOf(command.flow, command.attempt), command, this.#lostUp)
         return
       case 'send-client':
-        this.#send(this.#listening, command)
+        this.#send(this.#listening, command, this.#lostDown)
         return
       case 'open-upstream':
         this.#open(command, now)
@@ -229,8 +230,8 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
     }
   }
 
-  #send(socket: Upstream | Listening | undefined, datagram: Outgoing): void {
-    if (socket === undefined) this.#losses.sendErrors += 1
+  #send(socket: Upstream | Listening | undefined, datagram: Outgoing, losses: SendLosses): void {
+    if (socket === undefined) losses.sendErrors += 1
     else socket.send(datagram)
   }
 
@@ -263,7 +264,7 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
   #connect(flow: FlowId, attempt: number, address: PackedAddress, now: number): void {
     const fd = this.gear.sockets.connected(address)
     if (fd instanceof SystemError) return this.#upstreamFailed(flow, attempt, fd, now)
-    const upstream = new Upstream(this, flow, attempt, fd, this.#losses)
+    const upstream = new Upstream(this, flow, attempt, fd, this.#lostUp)
     const result = this.gear.poller.add(fd, READABLE, upstream)
     if (result < 0) {
       upstream.close()

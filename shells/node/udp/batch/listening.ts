@@ -1,7 +1,8 @@
 /** The listening socket of one listener. */
 import { type PackedAddress, samePacked } from '../../../../core/net/packed-address.ts'
+import type { SendLosses } from '../udp-host.ts'
 import type { Gear, Sender } from './gear.ts'
-import { Outlet, type SendLosses } from './outlet.ts'
+import { Outlet } from './outlet.ts'
 import { emptyAddress, type Family, familyOf } from './system/addresses.ts'
 import { type Endpoint, ERROR, READABLE, WRITABLE } from './system/poller.ts'
 import { SLOTS } from './system/receive-vector.ts'

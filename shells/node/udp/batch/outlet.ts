@@ -4,16 +4,9 @@
  */
 import { constants } from 'node:os'
 import type { PackedAddress } from '../../../../core/net/packed-address.ts'
+import type { SendLosses } from '../udp-host.ts'
 import { type Poller, READABLE, WRITABLE } from './system/poller.ts'
 import type { Outgoing, SendVector, SocketKind } from './system/send-vector.ts'
-
-/** Datagrams that were to be sent and were not. */
-export interface SendLosses {
-  /** The socket refused them. */
-  sendErrors: number
-  /** As many bytes waited as may. */
-  queueFull: number
-}
 
 /** What the sockets of a worker share. */
 export interface SendGear {

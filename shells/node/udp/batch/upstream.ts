@@ -1,7 +1,8 @@
 /** The socket of one flow, connected to its backend. */
 import type { FlowId } from '../../../../core/udp/flow-id.ts'
+import type { SendLosses } from '../udp-host.ts'
 import type { Gear, Sender } from './gear.ts'
-import { Outlet, type SendLosses } from './outlet.ts'
+import { Outlet } from './outlet.ts'
 import { AF_INET } from './system/addresses.ts'
 import { type Endpoint, ERROR, READABLE, WRITABLE } from './system/poller.ts'
 import type { Outgoing, SocketKind } from './system/send-vector.ts'

@@ -16,7 +16,13 @@ import { FlowTable } from '../../../../core/udp/table.ts'
 import { isAddressInUse, isHostLimit, reasonOf } from '../../socket-errors.ts'
 import { FlowDurations } from '../flow-durations.ts'
 import type { LocalAddresses } from '../local-addresses.ts'
-import type { FlowList, UdpListener, UdpListenerOptions, UdpShellCounters } from '../udp-host.ts'
+import {
+  type FlowList,
+  lossesOf,
+  type UdpListener,
+  type UdpListenerOptions,
+  type UdpShellCounters,
+} from '../udp-host.ts'
 import type { AddressBook } from './address-book.ts'
 import { ListeningSockets } from './listening-sockets.ts'
 import type { SendBudget } from './send-queue.ts'
@@ -54,7 +60,8 @@ export class DgramListener implements UdpListener {
   readonly #stopped = Promise.withResolvers<void>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
-  readonly #sends = { sendErrors: 0, queueFull: 0 }
+  readonly #lostUp = { sendErrors: 0, queueFull: 0 }
+  readonly #lostDown = { sendErrors: 0, queueFull: 0 }
   readonly #durations = new FlowDurations()
 
   constructor(context: DgramContext, options: UdpListenerOptions, ended: () => void) {
@@ -74,7 +81,7 @@ export class DgramListener implements UdpListener {
       sockets: context.sockets,
       book: context.book,
       budget: context.budget,
-      counters: this.#sends,
+      counters: this.#lostUp,
       opened: ({ flow, attempt }) => this.#step({ type: 'upstream-opened', flow, attempt }),
       failed: (upstream, error) => this.#onUpstreamFailed(upstream, error),
       received: ({ flow, attempt }, payload) =>
@@ -92,7 +99,7 @@ export class DgramListener implements UdpListener {
       addresses,
       budget,
       lookAgainMs,
-      counters: this.#sends,
+      counters: this.#lostDown,
       received: (to, payload, remote) => this.#onClientDatagram(to, payload, remote),
       hostFailed: this.#options.hostFailed,
     })
@@ -153,7 +160,7 @@ export class DgramListener implements UdpListener {
       machine: structuredClone(this.#table.counters),
       flowsLive: this.#table.flowCount,
       flowsMax: this.#flowsMax,
-      ...this.#sends,
+      ...lossesOf(this.#lostUp, this.#lostDown),
       durations: this.#durations.read(),
     }
   }
@@ -222,7 +229,7 @@ export class DgramListener implements UdpListener {
   #sendUpstream({ flow, attempt, header, payload }: CommandOf<'send-upstream'>): void {
     const upstream = this.#upstreams[slotOf(flow)]
     if (upstream?.flow === flow && upstream.attempt === attempt) upstream.send(header, payload)
-    else this.#sends.sendErrors += 1
+    else this.#lostUp.sendErrors += 1
   }
 
   #sendClient({ flow, from, to, payload }: CommandOf<'send-client'>): void {
@@ -230,7 +237,7 @@ export class DgramListener implements UdpListener {
     const host = upstream?.flow === flow ? upstream.hostOf(to) : this.#context.book.text(to)
     const queue = this.#listening?.queueOf(from)
     if (queue !== undefined) queue.sendTo(payload, to.port, host)
-    else this.#sends.sendErrors += 1 // its address is gone
+    else this.#lostDown.sendErrors += 1 // its address is gone
   }
 
   #releaseUpstream({ flow, attempt }: CommandOf<'close-upstream' | 'close-flow'>): void {

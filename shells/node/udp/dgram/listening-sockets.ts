@@ -19,8 +19,9 @@ import {
 import type { PackedAddress } from '../../../../core/net/packed-address.ts'
 import { isAddressInUse, reasonOf } from '../../socket-errors.ts'
 import type { LocalAddresses } from '../local-addresses.ts'
+import type { SendLosses } from '../udp-host.ts'
 import type { AddressBook } from './address-book.ts'
-import { type SendBudget, type SendCounters, SendQueue } from './send-queue.ts'
+import { type SendBudget, SendQueue } from './send-queue.ts'
 import { type DgramSockets, resolveHost } from './sockets.ts'
 
 export interface ListeningOptions {
@@ -28,7 +29,7 @@ export interface ListeningOptions {
   readonly book: AddressBook
   readonly addresses: LocalAddresses
   readonly budget: SendBudget
-  readonly counters: SendCounters
+  readonly counters: SendLosses
   readonly received: (to: PackedAddress, payload: Uint8Array, remote: RemoteInfo) => void
   readonly hostFailed: (reason: string) => void
   /** Between two looks at the addresses of this machine. */

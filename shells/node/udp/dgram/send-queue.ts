@@ -4,6 +4,7 @@
  * counted, of one socket and of all (udp W21); above the bound the new datagram is dropped.
  */
 import type { Socket } from 'node:dgram'
+import type { SendLosses } from '../udp-host.ts'
 
 /** What all sockets of a host may have waiting. */
 export class SendBudget {
@@ -16,16 +17,10 @@ export class SendBudget {
   }
 }
 
-/** Datagrams that were not sent, of all sockets of a listener. */
-export interface SendCounters {
-  sendErrors: number
-  queueFull: number
-}
-
 export interface SendQueueOptions {
   readonly budget: SendBudget
   readonly bytesMax: number
-  readonly counters: SendCounters
+  readonly counters: SendLosses
   readonly failed?: (error: Error) => void
 }
 

@@ -3,8 +3,9 @@ import type { Socket } from 'node:dgram'
 import type { Attempt } from '../../../../core/machine.ts'
 import { type PackedAddress, samePacked } from '../../../../core/net/packed-address.ts'
 import type { FlowId } from '../../../../core/udp/flow-id.ts'
+import type { SendLosses } from '../udp-host.ts'
 import type { AddressBook } from './address-book.ts'
-import { type SendBudget, type SendCounters, SendQueue } from './send-queue.ts'
+import { type SendBudget, SendQueue } from './send-queue.ts'
 import { type DgramSockets, resolveHost } from './sockets.ts'
 
 /** What the sockets of a listener's flows share, and whom they tell. */
@@ -12,7 +13,7 @@ export interface UpstreamOwner {
   readonly sockets: DgramSockets
   readonly book: AddressBook
   readonly budget: SendBudget
-  readonly counters: SendCounters
+  readonly counters: SendLosses
   opened(upstream: Upstream): void
   /** Perhaps more than once, and also after `opened`. */
   failed(upstream: Upstream, error: Error): void

@@ -104,5 +104,6 @@ export const countersOf = (count: number, flowsMax = 0): UdpShellCounters => ({
   flowsMax,
   sendErrors: 0,
   queueFull: 0,
+  lostUp: 0,
   durations: { count, sumMs: 10 * count, upTo: [count, count] },
 })

@@ -273,6 +273,7 @@ const NO_COUNTERS: Omit<UdpShellCounters, 'flowsMax'> = {
   flowsLive: 0,
   sendErrors: 0,
   queueFull: 0,
+  lostUp: 0,
   durations: new FlowDurations().read(),
 }
 
