@@ -1,3 +1,4 @@
+/** Tables in the middle of things, for snapshots of them. */
 import { proxyHeader } from '../../../../core/net/proxy-v2.ts'
 import type { UdpConfig } from '../../../../core/udp/config.ts'
 import type { FlowTableOptions } from '../../../../core/udp/table.ts'
