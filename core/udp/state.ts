@@ -2,7 +2,7 @@
 import type { BackendGroup, Member } from '../balance/group.ts'
 import type { AffinityKey } from '../balance/strategy.ts'
 import { assert, type Instant } from '../machine.ts'
-import { formatPacked, type PackedAddress } from '../net/packed-address.ts'
+import type { PackedAddress } from '../net/packed-address.ts'
 import type { DropReason, FlowCommand } from './commands.ts'
 import type { UdpConfig } from './config.ts'
 import type { UdpCounters } from './counters.ts'
@@ -115,7 +115,7 @@ export class Locals {
   numberOf(address: PackedAddress): number {
     const known = this.#byObject.get(address)
     if (known !== undefined) return known
-    const text = formatPacked(address)
+    const text = textOf(address)
     return this.#byText.get(text) ?? this.#add(address, text)
   }
 
@@ -125,7 +125,7 @@ export class Locals {
     if (number < 0) return -1
     if (isFull) {
       this.#byObject.delete(this.all[number]!)
-      this.#byText.delete(formatPacked(this.all[number]!))
+      this.#byText.delete(textOf(this.all[number]!))
     }
     this.all[number] = address
     this.flows[number] = 0
@@ -243,6 +243,9 @@ export function drained(state: FlowState, member: Member, out: Out): void {
 export function drop({ counters }: FlowState, reason: DropReason): void {
   counters.dropped[reason] += 1
 }
+
+/** Equal for equal addresses; nobody reads it. */
+const textOf = ({ a, b, c, d, port }: PackedAddress): string => `${a},${b},${c},${d},${port}`
 
 /** Far more than a host has; local numbers have 16 bits. */
 const LOCALS_MAX = 4096

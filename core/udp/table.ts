@@ -215,7 +215,8 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
 
   /** Bytes of the table's own memory that grow with the number of flows. */
   get memoryBytes(): number {
-    return this.state.records.bytes + this.state.index.bytes
+    const { records, index, sources } = this.state
+    return records.bytes + index.bytes + sources.bytes
   }
 }
 

@@ -49,12 +49,15 @@ afterEach(async () => {
 
 const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
 
-/** Each client and each flow takes one here, and some are left for others. */
-const ulimit = Number(
+/** Each flow takes one in the node, and half as many clients are in one process. */
+const DESCRIPTORS = CLIENTS * 1.5
+const allowed = Number(
   /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1],
 )
 const tooFew =
-  ulimit < CLIENTS * 1.5 ? `needs ${CLIENTS * 1.5} descriptors, has ${ulimit}` : undefined
+  allowed < DESCRIPTORS && process.env.WEIR_REQUIRE_SYSTEM !== '1'
+    ? `needs ${DESCRIPTORS} descriptors, may have ${allowed}`
+    : undefined
 
 describe.each(WAYS)(`${CLIENTS} client sockets at once, UDP by $way`, ({ way, lacks }) => {
   const cannot = lacks !== undefined || tooFew !== undefined

@@ -165,7 +165,7 @@ describe.each(WAYS)('UDP by $way', ({ way, lacks }) => {
   )
 
   test.skipIf(cannot)(
-    title('a public endpoint answers from the address that was asked, whoever asks (udp W27)'),
+    title('udp W27: a public endpoint answers from the address that was asked, whoever asks'),
     async () => {
       const [port = 0] = await freePortPairs(1)
       await start(way, fileFor({ name: 'post', port, expose: 'public' }))
@@ -179,7 +179,7 @@ describe.each(WAYS)('UDP by $way', ({ way, lacks }) => {
   const noNetwork = process.getuid?.() === 0 ? missing('ip', 'nsenter', 'unshare') : 'needs root'
 
   test.skipIf(cannot || noNetwork !== undefined)(
-    titleOf('so it does where addresses come while it runs (udp W27)', lacks, noNetwork),
+    titleOf('udp W27: so it does where addresses come while it runs', lacks, noNetwork),
     async () => {
       const [port = 0] = await freePortPairs(1)
       // a network of its own, in which there is nobody else
@@ -208,11 +208,7 @@ describe.each(WAYS)('UDP by $way', ({ way, lacks }) => {
   const noLimits = missing('prlimit')
 
   test.skipIf(cannot || noLimits !== undefined)(
-    titleOf(
-      'listeners that ask for no number of flows share one budget (udp W18)',
-      lacks,
-      noLimits,
-    ),
+    titleOf('udp W18: listeners that ask for no number of flows share one budget', lacks, noLimits),
     async () => {
       const [one = 0, two = 0, three = 0] = await freePortPairs(3)
       const services = [

@@ -38,7 +38,7 @@ export class SlotIndex {
   }
 
   /**
-   * Adds an entry that is not there. False, with nothing added, when more than 700 entries share
+   * Adds an entry that is not there. False, with nothing added, when 768 others share
    * the low 18 bits of their hash: nobody who does not know the hash's key brings that about.
    */
   add(hash: number, slot: number): boolean {

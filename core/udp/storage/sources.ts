@@ -26,6 +26,11 @@ export class Sources implements KeyedRecords {
     return this.#index.size
   }
 
+  /** Bytes of its pages. */
+  get bytes(): number {
+    return this.#records.bytes + this.#index.bytes
+  }
+
   /** The source of an address, whatever its port; -1 when it has no flows. */
   find(address: PackedAddress): number {
     return this.#index.find(this.#hash(address), this.#key.words)

@@ -103,12 +103,12 @@ export class TimerWheel {
     if (unit > this.#from) this.#from = unit
   }
 
-  /** Every record, the earliest first; of one bucket, the one armed last first. */
   /** No armed unit is before this one. */
   get from(): Unit {
     return this.#from
   }
 
+  /** Every record, the earliest first; of one bucket, the one armed last first. */
   *[Symbol.iterator](): Iterator<number> {
     for (let passed = 0; passed < BUCKETS && this.#size > 0; passed++) {
       const start = (this.#from + passed) & BUCKET_MASK
