@@ -61,7 +61,10 @@ export function detailOf(step: Seen, service: Service): string {
 function problemOf(step: Seen, service: Service): string {
   if (service.stage === 'halted') return service.haltReason
   if (service.stage !== 'running' && service.stage !== 'waiting') return ''
-  const deaf = listenersOf(step, service).find((each) => each.state === 'retrying')
+  // Also while the next attempt is under way: its reason holds until that succeeds.
+  const deaf = listenersOf(step, service).find(
+    ({ state, failures }) => state === 'retrying' || (state === 'opening' && failures > 0),
+  )
   if (deaf !== undefined) {
     return `cannot listen on ${deaf.host}:${deaf.endpoint.port}: ${deaf.reason}`
   }

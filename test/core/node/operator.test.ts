@@ -380,8 +380,21 @@ test('proxy W2 W34: a port somebody else holds is an error with the name, retrie
     ],
   ])
   expect(shell.machine.view(shell.now).listeners[0]?.state).toBe('retrying')
-  shell.answer = () => undefined
-  expect(settledOf(shell.pass(10_000))).toEqual([['ready']])
+  const told = shell.service()
+  // A retry under way is no reason to say nothing.
+  let held: NodeCommand | undefined
+  shell.answer = (command) => {
+    if (command.type !== 'open-listener') return undefined
+    held = command
+    return []
+  }
+  expect(settledOf(shell.pass(1_000))).toEqual([])
+  expect(shell.machine.view(shell.now).listeners[0]?.state).toBe('opening')
+  expect(shell.service().detail).toBe(told.detail)
+  const { listener, attempt } = held as Extract<NodeCommand, { type: 'open-listener' }>
+  const address = '0.0.0.0:8080'
+  const opened = shell.feed({ type: 'listener-opened', listener, attempt, address })
+  expect(settledOf([...opened, ...shell.pass(1_000)])).toEqual([['ready']])
 })
 
 test('a port a replica was promised but a stranger holds is exchanged for another', () => {
