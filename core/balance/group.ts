@@ -142,7 +142,8 @@ export class BackendGroup {
   /**
    * Makes `backends` the whole set. Returns the members that left it: `gone` at once with nothing
    * on them, else `draining`. A version not above the current one changes nothing. Of two
-   * backends with one id the first counts.
+   * backends with one id the first counts. A backend that is at another address than before is
+   * another member: lives on the old one stay there, and nobody is told when they end.
    */
   apply(version: number, backends: readonly Backend[]): readonly Member[] {
     const { state } = this
@@ -152,7 +153,7 @@ export class BackendGroup {
     state.serving = new Map()
     for (const backend of backends) {
       if (state.serving.has(backend.id)) continue
-      const member = before.get(backend.id) ?? state.draining.get(backend.id) ?? this.#add(backend)
+      const member = this.#known(backend, before) ?? this.#add(backend)
       member.backend = backend
       member.state = 'serving'
       state.draining.delete(backend.id)
@@ -241,6 +242,20 @@ export class BackendGroup {
     if (ids.length === 0) return NOBODY
     const { serving } = this.state
     return ids.map((id) => serving.get(id)).filter((member) => member !== undefined)
+  }
+
+  /** The member of this id, unless it is at another address now: what is on it does not move. */
+  #known(backend: Backend, before: Map<BackendId, Member>): Member | undefined {
+    const known = before.get(backend.id) ?? this.state.draining.get(backend.id)
+    if (known === undefined) return undefined
+    const { host, port } = known.backend
+    if (host === backend.host && port === backend.port) return known
+    before.delete(backend.id)
+    this.state.draining.delete(backend.id)
+    known.state = 'gone'
+    known.isCandidate = false
+    if (known.live === 0) this.#free(known)
+    return undefined
   }
 
   #add(backend: Backend): Member {

@@ -59,7 +59,6 @@ export interface FlowTableSnapshot {
   readonly closeMs?: number
   readonly goOnMs?: number
   readonly sweep?: Sweep
-  readonly epoch: number
   readonly counters: UdpCounters
 }
 
@@ -105,8 +104,7 @@ export function takeSnapshot(state: FlowState, now: Instant): FlowTableSnapshot 
     ...(state.hostPausedUntil > now ? { hostPauseMs: state.hostPausedUntil - now } : {}),
     ...(state.closeAt === undefined ? {} : { closeMs: state.closeAt - now }),
     ...(state.goOnAt === undefined ? {} : { goOnMs: state.goOnAt - now }),
-    ...(state.sweep === undefined ? {} : { sweep: state.sweep }),
-    epoch: state.epoch,
+    ...(state.sweep === undefined ? {} : { sweep: { ...state.sweep } }),
     counters: structureOf(state.counters),
   }
 }
@@ -163,8 +161,7 @@ export function restoreSnapshot(
   if (snapshot.hostPauseMs !== undefined) state.hostPausedUntil = now + snapshot.hostPauseMs
   state.closeAt = snapshot.closeMs === undefined ? undefined : now + snapshot.closeMs
   state.goOnAt = snapshot.goOnMs === undefined ? undefined : now + snapshot.goOnMs
-  state.sweep = snapshot.sweep
-  state.epoch = snapshot.epoch
+  state.sweep = snapshot.sweep === undefined ? undefined : { ...snapshot.sweep }
   Object.assign(state.counters, structureOf(snapshot.counters))
 }
 

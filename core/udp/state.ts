@@ -85,16 +85,17 @@ export interface FlowState {
   /** Nobody waits for backends, or for anything else. */
   isAborted: boolean
   sweep: Sweep | undefined
-  /** Mass closes so far, in 8 bits. Flows remember that of their admission. */
-  epoch: number
   /** When to go on with work too big for one step. */
   goOnAt: Instant | undefined
   readonly counters: UdpCounters
 }
 
-/** A mass close under way: of flows of another epoch than the table's. */
+/** A mass close under way: of flows admitted up to `serialLast`. */
 export interface Sweep {
   readonly reason: 'closed' | 'drained' | 'aborted'
+  readonly serialLast: number
+  /** The slot to go on with. */
+  next: number
 }
 
 export interface CapturedConfig {
@@ -116,7 +117,13 @@ export class Locals {
     const known = this.#byObject.get(address)
     if (known !== undefined) return known
     const text = textOf(address)
-    return this.#byText.get(text) ?? this.#add(address, text)
+    const number = this.#byText.get(text)
+    if (number === undefined) return this.#add(address, text)
+    // Another object from now on: after a restore, or where a shell forgot the one it had.
+    this.#byObject.delete(this.all[number]!)
+    this.#byObject.set(address, number)
+    this.all[number] = address
+    return number
   }
 
   #add(address: PackedAddress, text: string): number {

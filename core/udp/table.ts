@@ -92,7 +92,6 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
       closeAt: undefined,
       isAborted: false,
       sweep: undefined,
-      epoch: 0,
       goOnAt: undefined,
       counters: zeroCounters(),
     }

@@ -11,7 +11,6 @@ import {
   ANNOUNCED,
   ARMED,
   CONFIG,
-  EPOCH_SHIFT,
   FLAGS,
   KEY,
   KEY_LAST_SHIFT,
@@ -155,7 +154,7 @@ function fileRecord(state: FlowState, newcomer: Newcomer, now: Instant): number 
   state.locals.flows[newcomer.local]! += 1
   state.serialLast = (state.serialLast + 1) >>> 0
   words[at + SERIAL] = state.serialLast
-  words[at + FLAGS] = OPENING | (key.last << KEY_LAST_SHIFT) | (state.epoch << EPOCH_SHIFT)
+  words[at + FLAGS] = OPENING | (key.last << KEY_LAST_SHIFT)
   words[at + CONFIG] = state.configNumber
   state.configs[state.configNumber]!.flows += 1
   doubles[(at + ADMITTED) >> 1] = now

@@ -16,7 +16,7 @@ export function onApplyBackends(
   const left = group.apply(version, backends)
   const inForce = group.version
   out.push({ type: 'backends-applied', version: inForce })
-  for (const member of lingering.keys()) if (member.state === 'serving') lingering.delete(member)
+  for (const member of lingering.keys()) if (member.state !== 'draining') lingering.delete(member)
   for (const member of left) {
     if (member.state === 'gone') {
       out.push({ type: 'backend-drained', backend: member.backend.id, version: inForce })

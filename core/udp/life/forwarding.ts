@@ -110,6 +110,8 @@ export function openUpstream(
 function reopen(state: FlowState, slot: number, now: Instant, out: Out): void {
   const { records, group } = state
   const member = group.at(records.words[slot >> PAGE_BITS]![records.offset(slot) + BACKEND]!)
+  const other = member.isCandidate ? undefined : chooseAgain(state, slot, [])
+  if (other !== undefined) return goToAnother(state, slot, other, now, out)
   if (waits(state, slot)) stopWaiting(state, member, out)
   openUpstream(state, slot, member, now, out)
 }

@@ -25,11 +25,10 @@ import {
   DATAGRAMS_DOWN,
   DATAGRAMS_UP,
   DEADLINE,
-  EPOCH_MASK,
-  EPOCH_SHIFT,
   FLAGS,
   NEXT,
   PHASE_MASK,
+  SERIAL,
   SOURCE,
 } from '../storage/flow-records.ts'
 import { NONE, PAGE_BITS } from '../storage/records.ts'
@@ -100,15 +99,25 @@ export function releaseConfig({ configs, configNumber }: FlowState, number: numb
   if (captured.flows === 0 && number !== configNumber) configs[number] = undefined
 }
 
-/** Makes room: closes the flow that would have been the next to end unanswered (udp W17). */
+/**
+ * Makes room: closes the flow that would have been the next to end unanswered (udp W17), as far as
+ * {@link EVICTION_LOOKS_MAX} looks tell: whoever fills the table may have put all timers off.
+ */
 export function evict(state: FlowState, now: Instant, out: Out): void {
   const { halfOpen, records } = state
   const nowUnit = unitOf(now)
-  for (;;) {
+  let earliest = NONE
+  let earliestDeadline = Number.POSITIVE_INFINITY
+  for (let looks = 1; ; looks++) {
     const unit = halfOpen.next()
     const slot = halfOpen.firstAt(unit)
     const deadline = records.doubles[slot >> PAGE_BITS]![(records.offset(slot) + DEADLINE) >> 1]!
     if (deadline <= unit) return closeFlow(state, slot, 'evicted', now, out)
+    if (deadline < earliestDeadline) {
+      earliest = slot
+      earliestDeadline = deadline
+    }
+    if (looks === EVICTION_LOOKS_MAX) return closeFlow(state, earliest, 'evicted', now, out)
     // Put off since it was armed. No deadline of these is further away than the wheel is long.
     halfOpen.advance(Math.min(unit, nowUnit))
     halfOpen.disarm(slot)
@@ -194,26 +203,28 @@ function reasonFor(state: FlowState, slot: number, now: Instant): CloseReason {
 
 /** Begins a mass close of all that is there now; what an earlier one left is part of it. */
 export function beginSweep(state: FlowState, reason: Sweep['reason']): void {
-  state.epoch = (state.epoch + 1) & EPOCH_MASK
-  state.sweep = { reason }
+  state.sweep = { reason, serialLast: state.serialLast, next: 0 }
 }
 
-/** Goes on with a mass close. How many flows it closed; none is left to close below `budget`. */
+/** Goes on with a mass close, slot by slot. How many flows it closed, at most `budget`. */
 export function closeSwept(state: FlowState, now: Instant, budget: number, out: Out): number {
-  const { sweep, records, halfOpen, answered } = state
+  const { sweep, records } = state
   if (sweep === undefined) return 0
-  const found: number[] = []
-  for (const wheel of [halfOpen, answered]) {
-    for (const slot of wheel) {
-      if (found.length === budget) break
-      const flags = records.words[slot >> PAGE_BITS]![records.offset(slot) + FLAGS]!
-      if (((flags >> EPOCH_SHIFT) & EPOCH_MASK) !== state.epoch) found.push(slot)
-    }
+  const newcomers = (state.serialLast - sweep.serialLast) >>> 0
+  const lastLook = sweep.next + LOOKS_PER_STEP_MAX
+  let closed = 0
+  for (; sweep.next < records.used && records.live > 0; sweep.next++) {
+    if (closed === budget || sweep.next === lastLook) return closed
+    const words = records.words[sweep.next >> PAGE_BITS]!
+    const at = records.offset(sweep.next)
+    if ((words[at + FLAGS]! & PHASE_MASK) === 0) continue
+    // Serials go round; those since the sweep began are the next after its last.
+    if ((words[at + SERIAL]! - sweep.serialLast - 1) >>> 0 < newcomers) continue
+    closeFlow(state, sweep.next, sweep.reason, now, out)
+    closed += 1
   }
-  found.sort((one, other) => one - other)
-  for (const slot of found) closeFlow(state, slot, sweep.reason, now, out)
-  if (found.length < budget) state.sweep = undefined
-  return found.length
+  state.sweep = undefined
+  return closed
 }
 
 /** Where the next tick is wanted for flows. */
@@ -226,3 +237,6 @@ export const CLOSES_PER_STEP_MAX = 1024
 
 /** Timers that were put off are cheaper to move than flows are to close. */
 const LOOKS_PER_STEP_MAX = 8 * CLOSES_PER_STEP_MAX
+
+/** So that no datagram waits for a walk through all flows. */
+const EVICTION_LOOKS_MAX = 64

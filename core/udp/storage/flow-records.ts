@@ -107,9 +107,7 @@ export const HEADER_DUE = 8
 export const ANNOUNCED = 16
 /** Its socket was of a process that is gone. */
 export const SOCKET_LOST = 32
-/** Above: 8 bits of failures in a row, 3 of the last word of its key, 8 of the table's epoch. */
+/** Above: 8 bits of failures in a row, then 3 of the last word of its key. */
 export const FAILURES_SHIFT = 8
 export const FAILURES_MASK = 0xff << FAILURES_SHIFT
 export const KEY_LAST_SHIFT = 16
-export const EPOCH_SHIFT = 20
-export const EPOCH_MASK = 0xff

@@ -23,6 +23,11 @@ export class Records {
     return this.#live
   }
 
+  /** Slots that were ever used are all below. */
+  get used(): number {
+    return this.#used
+  }
+
   /** Where record `slot` begins in `words[slot >> PAGE_BITS]`. */
   offset(slot: number): number {
     return (slot & PAGE_MASK) * this.#stride

@@ -10,7 +10,7 @@ import type { UdpWorld } from '../world.ts'
 import type { UdpChecker, UdpStep } from './checker.ts'
 import type { Lives } from './lives.ts'
 
-/** A backend that comes back after it was done with is another one, whatever its name. */
+/** A backend that comes back after it was done with, or elsewhere, is another one. */
 interface Given {
   readonly backend: BackendId
   readonly stay: number
@@ -23,8 +23,10 @@ export class Members implements UdpChecker {
   #candidates = new Set<BackendId>()
   /** Left, and the table has not said yet that it is done with it; until when it may wait. */
   #leaving = new Map<BackendId, Instant>()
-  /** How often each was done with. */
+  /** How often each was done with, or moved. */
   #stays = new Map<BackendId, number>()
+  /** Where each was last. */
+  #places = new Map<BackendId, string>()
   #given = new Map<FlowId, Given>()
   #failedAt = new Map<string, Instant>()
   #isEmptied = false
@@ -39,6 +41,7 @@ export class Members implements UdpChecker {
     this.#candidates = new Set()
     this.#leaving = new Map()
     this.#stays = new Map()
+    this.#places = new Map()
     this.#given = new Map()
     this.#failedAt = new Map()
     this.#isEmptied = false
@@ -62,7 +65,12 @@ export class Members implements UdpChecker {
     const left = [...this.#set.keys()].filter((id) => !backends.some((each) => each.id === id))
     for (const id of left) this.#leaving.set(id, now + world.inForce.lingerMs)
     this.#set = new Map(backends.map((each) => [each.id, each]))
-    for (const id of this.#set.keys()) this.#leaving.delete(id)
+    for (const [id, { host, port }] of this.#set) {
+      this.#leaving.delete(id)
+      const place = `${host} ${port}`
+      if ((this.#places.get(id) ?? place) !== place) this.#endStay(id)
+      this.#places.set(id, place)
+    }
     const up = backends.filter(({ down }) => down !== true)
     const main = up.filter(({ backup }) => backup !== true)
     const isFailingOpen = up.length === 0 && world.options.failOpen
@@ -135,6 +143,10 @@ export class Members implements UdpChecker {
       world.fail(NAME, `${backend} is drained while somebody waits for it`)
     }
     this.#leaving.delete(backend)
+    this.#endStay(backend)
+  }
+
+  #endStay(backend: BackendId): void {
     this.#stays.set(backend, (this.#stays.get(backend) ?? 0) + 1)
   }
 

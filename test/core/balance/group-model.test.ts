@@ -138,6 +138,11 @@ class Model {
     expect(left.map(({ state }) => state)).toEqual(
       leaving.map(({ live }) => (live > 0 ? 'draining' : 'gone')),
     )
+    // At another address it is another backend; what is on the old one stays there.
+    for (const stay of this.#stays) {
+      const { host, port } = next.get(stay.id) ?? stay.backend
+      if (host !== stay.backend.host || port !== stay.backend.port) stay.place = 'forgotten'
+    }
     this.#stays = this.#stays.filter(({ place, live }) => place === 'serving' || live > 0)
     const serving = [...next.values()].map((each): Stay => {
       const known = this.#stays.find(({ id, place }) => id === each.id && place !== 'forgotten')

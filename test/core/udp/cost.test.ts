@@ -104,6 +104,35 @@ describe('work that does not grow with the number of flows', () => {
     expect(after.tick).toBeLessThanOrEqual(few.tick! + 20)
   })
 
+  test('udp W17: making room does not look at all flows that were put off', () => {
+    const touchesOfEviction = (count: number): number => {
+      const bench = benchAfter([backends(1, 'A')], { flowsMax: count })
+      const clients = crowd(count)
+      bench.runMany(clients.flatMap((client, i) => [query(client), opened(flow(i, i + 1))]))
+      bench.now = 1_000
+      bench.runMany(clients.map((client) => query(client)))
+      const counter = countTouches(bench)
+      const commands = step(bench, query(C1))
+      expect(commands.map(({ type }) => type)).toEqual(['close-flow', 'open-upstream'])
+      return counter.touches
+    }
+    expect(touchesOfEviction(16_000)).toBeLessThan(touchesOfEviction(1_000) * 1.5)
+  })
+
+  test('udp W2: nor does a mass close look again and again at who came after it', () => {
+    const touchesOfRest = (newcomers: number): number => {
+      const bench = answeredFlows(1_100)
+      step(bench, CLOSE_ALL)
+      bench.runMany(crowd(newcomers, 5_000).map((client) => query(client)))
+      const counter = countTouches(bench)
+      bench.now = bench.table.deadline()!
+      expect(step(bench, TICK)).toHaveLength(76)
+      return counter.touches
+    }
+    expect(touchesOfRest(1_000)).toBeLessThan(touchesOfRest(0) + 10_000)
+    expect(touchesOfRest(8_000)).toBeLessThan(touchesOfRest(0) + 60_000)
+  })
+
   test('udp W2: closing all costs each flow the same among 16,000 as among 1,000', () => {
     const perFlow = (count: number): number => {
       const bench = answeredFlows(count)

@@ -67,3 +67,12 @@ test('the clock of the next process may begin anywhere', () => {
   expect(bench.table.flows(7, 1)).toMatchObject([{ totals: { durationMs: 5_000 } }])
   expect(bench.run(query(C1))).toMatchObject([{ type: 'open-upstream', attempt: 2 }])
 })
+
+test('udp W30: a flow does not go back to a backend that left meanwhile', () => {
+  const bench = restored(ANSWERED)
+  bench.run(backends(2, 'B'))
+  expect(bench.run(query(C1))).toMatchObject([
+    { type: 'close-upstream', attempt: 1 },
+    { type: 'open-upstream', backend: 'B', attempt: 2 },
+  ])
+})

@@ -126,7 +126,6 @@ export const admission = mutantsOf('core/udp/life/admission.ts', [
     "  if (config.flowsPerSourceMax > 0 && ofSource >= config.flowsPerSourceMax) return 'source-limit'\n",
     '',
   ],
-  ['every flow is of the first epoch', ' | (state.epoch << EPOCH_SHIFT)', ''],
   ['a flow is counted twice', 'state.counters.created += 1', 'state.counters.created += 2'],
   [
     'every flow has the same serial',

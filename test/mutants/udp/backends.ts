@@ -10,7 +10,7 @@ export const backends = [
     ],
     [
       'a backend that came back is still waited for',
-      "for (const member of lingering.keys()) if (member.state === 'serving') lingering.delete(member)",
+      "for (const member of lingering.keys()) if (member.state !== 'draining') lingering.delete(member)",
       '',
     ],
     [

@@ -25,7 +25,11 @@ export const snapshot = mutantsOf('core/udp/snapshot.ts', [
     'state.closeAt = snapshot.closeMs === undefined ? undefined : now + snapshot.closeMs',
     '',
   ],
-  ['restored: a mass close is forgotten', '  state.sweep = snapshot.sweep\n', ''],
+  [
+    'restored: a mass close is forgotten',
+    '  state.sweep = snapshot.sweep === undefined ? undefined : { ...snapshot.sweep }\n',
+    '',
+  ],
   [
     'restored: what is left of a mass close has no instant',
     'state.goOnAt = snapshot.goOnMs === undefined ? undefined : now + snapshot.goOnMs',
@@ -63,7 +67,11 @@ export const snapshot = mutantsOf('core/udp/snapshot.ts', [
     'if (slot >= 0) {',
   ],
   ['restored: configurations have no flows', 'state.configs[words[at + CONFIG]!]!.flows += 1', ''],
-  ['restored: the epoch is forgotten', '  state.epoch = snapshot.epoch\n', ''],
+  [
+    'restored: sockets that are lost are not asked for again',
+    'records.words[slot >> PAGE_BITS]![records.offset(slot) + FLAGS]! |= SOCKET_LOST',
+    '',
+  ],
   [
     'restored: flows count for nobody',
     'if (flow.source !== undefined) words[at + SOURCE] = state.sources.enter(flow.source) + 1',

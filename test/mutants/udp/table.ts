@@ -106,8 +106,8 @@ export const table = [
     ],
     [
       'all our addresses are the first one',
-      'return this.#byText.get(text) ?? this.#add(address, text)',
-      'return this.all.length > 0 ? 0 : this.#add(address, text)',
+      'if (number === undefined) return this.#add(address, text)',
+      'if (number === undefined) return this.all.length > 0 ? 0 : this.#add(address, text)',
     ],
     [
       'one address of ours too many',

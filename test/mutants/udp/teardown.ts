@@ -95,14 +95,20 @@ export const teardown = mutantsOf('core/udp/life/teardown.ts', [
   ],
   [
     'close-all ends newcomers',
-    'if (((flags >> EPOCH_SHIFT) & EPOCH_MASK) !== state.epoch) found.push(slot)',
-    'if (flags !== 0) found.push(slot)',
+    'if ((words[at + SERIAL]! - sweep.serialLast - 1) >>> 0 < newcomers) continue',
+    '',
   ],
-  ['a mass close is of nobody', 'state.epoch = (state.epoch + 1) & EPOCH_MASK', ''],
+  ['close-all ends nobody', 'if (closed === budget || sweep', 'if (closed >= 0 || sweep'],
+  ['a mass close is not bounded', 'if (closed === budget || sweep', 'if (sweep'],
   [
-    'a mass close looks no further than one step',
-    'if (found.length < budget) state.sweep = undefined',
-    'state.sweep = undefined',
+    'a mass close begins with the second slot',
+    'serialLast: state.serialLast, next: 0 }',
+    'serialLast: state.serialLast, next: 1 }',
   ],
-  ['all flows end in any order', 'found.sort((one, other) => one - other)', ''],
+  [
+    'an eviction looks at every flow that was put off',
+    '    if (looks === EVICTION_LOOKS_MAX) return',
+    '    if (looks < 0) return',
+  ],
+  ['an eviction ends the latest it saw', 'if (deadline < earliestDeadline) {', 'if (slot >= 0) {'],
 ])

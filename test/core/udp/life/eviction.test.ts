@@ -13,6 +13,7 @@ import {
   C4,
   closed,
   configure,
+  crowd,
   drained,
   F1,
   F2,
@@ -128,4 +129,15 @@ describe('a new client and a full table: the flow that was never answered gives 
     expect(new Set(first.map((command) => JSON.stringify(command))).size).toBe(4)
     expect(victims()).toEqual(first)
   })
+})
+
+test('udp W17: where more timers were put off than it looks at, the earliest it saw gives way', () => {
+  const clients = crowd(100)
+  const bench = benchAfter([backends(1, 'A')], { flowsMax: 100 })
+  bench.runMany(clients.flatMap((client, i) => [query(client), opened(flow(i, i + 1))]))
+  bench.now = 500
+  bench.runMany([query(clients[70]!)])
+  bench.now = 1_000
+  bench.runMany(clients.filter((_, i) => i !== 70).map((client) => query(client)))
+  expect(bench.run(query(C1))[0]).toMatchObject({ type: 'close-flow', flow: flow(70, 71) })
 })

@@ -18,7 +18,9 @@ const settings = {
 }
 const TIMEOUT_MS = 60_000 + 100 * RUNS
 
-test('a table does what the model does, whatever happens to it', { timeout: TIMEOUT_MS }, () => {
+test('udp W38: a table does what the model does, whatever happens to it', {
+  timeout: TIMEOUT_MS,
+}, () => {
   fc.assert(
     fc.property(scripts, (script) => {
       expect(runScript(script).problem).toBeUndefined()
