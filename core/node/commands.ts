@@ -122,7 +122,8 @@ export type OpenListener = {
 /** http and websocket ride TCP. */
 export type ListenerSettings =
   | { readonly protocol: 'tcp'; readonly stream: StreamSpec }
-  | { readonly protocol: 'udp'; readonly udp: UdpSpec }
+  // `drainTimeoutMs`: how long answers are waited for when a backend leaves or the listener closes
+  | { readonly protocol: 'udp'; readonly udp: UdpSpec; readonly drainTimeoutMs: number }
 
 /** `down`: it runs and fails a check. It stays in the set, so that what is on others stays there. */
 export interface Backend extends Pick<GroupBackend, 'host' | 'port' | 'down'> {

@@ -5,7 +5,11 @@ import type { UdpSpec } from '../spec/deployment.ts'
 import { defaultUdpConfig, type UdpConfig } from '../udp/config.ts'
 
 /** `flowsMax` is what the listener gets: the file may leave it to a budget. */
-export const udpConfigOf = (spec: UdpSpec, flowsMax: number): UdpConfig => ({
+export const udpConfigOf = (
+  spec: UdpSpec,
+  flowsMax: number,
+  drainTimeoutMs: number,
+): UdpConfig => ({
   ...defaultUdpConfig,
   affinity: AFFINITIES[spec.affinity],
   requests: spec.requests,
@@ -18,12 +22,19 @@ export const udpConfigOf = (spec: UdpSpec, flowsMax: number): UdpConfig => ({
   flowsPerSourceMax: spec.flowsPerSourceMax,
   datagramBytesMax: spec.datagramBytesMax,
   proxyProtocol: spec.proxyProtocol,
+  lingerMs: Math.min(drainTimeoutMs, ANSWER_WAIT_MS_MAX),
   // Read once already, when the file was checked.
   trustedProxies: spec.acceptProxyProtocol.flatMap((written) => {
     const cidr = parseCidr(written)
     return cidr === undefined ? [] : [packPrefix(cidr)]
   }),
 })
+
+/**
+ * Answers that come at all come soon; who only sends is never answered, and meanwhile a listener
+ * that closes holds its port.
+ */
+const ANSWER_WAIT_MS_MAX = 5_000
 
 const AFFINITIES: Readonly<Record<UdpSpec['affinity'], UdpConfig['affinity']>> = {
   source_ip_port: 'source-ip-port',

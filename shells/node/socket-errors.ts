@@ -11,6 +11,9 @@ export function reasonOf(error: unknown): string {
 
 export const isAddressInUse = (error: unknown): boolean => codeOf(error) === 'EADDRINUSE'
 
+/** There is no way to the peer, or nobody at its end: of all that is sent there, not of one send. */
+export const isUnreachable = (error: unknown): boolean => unreachableCodes.has(codeOf(error))
+
 /** This machine ran out of something, whoever was to be reached. */
 export const isHostLimit = (error: unknown): boolean => HOST_LIMITS.has(codeOf(error))
 
@@ -20,6 +23,7 @@ const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
+  EHOSTDOWN: 'host is down',
   EHOSTUNREACH: 'host unreachable',
   ENETUNREACH: 'network unreachable',
   ENOTFOUND: 'name not found',
@@ -27,6 +31,15 @@ const WORDS: Readonly<Record<string, string>> = {
   EMFILE: 'out of file descriptors (limit of this process)',
   ENFILE: 'out of file descriptors (limit of the system)',
 }
+
+/** See {@link isUnreachable}. */
+export const unreachableCodes: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EHOSTDOWN',
+  'ENONET',
+])
 
 const HOST_LIMITS: ReadonlySet<string> = new Set([
   'EMFILE',

@@ -9,7 +9,6 @@ import type { Backend, ListenerSettings, OpenListener } from '../../core/node/co
 import type { ListenerEvent } from '../../core/node/events.ts'
 import { udpConfigOf } from '../../core/node/udp-config.ts'
 import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
-import type { UdpSpec } from '../../core/spec/deployment.ts'
 import type { FlowCommand } from '../../core/udp/commands.ts'
 import type { UdpConfig } from '../../core/udp/config.ts'
 import type { FlowEvent } from '../../core/udp/events.ts'
@@ -42,7 +41,7 @@ export class Datagrams {
 
   open(command: Extract<OpenListener, { protocol: 'udp' }>): void {
     const { world } = this
-    const { listener, attempt, host, port, udp, balance } = command
+    const { listener, attempt, host, port, balance } = command
     if (this.doorOn(port) !== undefined) {
       const reason = 'address in use'
       return this.tell(listener, { type: 'listener-failed', listener, attempt, reason })
@@ -51,7 +50,7 @@ export class Datagrams {
     this.doors.set(listener, {
       id: listener,
       port,
-      table: world.breed.table({ config: configOf(udp), failOpen }),
+      table: world.breed.table({ config: configOf(command), failOpen }),
       sockets: new Map(),
       listening: true,
       inForce: new Set(),
@@ -65,7 +64,7 @@ export class Datagrams {
   configure(listener: ListenerId, settings: ListenerSettings): void {
     const door = this.doors.get(listener)
     if (door === undefined || settings.protocol !== 'udp') return
-    this.step(door, { type: 'configure', config: configOf(settings.udp) })
+    this.step(door, { type: 'configure', config: configOf(settings) })
   }
 
   /** It lets go of the port when the last answers are there, or after a while without them. */
@@ -216,7 +215,11 @@ export class Datagrams {
   }
 }
 
-const configOf = (udp: UdpSpec): UdpConfig => udpConfigOf(udp, udp.flowsMax || FLOWS_SHARE)
+const configOf = ({
+  udp,
+  drainTimeoutMs,
+}: Extract<ListenerSettings, { protocol: 'udp' }>): UdpConfig =>
+  udpConfigOf(udp, udp.flowsMax || FLOWS_SHARE, drainTimeoutMs)
 
 const nameOf = ({ flow, attempt }: { flow: number; attempt: Attempt }): string =>
   `${flow}.${attempt}`

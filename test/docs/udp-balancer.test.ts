@@ -12,6 +12,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { entryTexts } from '../../build.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const EXAMPLE = join(ROOT, 'docs/examples/udp-balancer')
+const FILES = ['balancer.mjs', 'main.mjs', 'sockets.mjs']
+const ROOMS = ['udp', 'net']
 const HOST = '127.0.0.1'
 
 let directory: string
@@ -21,13 +24,15 @@ const processes: ChildProcess[] = []
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'weir-udp-balancer-'))
   // The rooms it imports, from the sources instead of a build.
-  let example = await readFile(join(ROOT, 'docs/examples/udp-balancer/balancer.mjs'), 'utf8')
-  for (const room of ['udp', 'net']) {
+  for (const room of ROOMS) {
     const text = entryTexts().get(`core/${room}`)!
     await writeFile(join(directory, `${room}.ts`), text.replaceAll('../../../', ROOT))
-    example = example.replaceAll(`'weir/core/${room}'`, `'./${room}.ts'`)
   }
-  await writeFile(join(directory, 'balancer.mjs'), example)
+  for (const file of FILES) {
+    let text = await readFile(join(EXAMPLE, file), 'utf8')
+    for (const room of ROOMS) text = text.replaceAll(`'weir/core/${room}'`, `'./${room}.ts'`)
+    await writeFile(join(directory, file), text)
+  }
   await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
 })
 
@@ -67,7 +72,7 @@ interface Balancer {
 }
 
 async function startBalancer(...backends: readonly { readonly at: string }[]): Promise<Balancer> {
-  const args = ['balancer.mjs', `${HOST}:0`, ...backends.map(({ at }) => at)]
+  const args = ['main.mjs', `${HOST}:0`, ...backends.map(({ at }) => at)]
   const child = spawn(process.execPath, args, {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -165,9 +170,21 @@ test('it does not wait for ever for an answer', async () => {
   expect(await ended).toEqual([0, null])
 })
 
-test('an address it cannot read is named', async () => {
-  const run = promisify(execFile)(process.execPath, ['balancer.mjs', 'here:53'], { cwd: directory })
-  await expect(run).rejects.toThrow('here:53 is no address like 127.0.0.1:53')
+test.each([
+  [['here:53'], 'here:53 is no address like 127.0.0.1:53'],
+  [[`${HOST}:0`, `${HOST}:0`], `${HOST}:0 has no port`],
+  [[], 'usage: node main.mjs LISTEN BACKEND...'],
+])('arguments it cannot use are named: %j', async (args, complaint) => {
+  const run = promisify(execFile)(process.execPath, ['main.mjs', ...args], { cwd: directory })
+  await expect(run).rejects.toThrow(complaint)
+})
+
+test('the event loop is short: 45 lines without comments', async () => {
+  const text = await readFile(join(EXAMPLE, 'balancer.mjs'), 'utf8')
+  const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/^\s*\/\/.*$/gm, '')
+  const lines = code.split('\n').filter((line) => line.trim() !== '')
+  expect(lines.length).toBeGreaterThan(20) // and the comments were told from the code
+  expect(lines.length).toBeLessThanOrEqual(45)
 })
 
 test('its types are right', async () => {
@@ -182,7 +199,7 @@ test('its types are right', async () => {
     allowImportingTsExtensions: true,
     types: ['node'],
   }
-  const config = { compilerOptions: options, files: ['balancer.mjs'] }
+  const config = { compilerOptions: options, files: ['main.mjs'] }
   await writeFile(join(directory, 'tsconfig.json'), JSON.stringify(config))
   const tsc = join(ROOT, 'node_modules/.bin/tsc')
   const run = promisify(execFile)(tsc, ['-p', directory])

@@ -59,7 +59,7 @@ function configure({ out }: Step, listener: Listener, endpoint: EndpointSpec): v
 function settingsOf({ protocol, stream, udp }: EndpointSpec): ListenerSettings {
   if (protocol !== 'udp') return { protocol: 'tcp', stream }
   assert(udp !== undefined, 'a udp endpoint has a udp block')
-  return { protocol: 'udp', udp }
+  return { protocol: 'udp', udp, drainTimeoutMs: stream.drainTimeoutMs }
 }
 
 function openListener(step: Step, service: Service, endpoint: EndpointSpec): void {

@@ -33,9 +33,10 @@ const cidrs = list(
   }),
   'a list of networks',
 )
-/** What a flow can count, and a table can hold. */
+/** What a flow can count, and a table can hold and wait for. */
 const COUNT_MAX = 2 ** 32 - 1
 const FLOWS_MAX = 2 ** 20
+const HALF_OPEN_MS_MAX = 60_000
 
 const accepted = byDefault(cidrs, [], 'Networks whose PROXY protocol headers are believed.')
 
@@ -109,7 +110,11 @@ const udp: Shape<UdpSpec> = mapped(
     ),
     front_timeout: byDefault(duration(1), '30s', 'How long a client may be quiet.'),
     back_timeout: byDefault(duration(1), '30s', 'How long a replica may be quiet.'),
-    half_open_timeout: byDefault(duration(1), '5s', 'How long a flow waits for its first answer.'),
+    half_open_timeout: byDefault(
+      duration(1, HALF_OPEN_MS_MAX),
+      '5s',
+      'How long a flow waits for its first answer; at most 60s.',
+    ),
     max_lifetime: byDefault(duration(0), '0s', 'How long a flow may last; 0s is for ever.'),
     max_flows: byDefault(
       count(0, FLOWS_MAX),

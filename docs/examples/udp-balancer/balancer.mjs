@@ -1,132 +1,64 @@
 /**
- * A UDP load balancer: `FlowTable` decides, this file owns the sockets and the clock.
- *
- *   node balancer.mjs 127.0.0.1:5300 127.0.0.1:5301 127.0.0.1:5302
- *
- * listens on the first address and balances to the others.
+ * The event loop of a UDP load balancer: tells the table what happened, does what it says, and
+ * wakes it up when it wants to.
  */
-/** @import { FlowCommand, FlowEvent } from 'weir/core/udp' */
-import { createSocket } from 'node:dgram'
-import { formatIp, packAddress, parseIp, parseSocketAddress, unpackAddress } from 'weir/core/net'
-import { FlowTable } from 'weir/core/udp'
+/** @import { Socket } from 'node:dgram' */
+/** @import { FlowCommand, FlowEvent, FlowTable } from 'weir/core/udp' */
+import { newSocket, onFailure, pack, unpack } from './sockets.mjs'
 
-const [listen, ...backends] = process.argv.slice(2).map(readAddress)
-if (listen === undefined) throw new Error('usage: node balancer.mjs LISTEN BACKEND...')
+/** @param {FlowTable} table @param {Socket} front bound @param {(fact: FlowCommand) => void} tell */
+export function balance(table, front, tell) {
+  /** The socket of an attempt of a flow. @type {Map<string, Socket>} */
+  const upstreams = new Map()
+  /** @type {FlowEvent[]} */
+  const inbox = []
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer
 
-// Random, so that nobody can choose client addresses that slow the table down.
-const [high = 0, low = 0] = crypto.getRandomValues(new Int32Array(2))
-const table = new FlowTable({ hashSeed: [high, low] })
-const front = newSocket(listen.host)
-/** By flow. @type {Map<number, import('node:dgram').Socket>} */
-const upstreams = new Map()
-
-/** What this machine may have no more of: descriptors, ports, memory. */
-const LACKING = ['EMFILE', 'ENFILE', 'EADDRINUSE', 'EADDRNOTAVAIL', 'ENOMEM']
-
-// The event loop: tell the table what happened, do what it says, wake up when it wants to.
-
-/** @type {FlowEvent[]} */
-const inbox = []
-/** @type {NodeJS.Timeout | undefined} */
-let timer
-
-/** @param {FlowEvent} event */
-function feed(event) {
-  if (inbox.push(event) > 1) return // from within a command: its turn comes below
-  for (const next of inbox) {
-    /** @type {FlowCommand[]} */
-    const commands = []
-    table.step(next, performance.now(), commands)
-    for (const command of commands) run(command)
-  }
-  inbox.length = 0
-  clearTimeout(timer)
-  const deadline = table.deadline()
-  if (deadline !== undefined) {
+  /** @param {FlowEvent} event */
+  function feed(event) {
+    if (inbox.push(event) > 1) return // from within a command: its turn comes below
+    for (const next of inbox) {
+      /** @type {FlowCommand[]} */
+      const commands = []
+      table.step(next, performance.now(), commands)
+      for (const command of commands) run(command)
+    }
+    inbox.length = 0
+    clearTimeout(timer)
+    const wait = (table.deadline() ?? Infinity) - performance.now()
     // Where that is a little early, the table says so: its deadline is still the same.
-    timer = setTimeout(feed, deadline - performance.now(), { type: 'tick' })
+    if (wait < Infinity) timer = setTimeout(feed, Math.min(wait, 1e9), { type: 'tick' })
   }
-}
 
-/** @param {FlowCommand} command */
-function run(command) {
-  switch (command.type) {
-    case 'open-upstream': {
-      const { flow, attempt, host, port } = command
-      const socket = newSocket(host)
-      upstreams.set(flow, socket)
-      socket.on('connect', () => feed({ type: 'upstream-opened', flow, attempt }))
-      socket.on('message', (payload) => feed({ type: 'upstream-datagram', flow, attempt, payload }))
-      socket.on('error', (error) => {
-        // The port is closed, say; or this machine has no descriptor or port left.
-        const reason = 'code' in error ? String(error.code) : error.message
-        const blame = LACKING.includes(reason) ? 'host' : 'backend'
-        feed({ type: 'upstream-failed', flow, attempt, blame, reason })
-      })
-      socket.connect(port, host)
-      return
-    }
-    case 'send-upstream': {
-      const { flow, header, payload } = command
-      upstreams.get(flow)?.send(header === undefined ? payload : [header, payload])
-      return
-    }
-    case 'send-client': {
-      const { ip, port } = unpackAddress(command.to)
-      front.send(command.payload, port, formatIp(ip), () => {}) // UDP may lose it
-      return
-    }
-    case 'close-upstream':
-    case 'close-flow':
-      upstreams.get(command.flow)?.close()
-      upstreams.delete(command.flow)
-      return
-    case 'stop-listening':
-      front.close()
-      return
-    case 'backend-failed':
-      console.error(`${command.backend} failed: ${command.reason}`)
-    // What else there is concerns those who change the set of backends while this runs.
+  /** @param {FlowCommand} command */
+  function run(command) {
+    const key = 'attempt' in command ? `${command.flow}/${command.attempt}` : ''
+    const upstream = upstreams.get(key)
+    if (command.type === 'open-upstream') upstreams.set(key, open(command))
+    else if (command.type === 'send-upstream') {
+      upstream?.send([command.header ?? '', command.payload]) // not after it was closed
+    } else if (command.type === 'send-client') {
+      front.send(command.payload, ...unpack(command.to), () => {}) // UDP may lose it
+    } else if (command.type === 'stop-listening') front.close()
+    else if (upstreams.delete(key)) upstream?.close() // close-upstream, close-flow
+    if (!('flow' in command)) tell(command)
   }
-}
 
-// The set of backends, the listening socket, and the end.
+  /** @param {FlowCommand & { type: 'open-upstream' }} command */
+  function open({ flow, attempt, host, port }) {
+    const socket = newSocket(host)
+    socket.on('connect', () => feed({ type: 'upstream-opened', flow, attempt }))
+    socket.on('message', (payload) => feed({ type: 'upstream-datagram', flow, attempt, payload }))
+    onFailure(socket, (why) => feed({ type: 'upstream-failed', flow, attempt, ...why }))
+    socket.connect(port, host)
+    return socket
+  }
 
-feed({
-  type: 'apply-backends',
-  version: 1,
-  backends: backends.map(({ text, host, port }) => ({ id: text, host, port })),
-})
-front.bind(listen.port, listen.host, () => {
   const to = pack(front.address())
-  if (to === undefined) throw new Error('listen on an address without an interface name')
   front.on('message', (payload, sender) => {
     const from = pack(sender)
-    if (from !== undefined) feed({ type: 'client-datagram', from, to, payload })
+    if (from && to) feed({ type: 'client-datagram', from, to, payload })
   })
-  console.log(`listening on port ${to.port}`)
-})
-// Waits a little for the last answers, then closes all sockets, and so the process ends.
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => feed({ type: 'close' }))
-
-// Sockets and addresses
-
-/** @param {string} host */
-function newSocket(host) {
-  const type = host.includes(':') ? 'udp6' : 'udp4'
-  // All hosts are IP addresses: without a look-up, a datagram leaves when it is sent.
-  return createSocket({ type, lookup: (address, _, done) => done(null, address, 0) })
-}
-
-/** As the table has addresses. @param {{ address: string, port: number }} socket */
-function pack({ address, port }) {
-  const ip = parseIp(address)
-  return ip && packAddress({ ip, port })
-}
-
-/** @param {string} text */
-function readAddress(text) {
-  const address = parseSocketAddress(text)
-  if (address === undefined) throw new Error(`${text} is no address like 127.0.0.1:53`)
-  return { text, host: formatIp(address.ip), port: address.port }
+  return feed
 }

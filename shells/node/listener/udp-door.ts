@@ -1,8 +1,8 @@
 /** A UDP listener: one of the host that runs them all. */
 import type { Backend, BackendId } from '../../../core/balance/group.ts'
-import type { ListenerSettings, OpenListener } from '../../../core/node/commands.ts'
+import type { ListenerSettings } from '../../../core/node/commands.ts'
 import { udpConfigOf } from '../../../core/node/udp-config.ts'
-import type { UdpSpec } from '../../../core/spec/deployment.ts'
+import type { UdpConfig } from '../../../core/udp/config.ts'
 import type {
   FlowList,
   UdpHost,
@@ -18,19 +18,23 @@ export interface UdpDoorOptions extends Omit<UdpListenerOptions, 'config'> {
   readonly ask: (flowsMax: number) => void
 }
 
+type UdpSettings = Extract<ListenerSettings, { protocol: 'udp' }>
+
 export class UdpDoor implements Door {
   readonly #options: UdpDoorOptions
-  #spec: UdpSpec
+  #settings: UdpSettings
   #flowsMax = 1
   /** The last set, until there is a listener to give it to. */
   #held: { readonly version: number; readonly backends: readonly Backend[] } | undefined
   #backends = 0
   #listener: UdpListener | undefined
+  /** Without a listener: it was never opened, and never will be. */
+  #isClosed = false
   #isDisposed = false
 
-  constructor(options: UdpDoorOptions, { udp }: Extract<OpenListener, { protocol: 'udp' }>) {
+  constructor(options: UdpDoorOptions, settings: UdpSettings) {
     this.#options = options
-    this.#spec = udp
+    this.#settings = settings
   }
 
   async listen(host: string, port: number): Promise<string> {
@@ -38,9 +42,14 @@ export class UdpDoor implements Door {
     return this.#listener.listen(host, port)
   }
 
+  #configOf(flowsMax: number): UdpConfig {
+    const { udp, drainTimeoutMs } = this.#settings
+    return udpConfigOf(udp, flowsMax, drainTimeoutMs)
+  }
+
   #open(host: UdpHost): UdpListener {
     const { balance, fact, hostFailed } = this.#options
-    const config = udpConfigOf(this.#spec, this.#flowsMax)
+    const config = this.#configOf(this.#flowsMax)
     const listener = host.open({ config, balance, fact, hostFailed })
     if (this.#held !== undefined) listener.applyBackends(this.#held.version, this.#held.backends)
     this.#held = undefined
@@ -49,21 +58,32 @@ export class UdpDoor implements Door {
 
   configure(settings: ListenerSettings): void {
     if (settings.protocol !== 'udp') return // a listener stays what it was opened as
-    this.#spec = settings.udp
-    this.#listener?.configure(udpConfigOf(this.#spec, this.#flowsMax))
+    this.#settings = settings
+    this.#listener?.configure(this.#configOf(this.#flowsMax))
     this.#options.ask(settings.udp.flowsMax)
   }
 
   /** As many flows as it may have from now on. */
   deal(flowsMax: number): void {
     this.#flowsMax = flowsMax
-    this.#listener?.configure(udpConfigOf(this.#spec, flowsMax))
+    this.#listener?.configure(this.#configOf(flowsMax))
   }
 
   applyBackends(version: number, backends: readonly Backend[]): void {
     this.#backends = backends.length
-    if (this.#listener === undefined) this.#held = { version, backends }
+    if (this.#listener === undefined) this.#hold(version, backends)
     else this.#listener.applyBackends(version, backends)
+  }
+
+  /** Nothing goes through it, so what is missing now had nothing left when it was taken out. */
+  #hold(version: number, backends: readonly Backend[]): void {
+    const { fact } = this.#options
+    const kept = new Set(backends.map(({ id }) => id))
+    const left = (this.#held?.backends ?? []).filter(({ id }) => !kept.has(id))
+    this.#held = { version, backends }
+    fact({ type: 'backends-applied', version })
+    for (const { id: backend } of left) fact({ type: 'backend-drained', backend, version })
+    if (this.#isClosed && this.isEmpty) fact({ type: 'emptied' })
   }
 
   cutBackend(backend: BackendId): void {
@@ -72,7 +92,8 @@ export class UdpDoor implements Door {
 
   async close(): Promise<void> {
     if (this.#listener !== undefined) return this.#listener.close()
-    this.#options.fact({ type: 'emptied' }) // there was never anything
+    this.#isClosed = true
+    if (this.isEmpty) this.#options.fact({ type: 'emptied' }) // there was never anything
   }
 
   abort(): void {

@@ -5,7 +5,7 @@
 import { AddressBook } from './dgram/address-book.ts'
 import { type DgramContext, DgramListener } from './dgram/listener.ts'
 import { SendBudget } from './dgram/send-queue.ts'
-import { type CreateSocket, DgramSockets } from './dgram/sockets.ts'
+import { type CreateSocket, DgramSockets, hostNames } from './dgram/sockets.ts'
 import { LocalAddresses, type ReadInterfaces } from './local-addresses.ts'
 import type { UdpHost, UdpListener, UdpListenerOptions } from './udp-host.ts'
 
@@ -29,6 +29,7 @@ export class DgramHost implements UdpHost {
     const addresses = new LocalAddresses(options.readInterfaces)
     this.#context = {
       sockets: new DgramSockets(options.createSocket),
+      names: hostNames(),
       addresses,
       book: new AddressBook(addresses),
       budget: new SendBudget(options.waitingBytesMax ?? WAITING_BYTES_MAX),

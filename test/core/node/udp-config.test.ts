@@ -1,11 +1,15 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { udpConfigOf } from '../../../core/node/udp-config.ts'
+import { jsonSchema } from '../../../core/spec/decode.ts'
+import { DURATION_PATTERN } from '../../../core/spec/grammar/units.ts'
+import type { JsonSchema } from '../../../core/spec/schema/shape.ts'
 import { configProblem, defaultUdpConfig } from '../../../core/udp/config.ts'
+import { deploymentOf, problemsOf, type Tree, webWith } from '../spec/files.ts'
 import { udpOf } from './obedient-shell.ts'
 
 test('the usual block is the usual configuration, with the flows it was dealt', () => {
-  const config = udpConfigOf(udpOf(), 716)
-  expect(config).toEqual({ ...defaultUdpConfig, flowsMax: 716 })
+  const config = udpConfigOf(udpOf(), 716, 30_000)
+  expect(config).toEqual({ ...defaultUdpConfig, flowsMax: 716, lingerMs: 5_000 })
   expect(configProblem(config)).toBeUndefined()
 })
 
@@ -24,7 +28,7 @@ test('each key of the block arrives', () => {
     proxyProtocol: 'every',
     acceptProxyProtocol: ['10.0.0.0/8', 'fd00::/8'],
   })
-  const config = udpConfigOf(block, 7)
+  const config = udpConfigOf(block, 7, 700)
   expect(config).toMatchObject({
     affinity: 'datagram',
     responses: 1,
@@ -36,8 +40,55 @@ test('each key of the block arrives', () => {
     flowsMax: 7,
     flowsPerSourceMax: 8,
     datagramBytesMax: 9,
+    lingerMs: 700,
     proxyProtocol: 'every',
   })
   expect(config.trustedProxies.map(({ bits }) => bits)).toEqual([104, 8])
   expect(configProblem(config)).toBeUndefined()
+})
+
+describe('udp W37: what the file takes, the table takes', () => {
+  const block = (jsonSchema().$defs as { udp: JsonSchema }).udp as {
+    readonly properties: Record<string, JsonSchema>
+  }
+  const fileWith = (udp: Tree): Tree =>
+    webWith({ endpoints: [{ name: 'dns', protocol: 'udp', port: 53, udp }] })
+
+  /** How a number is written at a key; undefined at a key that takes none. */
+  const writerOf = ({ type, pattern }: JsonSchema) => {
+    if (type === 'integer') return (value: number) => value
+    return pattern === DURATION_PATTERN.source ? (value: number) => `${value}ms` : undefined
+  }
+
+  /** The numbers at the ends of what a key takes. */
+  function rangeOf(takes: (value: number) => boolean): readonly [min: number, max: number] {
+    const min = [0, 1].find(takes)!
+    let [max, beyond] = [min, 2 ** 50]
+    expect([min, beyond].map(takes)).toEqual([true, false])
+    while (beyond - max > 1) {
+      const middle = Math.floor((max + beyond) / 2)
+      if (takes(middle)) max = middle
+      else beyond = middle
+    }
+    return [min, max]
+  }
+
+  const NUMBERS = Object.entries(block.properties).flatMap(([key, schema]) => {
+    const write = writerOf(schema)
+    return write === undefined ? [] : [{ key, write }]
+  })
+
+  test.each(NUMBERS)('$key', ({ key, write }) => {
+    const at = (value: number): Tree => fileWith({ [key]: write(value) })
+    for (const end of rangeOf((value) => problemsOf(at(value)).length === 0)) {
+      const { udp } = deploymentOf(at(end)).services.web!.endpoints[0]!
+      expect(Object.values(udp!)).toContain(end)
+      expect(configProblem(udpConfigOf(udp!, udp!.flowsMax, 0))).toBeUndefined()
+    }
+  })
+
+  test('each number of the block is looked at', () => {
+    const numbers = Object.values(udpOf()).filter((value) => typeof value === 'number')
+    expect(NUMBERS).toHaveLength(numbers.length)
+  })
 })

@@ -66,6 +66,7 @@ describe('listeners', () => {
         balance: { strategy: 'hrw', failOpen: true },
         protocol: 'udp',
         udp: udpOf({ responses: 1 }),
+        drainTimeoutMs: 30_000,
       },
     ])
     expect(setsOf(shell)).toEqual(['dns: 1 2'])
@@ -143,6 +144,7 @@ describe('listeners', () => {
         listener: 'hello/dns/dns#1',
         protocol: 'udp',
         udp: udpOf({ frontTimeoutMs: 1_000 }),
+        drainTimeoutMs: 30_000,
       },
     ])
     expect(typesOf(redeploy(shell, [udpEndpointOf({ frontTimeoutMs: 1_000 })]))).toEqual([

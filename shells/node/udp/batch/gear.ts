@@ -1,5 +1,6 @@
 /** What all listeners of one worker use: its sockets, its memory, and the batch at hand. */
-import type { Names } from './names.ts'
+import type { Names } from '../names.ts'
+import type { ResolvedName } from './messages.ts'
 import type { QueueBudget } from './outlet.ts'
 import type { Libc } from './system/libc.ts'
 import type { Poller } from './system/poller.ts'
@@ -19,10 +20,15 @@ export class Gear {
   readonly received: ReceiveVector
   readonly vector: SendVector
   readonly budget: QueueBudget
-  readonly names: Names
+  readonly names: Names<ResolvedName>
   #senders: Sender[] = []
 
-  constructor(libc: Libc, poller: Poller, names: Names, queuedBytesMax = QUEUED_BYTES_MAX) {
+  constructor(
+    libc: Libc,
+    poller: Poller,
+    names: Names<ResolvedName>,
+    queuedBytesMax = QUEUED_BYTES_MAX,
+  ) {
     this.libc = libc
     this.poller = poller
     this.names = names

@@ -14,6 +14,7 @@ import { type FlowId, slotOf } from '../../../../core/udp/flow-id.ts'
 import { FlowTable, type FlowTableOptions } from '../../../../core/udp/table.ts'
 import { isAddressInUse, isHostLimit, reasonOf } from '../../socket-errors.ts'
 import { FlowDurations } from '../flow-durations.ts'
+import { withInvalid } from '../sum-counters.ts'
 import { type FlowList, lossesOf, type SendLosses, type UdpShellCounters } from '../udp-host.ts'
 import { faultLine } from './fault-line.ts'
 import type { Gear } from './gear.ts'
@@ -40,10 +41,12 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
   readonly #lostUp = { sendErrors: 0, queueFull: 0 }
   readonly #lostDown = { sendErrors: 0, queueFull: 0 }
   readonly #durations = new FlowDurations()
+  /** Datagrams from port 0, which nobody can be answered at. */
+  #portless = 0
   /** By slot. */
   readonly #upstreams: (Upstream | undefined)[] = []
-  /** Flows whose backend's name is being looked up, and for which attempt. */
-  readonly #resolving = new Map<FlowId, number>()
+  /** Flows whose backend's name is being looked up, and how to wait for it no longer. */
+  readonly #resolving = new Map<FlowId, () => void>()
   readonly #commands: FlowCommand[] = []
   readonly #hostFailures = new Map<string, number>()
   /** Filled again and again: the machine keeps no event. */
@@ -111,7 +114,7 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
 
   counters(): UdpShellCounters {
     return {
-      machine: this.#table.counters,
+      machine: withInvalid(this.#table.counters, this.#portless),
       flowsLive: this.#table.flowCount,
       flowsMax: this.#config.flowsMax,
       ...lossesOf(this.#lostUp, this.#lostDown),
@@ -126,10 +129,15 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
     this.#listening = undefined
     for (const upstream of this.#upstreams) upstream?.close()
     this.#upstreams.length = 0
+    for (const stop of this.#resolving.values()) stop()
     this.#resolving.clear()
   }
 
   arrived(from: PackedAddress, to: PackedAddress, payload: Uint8Array, now: number): void {
+    if (from.port === 0) {
+      this.#portless += 1
+      return
+    }
     const event = this.#clientDatagram
     event.from = from
     event.to = to
@@ -240,9 +248,8 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
     const ip = parseIp(host)
     const address = ip && packAddress({ ip, port })
     if (address !== undefined) return this.#connect(flow, attempt, address, now)
-    this.#resolving.set(flow, attempt)
-    this.gear.names.lookUp(host, now, (answer, at) => {
-      if (this.#resolving.get(flow) !== attempt) return
+    this.#stopResolving(flow)
+    const stop = this.gear.names.lookUp(host, now, (answer, at) => {
       this.#resolving.delete(flow)
       // A name the parent could not find, or whose address it and we read differently.
       const found = answer.type === 'address' ? parseIp(answer.ip) : undefined
@@ -254,6 +261,12 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
         this.broken(error)
       }
     })
+    if (stop !== undefined) this.#resolving.set(flow, stop)
+  }
+
+  #stopResolving(flow: FlowId): void {
+    this.#resolving.get(flow)?.()
+    this.#resolving.delete(flow)
   }
 
   /** There is nowhere to connect to. */
@@ -296,7 +309,7 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
   }
 
   #release(flow: FlowId, attempt: number): void {
-    this.#resolving.delete(flow)
+    this.#stopResolving(flow)
     const upstream = this.#upstreamOf(flow, attempt)
     if (upstream === undefined) return
     this.#upstreams[slotOf(flow)] = undefined

@@ -8,10 +8,17 @@ import { strategyNamed } from '../../../../core/balance/strategies.ts'
 import { unreachable } from '../../../../core/machine.ts'
 import { parseIp } from '../../../../core/net/address.ts'
 import { packAddress } from '../../../../core/net/packed-address.ts'
+import { Names } from '../names.ts'
 import { Gear } from './gear.ts'
 import { BatchListener, type ListenerReports } from './listener.ts'
-import type { Answer, CallNumber, FromWorker, ListenerNumber, ToWorker } from './messages.ts'
-import { Names } from './names.ts'
+import type {
+  Answer,
+  CallNumber,
+  FromWorker,
+  ListenerNumber,
+  ResolvedName,
+  ToWorker,
+} from './messages.ts'
 import type { Libc, Memory } from './system/libc.ts'
 import { Poller, READABLE } from './system/poller.ts'
 import { SystemError } from './system/system-error.ts'
@@ -42,7 +49,7 @@ export class UdpLoop {
     const poller = new Poller(libc)
     this.#wake = libc.eventfd()
     if (this.#wake < 0) throw new SystemError('eventfd', this.#wake)
-    const names = new Names((host) => post({ type: 'resolve', host }))
+    const names = new Names<ResolvedName>((host) => post({ type: 'resolve', host }))
     this.#gear = new Gear(libc, poller, names, options.queuedBytesMax)
     const result = poller.add(this.#wake, READABLE, { ready: () => this.#woken() })
     if (result < 0) throw new SystemError('epoll_ctl', result)

@@ -3,7 +3,9 @@
  * system calls as possible. What the socket does not take now waits, in order and within bounds.
  */
 import { constants } from 'node:os'
+import { getSystemErrorMap } from 'node:util'
 import type { PackedAddress } from '../../../../core/net/packed-address.ts'
+import { unreachableCodes } from '../../socket-errors.ts'
 import type { SendLosses } from '../udp-host.ts'
 import { type Poller, READABLE, WRITABLE } from './system/poller.ts'
 import type { Outgoing, SendVector, SocketKind } from './system/send-vector.ts'
@@ -106,15 +108,19 @@ export class Outlet {
       done += went
       this.#aloneLeft = Math.max(0, this.#aloneLeft - went)
       if (stop === EAGAIN) return done
-      if (stop !== 0) this.#refuseTrain(stop)
+      if (stop !== 0) this.#refuseTrain(stop, datagrams[done]!, vector.lengthOf(message))
     }
     return datagrams.length
   }
 
-  /** Perhaps a train cannot go this way: what was in it goes one by one, as others do for a while. */
-  #refuseTrain(errno: number): void {
+  /**
+   * What was in it goes one by one. Where trains cannot go this way, others do for a while, unless
+   * it was where this one was to go: all clients of a socket would pay for one.
+   */
+  #refuseTrain(errno: number, { to }: Outgoing, length: number): void {
     this.#refused(errno)
-    this.#aloneLeft = ALONE
+    const isAboutTrains = ABOUT_TRAINS.has(errno) && to?.port !== 0
+    this.#aloneLeft = isAboutTrains ? ALONE : Math.max(this.#aloneLeft, length)
   }
 
   #refused(errno: number): void {
@@ -157,7 +163,14 @@ const QUEUED_BYTES = 128
 /** Enough that a system call in vain for each time is not felt. */
 const ALONE = 1_000
 
-const { EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH } = constants.errno
+const { EAGAIN, EINVAL, EIO, EMSGSIZE, EOPNOTSUPP } = constants.errno
 
-/** Errors of the way to a peer, not of one datagram. EHOSTDOWN and ENONET have no name in Node. */
-const UNREACHABLE: ReadonlySet<number> = new Set([ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, 64, 112])
+/** What the kernel, or a card, says where it cannot cut one up. */
+const ABOUT_TRAINS: ReadonlySet<number> = new Set([EINVAL, EIO, EMSGSIZE, EOPNOTSUPP])
+
+/** Errors of the way to a peer, not of one datagram. */
+const UNREACHABLE: ReadonlySet<number> = new Set(
+  [...getSystemErrorMap()].flatMap(([errno, [code]]) =>
+    unreachableCodes.has(code) ? [-errno] : [],
+  ),
+)

@@ -10,12 +10,18 @@ import { unreachable } from '../../../../core/machine.ts'
 import type { PackedAddress } from '../../../../core/net/packed-address.ts'
 import type { FlowCommand } from '../../../../core/udp/commands.ts'
 import type { UdpConfig } from '../../../../core/udp/config.ts'
+import type { UdpCounters } from '../../../../core/udp/counters.ts'
 import type { FlowEvent } from '../../../../core/udp/events.ts'
 import { slotOf } from '../../../../core/udp/flow-id.ts'
 import { FlowTable } from '../../../../core/udp/table.ts'
 import { isAddressInUse, isHostLimit, reasonOf } from '../../socket-errors.ts'
+import { faultLine } from '../batch/fault-line.ts'
+import { checkedConfig } from '../checked-config.ts'
 import { FlowDurations } from '../flow-durations.ts'
 import type { LocalAddresses } from '../local-addresses.ts'
+import type { Names } from '../names.ts'
+import { LISTEN_AGAIN_MS, Reopening } from '../reopening.ts'
+import { sumOf, withAborted, withInvalid } from '../sum-counters.ts'
 import {
   type FlowList,
   lossesOf,
@@ -26,12 +32,13 @@ import {
 import type { AddressBook } from './address-book.ts'
 import { ListeningSockets } from './listening-sockets.ts'
 import type { SendBudget } from './send-queue.ts'
-import type { DgramSockets } from './sockets.ts'
+import type { DgramSockets, ResolvedHost } from './sockets.ts'
 import { Upstream, type UpstreamOwner } from './upstream.ts'
 
 /** What the listeners of a host have in common. */
 export interface DgramContext {
   readonly sockets: DgramSockets
+  readonly names: Names<ResolvedHost>
   readonly addresses: LocalAddresses
   readonly book: AddressBook
   readonly budget: SendBudget
@@ -45,8 +52,13 @@ export class DgramListener implements UdpListener {
   readonly #options: UdpListenerOptions
   /** Nothing of this listener runs any more; called once or twice. */
   readonly #ended: () => void
-  readonly #table: FlowTable
-  #flowsMax: number
+  /** Another one when it broke. */
+  #table: FlowTable
+  #config: UdpConfig
+  #version = 0
+  #backends: readonly Backend[] = []
+  /** Left the set, and something may still wait for them. */
+  readonly #leaving = new Set<BackendId>()
   readonly #inbox: FlowEvent[] = []
   #isStepping = false
   /** By slot. */
@@ -56,29 +68,36 @@ export class DgramListener implements UdpListener {
   /** The bind under way; never rejects. */
   #binding: Promise<unknown> | undefined
   #state: 'idle' | 'binding' | 'listening' | 'stopped' = 'idle'
-  #isAborted = false
+  #wish: 'open' | 'closed' | 'aborted' = 'open'
+  /** What it was asked to listen on, with the port it got. */
+  #bound: { readonly host: string; readonly port: number } | undefined
+  /** The machine broke: what happens before there is another one in its place is nobody's. */
+  #isBroken = false
+  /** The sockets of a machine that broke; never rejects. */
+  #closing = Promise.resolve()
+  #isOver = false
+  readonly #reopening = new Reopening()
+  #retry: NodeJS.Timeout | undefined
   readonly #stopped = Promise.withResolvers<void>()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   readonly #lostUp = { sendErrors: 0, queueFull: 0 }
   readonly #lostDown = { sendErrors: 0, queueFull: 0 }
   readonly #durations = new FlowDurations()
+  /** Datagrams from port 0, which nobody can be answered at. */
+  #portless = 0
+  /** What machines counted that broke. */
+  #past: UdpCounters | undefined
 
   constructor(context: DgramContext, options: UdpListenerOptions, ended: () => void) {
-    const { config, balance } = options
-    const [high = 0, low = 0, seed = 0] = crypto.getRandomValues(new Int32Array(3))
     this.#context = context
     this.#options = options
     this.#ended = ended
-    this.#flowsMax = config.flowsMax
-    this.#table = new FlowTable({
-      config,
-      strategy: strategyNamed(balance.strategy, seed),
-      failOpen: balance.failOpen,
-      hashSeed: [high, low],
-    })
+    this.#config = checkedConfig(options.config)
+    this.#table = this.#newTable()
     this.#owner = {
       sockets: context.sockets,
+      names: context.names,
       book: context.book,
       budget: context.budget,
       counters: this.#lostUp,
@@ -92,6 +111,12 @@ export class DgramListener implements UdpListener {
   async listen(host: string, port: number): Promise<string> {
     if (this.#state !== 'idle') throw new Error(`the listener is ${this.#state} already`)
     this.#state = 'binding'
+    const address = await this.#bind(host, port)
+    this.#bound = { host, port: Number(address.slice(address.lastIndexOf(':') + 1)) }
+    return address
+  }
+
+  async #bind(host: string, port: number): Promise<string> {
     const { sockets, book, addresses, budget, lookAgainMs } = this.#context
     const listening = new ListeningSockets({
       sockets,
@@ -108,11 +133,12 @@ export class DgramListener implements UdpListener {
     this.#binding = binding.catch(() => {})
     try {
       const address = await binding
-      if (this.#state === 'binding') {
+      if (this.#listening === listening && this.#state === 'binding') {
         this.#state = 'listening'
         return address
       }
     } catch (error) {
+      if (this.#listening !== listening) throw error
       this.#listening = undefined
       if (this.#state === 'binding') {
         this.#state = 'idle'
@@ -123,6 +149,13 @@ export class DgramListener implements UdpListener {
   }
 
   applyBackends(version: number, backends: readonly Backend[]): void {
+    if (version > this.#version) {
+      const staying = new Set(backends.map(({ id }) => id))
+      for (const { id } of this.#backends) if (!staying.has(id)) this.#leaving.add(id)
+      for (const id of staying) this.#leaving.delete(id)
+      this.#version = version
+      this.#backends = backends
+    }
     this.#step({ type: 'apply-backends', version, backends })
   }
 
@@ -131,22 +164,26 @@ export class DgramListener implements UdpListener {
   }
 
   configure(config: UdpConfig): void {
-    this.#flowsMax = config.flowsMax
+    this.#config = checkedConfig(config)
     this.#step({ type: 'configure', config })
   }
 
   close(): Promise<void> {
+    if (this.#wish === 'open') this.#wish = 'closed'
     this.#step({ type: 'close' })
     return this.#stopped.promise
   }
 
   abort(): void {
-    this.#isAborted = true
-    this.#step({ type: 'abort-all' })
+    this.#wish = 'aborted'
+    if (!this.#isBroken) return this.#step({ type: 'abort-all' })
+    void this.#closing.then(() => this.#stopped.resolve())
+    this.#emptied()
   }
 
   dispose(): void {
     clearTimeout(this.#timer)
+    clearTimeout(this.#retry)
     this.#ended()
   }
 
@@ -157,9 +194,9 @@ export class DgramListener implements UdpListener {
 
   async counters(): Promise<UdpShellCounters> {
     return {
-      machine: structuredClone(this.#table.counters),
+      machine: withInvalid(sumOf(this.#past, this.#table.counters), this.#portless),
       flowsLive: this.#table.flowCount,
-      flowsMax: this.#flowsMax,
+      flowsMax: this.#config.flowsMax,
       ...lossesOf(this.#lostUp, this.#lostDown),
       durations: this.#durations.read(),
     }
@@ -167,15 +204,84 @@ export class DgramListener implements UdpListener {
 
   /** The pump. What happens while a step's commands run waits for its turn. */
   #step(event: FlowEvent): void {
+    if (this.#isBroken) return
     if (this.#isStepping) {
       this.#inbox.push(event)
       return
     }
     this.#isStepping = true
-    this.#run(event)
-    while (this.#inbox.length > 0) this.#run(this.#inbox.shift()!)
-    this.#isStepping = false
-    this.#arm()
+    try {
+      this.#run(event)
+      while (this.#inbox.length > 0) this.#run(this.#inbox.shift()!)
+      this.#arm()
+    } catch (error) {
+      this.#broken(error)
+    } finally {
+      this.#isStepping = false
+    }
+  }
+
+  /**
+   * The machine or what it relies on broke its contract. Flows and port are let go, nothing waits
+   * for backends that left any more, and soon the listener is opened again.
+   */
+  #broken(error: unknown): void {
+    this.#isBroken = true
+    this.#inbox.length = 0
+    clearTimeout(this.#timer)
+    this.#timerAt = Number.POSITIVE_INFINITY
+    for (const upstream of this.#upstreams) upstream?.release()
+    this.#upstreams.length = 0
+    this.#closing = this.#listening?.close(true) ?? this.#closing
+    this.#listening = undefined
+    if (this.#state !== 'stopped') this.#state = this.#bound === undefined ? 'idle' : 'listening'
+    this.#past = withAborted(sumOf(this.#past, this.#table.counters), this.#table.flowCount)
+    this.#table = this.#newTable()
+    const left = [...this.#leaving]
+    this.#leaving.clear()
+    for (const backend of left) {
+      this.#options.fact({ type: 'backend-drained', backend, version: this.#version })
+    }
+    if (this.#wish !== 'open') void this.#closing.then(() => this.#stopped.resolve())
+    this.#options.hostFailed(`${faultLine(error)}; the listener is opened again`)
+    if (this.#wish === 'aborted') return this.#emptied()
+    const delayMs = this.#reopening.delayMs(performance.now())
+    this.#retry = setTimeout(() => this.#openAgain(), delayMs)
+  }
+
+  #openAgain(): void {
+    this.#isBroken = false
+    const [version, backends] = [this.#version, this.#backends]
+    if (version > 0) this.#step({ type: 'apply-backends', version, backends })
+    if (this.#wish === 'closed') this.#step({ type: 'close' })
+    else if (this.#bound !== undefined) void this.#listenAgain(this.#bound)
+  }
+
+  async #listenAgain({ host, port }: { host: string; port: number }): Promise<void> {
+    if (this.#isBroken || this.#wish !== 'open') return
+    this.#state = 'binding'
+    try {
+      await this.#closing
+      if (this.#isBroken || this.#wish !== 'open') return
+      await this.#bind(host, port)
+    } catch (error) {
+      if (this.#isBroken || this.#wish !== 'open') return
+      this.#state = 'listening' // for who asks: nobody else is to say where
+      const reason = reasonOf(error)
+      this.#options.hostFailed(`cannot listen on ${host} port ${port} again: ${reason}`)
+      this.#retry = setTimeout(() => this.#listenAgain({ host, port }), LISTEN_AGAIN_MS)
+    }
+  }
+
+  #newTable(): FlowTable {
+    const { strategy, failOpen } = this.#options.balance
+    const [high = 0, low = 0, seed = 0] = crypto.getRandomValues(new Int32Array(3))
+    return new FlowTable({
+      config: this.#config,
+      strategy: strategyNamed(strategy, seed),
+      failOpen,
+      hashSeed: [high, low],
+    })
   }
 
   #run(event: FlowEvent): void {
@@ -206,18 +312,27 @@ export class DgramListener implements UdpListener {
       case 'stop-listening':
         void this.#stopListening()
         return
-      case 'backends-applied':
       case 'backend-drained':
+        this.#leaving.delete(command.backend)
+        this.#options.fact(command)
+        return
+      case 'backends-applied':
       case 'backend-failed':
         this.#options.fact(command)
         return
       case 'emptied':
-        this.dispose()
-        this.#options.fact(command)
+        this.#emptied()
         return
       default:
         unreachable(command)
     }
+  }
+
+  #emptied(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.dispose()
+    this.#options.fact({ type: 'emptied' })
   }
 
   #openUpstream({ flow, attempt, host, port }: CommandOf<'open-upstream'>): void {
@@ -250,13 +365,17 @@ export class DgramListener implements UdpListener {
 
   async #stopListening(): Promise<void> {
     this.#state = 'stopped'
-    const closing = this.#listening?.close(this.#isAborted)
+    const closing = this.#listening?.close(this.#wish === 'aborted')
     await this.#binding
     await closing
     this.#stopped.resolve()
   }
 
   #onClientDatagram(to: PackedAddress, payload: Uint8Array, remote: RemoteInfo): void {
+    if (remote.port === 0) {
+      this.#portless += 1
+      return
+    }
     const known = this.#context.book.pack(remote.address)
     if (known === undefined) {
       this.#options.hostFailed(`no way to answer ${remote.address}`)

@@ -2,6 +2,7 @@
 import { createSocket, type Socket, type SocketOptions } from 'node:dgram'
 import { lookup } from 'node:dns'
 import { isIP } from 'node:net'
+import { Names } from '../names.ts'
 
 export type CreateSocket = (options: SocketOptions) => Socket
 
@@ -40,6 +41,19 @@ export const resolveHost: NonNullable<SocketOptions['lookup']> = (host, options,
   const family = isIP(host)
   if (family === 0) lookup(host, options, answer)
   else answer(null, host, family)
+}
+
+export type ResolvedHost = { readonly address: string; readonly family: 4 | 6 } | Error
+
+/** The names of a host's backends: a flood of new clients must not be one of look-ups. */
+export function hostNames(resolve: typeof resolveHost = resolveHost): Names<ResolvedHost> {
+  const names: Names<ResolvedHost> = new Names((host) =>
+    resolve(host, {}, (error, address, family) => {
+      const found = { address, family: family === 6 ? 6 : 4 } as const
+      names.resolved(host, error ?? found, performance.now())
+    }),
+  )
+  return names
 }
 
 /**

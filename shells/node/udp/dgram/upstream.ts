@@ -1,16 +1,20 @@
 /** The socket of one flow, connected to its backend: from then on the kernel lets nobody else in. */
 import type { Socket } from 'node:dgram'
+import { isIP } from 'node:net'
 import type { Attempt } from '../../../../core/machine.ts'
 import { type PackedAddress, samePacked } from '../../../../core/net/packed-address.ts'
 import type { FlowId } from '../../../../core/udp/flow-id.ts'
+import { isUnreachable } from '../../socket-errors.ts'
+import type { Names } from '../names.ts'
 import type { SendLosses } from '../udp-host.ts'
 import type { AddressBook } from './address-book.ts'
 import { type SendBudget, SendQueue } from './send-queue.ts'
-import { type DgramSockets, resolveHost } from './sockets.ts'
+import type { DgramSockets, ResolvedHost } from './sockets.ts'
 
 /** What the sockets of a listener's flows share, and whom they tell. */
 export interface UpstreamOwner {
   readonly sockets: DgramSockets
+  readonly names: Names<ResolvedHost>
   readonly book: AddressBook
   readonly budget: SendBudget
   readonly counters: SendLosses
@@ -26,6 +30,8 @@ export class Upstream {
   readonly #owner: UpstreamOwner
   #queue: SendQueue | undefined
   #isReleased = false
+  /** Waits no longer for an address. */
+  #stopLooking: (() => void) | undefined
   /** Where the flow's client is, and the same as text. */
   #client: PackedAddress | undefined
   #clientHost = ''
@@ -38,11 +44,14 @@ export class Upstream {
 
   /** Ends in `opened` or `failed`, perhaps before it returns. */
   open(host: string, port: number): void {
-    resolveHost(host, {}, (error, address, family) => {
-      if (this.#isReleased) return
-      if (error === null) this.#connect(address, family === 6 ? 6 : 4, port)
-      else this.#owner.failed(this, error)
+    const family = isIP(host)
+    if (family !== 0) return this.#connect(host, family === 6 ? 6 : 4, port)
+    const stop = this.#owner.names.lookUp(host, performance.now(), (answer) => {
+      this.#stopLooking = undefined
+      if (answer instanceof Error) this.#owner.failed(this, answer)
+      else this.#connect(answer.address, answer.family, port)
     })
+    this.#stopLooking = stop
   }
 
   send(header: Uint8Array | undefined, payload: Uint8Array): void {
@@ -53,6 +62,7 @@ export class Upstream {
   /** Open, failed or on the way: it tells nothing any more. */
   release(): void {
     this.#isReleased = true
+    this.#stopLooking?.()
     this.#queue?.close()
   }
 
@@ -92,8 +102,8 @@ export class Upstream {
       counters,
       bytesMax: WAITING_BYTES_MAX,
       failed: (error) => {
-        // The port is closed, as an earlier datagram found out.
-        if ('code' in error && error.code === 'ECONNREFUSED') failed(error)
+        // As an earlier datagram may have found out.
+        if (isUnreachable(error)) failed(error)
       },
     })
   }

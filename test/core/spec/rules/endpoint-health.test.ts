@@ -100,6 +100,7 @@ describe('udp W37: values that cannot be meant', () => {
     ['front_timeout', { front_timeout: '0s' }, 'must be at least 1ms, not "0s"'],
     ['back_timeout', { back_timeout: '0s' }, 'must be at least 1ms, not "0s"'],
     ['half_open_timeout', { half_open_timeout: '0s' }, 'must be at least 1ms, not "0s"'],
+    ['half_open_timeout', { half_open_timeout: '61s' }, 'must be at most 1m, not "61s"'],
     ['max_datagram', { max_datagram: 0 }, 'must be a whole number from 1 to 65507, not 0'],
     [
       'max_flows',

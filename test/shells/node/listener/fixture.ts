@@ -129,7 +129,7 @@ export class Fixture {
 
   requestOpenUdp(port: number, udp: Partial<UdpSpec> = {}, listener = UDP_LISTENER): number {
     const attempt = ++this.#attempt
-    const settings = { protocol: 'udp', udp: udpOf(udp) } as const
+    const settings = { protocol: 'udp', udp: udpOf(udp), drainTimeoutMs: 30_000 } as const
     const open = { type: 'open-listener', listener, attempt, host: HOST, port } as const
     this.listeners.apply({ ...open, balance: { strategy: 'hrw', failOpen: true }, ...settings })
     return attempt

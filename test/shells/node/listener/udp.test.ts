@@ -39,6 +39,7 @@ const configure = (
   listener,
   protocol: 'udp',
   udp: udpOf(more),
+  drainTimeoutMs: 30_000,
 })
 
 describe('what a udp listener is told', () => {
@@ -125,6 +126,31 @@ describe('what a udp listener is told', () => {
     expect(await node.listeners.flows(10)).toEqual([])
   })
 
+  test('closed without a host, with backends: each is drained when it is taken away', async () => {
+    const makeUdpHost = async () => Promise.reject(new Error('no'))
+    const node = await startFixture({ makeUdpHost })
+    await node.applyBackends([backend(1, 9), backend(2, 9), backend(3, 9)], UDP_LISTENER)
+    node.requestOpenUdp(0)
+    await node.event('listener-failed')
+    await node.applyBackends([backend(1, 9), backend(2, 9)], UDP_LISTENER)
+    await node.close(UDP_LISTENER)
+    await node.applyBackends([backend(2, 9)], UDP_LISTENER)
+    expect(await node.listeners.flows(10)).toHaveLength(1)
+    await node.applyBackends([], UDP_LISTENER)
+    expect(await node.listeners.flows(10)).toEqual([])
+    const drained = node.events.filter(({ type }) => type === 'backend-drained')
+    expect(drained).toEqual(
+      [3, 1, 2].map((number, index) => ({
+        type: 'backend-drained',
+        listener: UDP_LISTENER,
+        backend: replica(number),
+        version: index + 2,
+      })),
+    )
+    const attempt = node.requestOpenUdp(0)
+    await node.event('listener-failed', (event) => event.attempt === attempt) // it is forgotten
+  })
+
   test('what it learns goes up with the name of the listener', async () => {
     const { node, host } = await faked()
     await node.openUdp()
@@ -173,16 +199,43 @@ describe('udp W18: the flows a machine can have are dealt out', () => {
     expect(host.listeners.map(({ flowsMax }) => flowsMax)).toEqual([10, 60])
   })
 
+  const EXCEEDED = (asked: number, most: string): string =>
+    `max_flows of UDP endpoints is ${asked} in all (the most for ${most}), and this process can have 70 flows, by its limits on open files (ulimit -n) and local ports (net.ipv4.ip_local_port_range)`
+  const SQUEEZED = (flows: number, asked: number): string =>
+    `each UDP endpoint without max_flows has ${flows} flows, the least it is given: the others ask for ${asked} of 70`
+
   test('one above what the machine can have is honoured too, with a word about it', async () => {
     const { node, host } = await faked()
     await node.openUdp({ flowsMax: 71 })
+    expect(node.notices).toEqual([EXCEEDED(71, 'demo/web/udp, 71')])
     await node.openUdp({}, OTHER)
-    expect(host.listeners.map(({ flowsMax }) => flowsMax)).toEqual([71, 1])
-    expect(node.notices).toEqual([
-      `demo/web/udp: max_flows is 71, and this process may have 100 files and sockets open in all`,
-    ])
+    expect(host.listeners.map(({ flowsMax }) => flowsMax)).toEqual([71, 17])
+    expect(node.notices.splice(0)).toEqual([EXCEEDED(71, 'demo/web/udp, 71'), SQUEEZED(17, 71)])
     node.listeners.apply(configure({ flowsMax: 71, requests: 1 }))
-    expect(node.notices).toHaveLength(1)
+    await node.openUdp({}, AGAIN)
+    expect(node.notices).toEqual([])
+  })
+
+  test('so are some that are too many together; it is said again when they are others', async () => {
+    const { node } = await faked()
+    await node.openUdp({ flowsMax: 40 })
+    expect(node.notices).toEqual([])
+    await node.openUdp({ flowsMax: 50 }, OTHER)
+    expect(node.notices.splice(0)).toEqual([EXCEEDED(90, 'demo/dns/dns, 50')])
+    node.listeners.apply(configure({ flowsMax: 60 }))
+    expect(node.notices.splice(0)).toEqual([EXCEEDED(110, 'demo/web/udp, 60')])
+    node.listeners.apply(configure({ flowsMax: 20 }))
+    expect(node.notices).toEqual([])
+    node.listeners.apply(configure({ flowsMax: 60 }))
+    expect(node.notices).toEqual([EXCEEDED(110, 'demo/web/udp, 60')])
+  })
+
+  test('a share that others leave too little for is said, though all is within the limits', async () => {
+    const { node, host } = await faked()
+    await node.openUdp()
+    await node.openUdp({ flowsMax: 60 }, OTHER)
+    expect(host.listeners.map(({ flowsMax }) => flowsMax)).toEqual([17, 60])
+    expect(node.notices).toEqual([SQUEEZED(17, 60)])
   })
 })
 

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { defaultUdpConfig } from '../../../../core/udp/config.ts'
+import type { ResolvedName } from '../../../../shells/node/udp/batch/messages.ts'
+import { Names } from '../../../../shells/node/udp/names.ts'
 import type { UdpShellCounters } from '../../../../shells/node/udp/udp-host.ts'
 import { describeBatch, LoopFixture, realLibc } from './batch-fixture.ts'
 import { WatchedLibc } from './batch-watched-libc.ts'
@@ -156,5 +158,23 @@ describeBatch('fairness', () => {
     }
     expect(await seen(2)).toBe(1)
     expect(await seen(1)).toBeLessThan(3_000)
+  })
+})
+
+describeBatch('flows whose backend has a name', () => {
+  test('that ended do not wait for its address', async () => {
+    const lookUp = vi.spyOn(Names.prototype, 'lookUp')
+    onTestFinished(() => lookUp.mockRestore())
+    const fixture = new LoopFixture(await realLibc(), {
+      backends: [backend('a', 9, 'backend.test')],
+    })
+    const port = await fixture.listen()
+    for (const _ of [1, 2]) (await connectClient(port)).send('hi')
+    await fixture.until(() => lookUp.mock.calls.length === 2)
+    const names = lookUp.mock.contexts[0] as Names<ResolvedName>
+    expect(names.waiting).toBe(2)
+    fixture.tell({ type: 'event', listener: 1, event: { type: 'abort-all' } })
+    await fixture.until(() => fixture.said.some(({ type }) => type === 'over'))
+    expect(names.waiting).toBe(0)
   })
 })

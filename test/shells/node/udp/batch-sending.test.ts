@@ -1,10 +1,17 @@
 import { constants } from 'node:os'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { packIpv4 } from '../../../../core/net/packed-address.ts'
+import { Outlet } from '../../../../shells/node/udp/batch/outlet.ts'
+import { AF_INET } from '../../../../shells/node/udp/batch/system/addresses.ts'
+import type { Poller } from '../../../../shells/node/udp/batch/system/poller.ts'
+import { ReceiveVector } from '../../../../shells/node/udp/batch/system/receive-vector.ts'
+import { SendVector } from '../../../../shells/node/udp/batch/system/send-vector.ts'
 import { describeBatch, LoopFixture, type LoopSetup, realLibc } from './batch-fixture.ts'
 import { WatchedLibc } from './batch-watched-libc.ts'
 import { backend, connectClient, type Peer, startBackend, until } from './dgram-fixture.ts'
 
-const { EAGAIN, EINVAL, EPERM, EMSGSIZE, ENOBUFS, ECONNREFUSED, ENETUNREACH } = constants.errno
+const { EAGAIN, EINVAL, EIO, EOPNOTSUPP, EPERM, EMSGSIZE, ENOBUFS } = constants.errno
+const { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH } = constants.errno
 
 /** A listener in this thread before a backend that only collects, and a client of it. */
 async function start(setup: LoopSetup = {}) {
@@ -85,7 +92,7 @@ describeBatch('trains', () => {
     ])
   })
 
-  test.each([EINVAL, EMSGSIZE, EPERM])(
+  test.each([EINVAL, EMSGSIZE, EIO, EOPNOTSUPP])(
     'what cannot go as a train (errno %i) goes one by one, and nothing is lost',
     async (errno) => {
       const started = await start()
@@ -107,6 +114,55 @@ describeBatch('trains', () => {
       expect((await fixture.counters()).sendErrors).toBe(0)
     },
   )
+})
+
+describeBatch('a train that is refused, though trains are not', () => {
+  /** An outlet whose trains are refused; how many it tried in three batches, and what went alone. */
+  const refusing = async (errno: number, port: number) => {
+    const watched = new WatchedLibc(await realLibc())
+    const vector = new SendVector(watched.libc, new ReceiveVector(watched.libc).data)
+    const budget = { bytesMax: 0, bytes: 0 }
+    const losses = { sendErrors: 0, queueFull: 0 }
+    const kind = { family: AF_INET, isNamed: true, hasPacketInfo: false } as const
+    const outlet = new Outlet({ poller: {} as Poller, vector, budget }, -1, kind, 0, losses)
+    let alone = 0
+    watched.fail.sendmmsg = (_, messages) => {
+      if (messages[0]?.segment !== undefined) return -errno
+      alone += 1
+      return -EPERM
+    }
+    const to = packIpv4(0x7f00_0001, port)
+    for (let batch = 0; batch < 3; batch++) {
+      for (let count = 0; count < 2; count++) outlet.add({ payload: Uint8Array.of(1), to })
+      outlet.flush()
+    }
+    const trains = watched.sends.filter(({ messages }) => messages[0]?.segment !== undefined)
+    return { trains: trains.length, alone, lost: losses.sendErrors }
+  }
+
+  test.each([
+    ['EINVAL', EINVAL, 9, 1],
+    ['EINVAL of port 0', EINVAL, 0, 3],
+    ['EPERM', EPERM, 9, 3],
+    ['EHOSTUNREACH', EHOSTUNREACH, 9, 3],
+  ])('%s: its datagrams go alone, once', async (_, errno, port, trains) => {
+    expect(await refusing(errno, port)).toEqual({ trains, alone: 6, lost: 6 })
+  })
+
+  test('a request from port 0 is not answered: it is dropped as invalid', async () => {
+    const started = await start()
+    const { fixture, client, collecting } = started
+    const from = vi.spyOn(ReceiveVector.prototype, 'from')
+    onTestFinished(() => from.mockRestore())
+    from.mockReturnValueOnce(packIpv4(0x7f00_0001, 0))
+    client.send('forged')
+    await fixture.until(() => from.mock.calls.length > 0)
+    await sendAll(started, client, ['open'])
+    const { machine } = await fixture.counters()
+    expect([machine.created, machine.dropped.invalid]).toEqual([1, 1])
+    await fixture.until(() => collecting.received.length > 0)
+    expect(collecting.texts).toEqual(['open'])
+  })
 })
 
 describeBatch('sending', () => {
@@ -139,6 +195,9 @@ describeBatch('sending', () => {
     ['recvmmsg', ECONNREFUSED],
     ['sendmmsg', ECONNREFUSED],
     ['sendmmsg', ENETUNREACH],
+    ['sendmmsg', EHOSTUNREACH],
+    ['sendmmsg', 112], // EHOSTDOWN
+    ['sendmmsg', 64], // ENONET
   ] as const)('%s says %i of a backend: it failed', async (call, errno) => {
     const started = await start()
     const { watched, fixture, collecting } = started

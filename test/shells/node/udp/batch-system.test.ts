@@ -3,7 +3,6 @@ import { describe, expect, test, vi } from 'vitest'
 import { parseSocketAddress } from '../../../../core/net/address.ts'
 import { packAddress, packIpv4 } from '../../../../core/net/packed-address.ts'
 import type { ResolvedName } from '../../../../shells/node/udp/batch/messages.ts'
-import { Names } from '../../../../shells/node/udp/batch/names.ts'
 import {
   AF_INET,
   AF_INET6,
@@ -23,6 +22,7 @@ import { ReceiveVector, SLOTS } from '../../../../shells/node/udp/batch/system/r
 import { selfTest } from '../../../../shells/node/udp/batch/system/self-test.ts'
 import { SendVector } from '../../../../shells/node/udp/batch/system/send-vector.ts'
 import { type BoundSocket, Sockets } from '../../../../shells/node/udp/batch/system/sockets.ts'
+import { Names } from '../../../../shells/node/udp/names.ts'
 import { describeBatch, realLibc } from './batch-fixture.ts'
 import { WatchedLibc } from './batch-watched-libc.ts'
 import { descriptors } from './dgram-fixture.ts'
@@ -77,7 +77,7 @@ describe('the names of backends', () => {
 
   test('one question for all that ask at once, each is answered', () => {
     const ask = vi.fn()
-    const names = new Names(ask)
+    const names = new Names<ResolvedName>(ask)
     const found = vi.fn()
     for (let count = 0; count < 5; count++) names.lookUp('db', 0, found)
     names.lookUp('web', 0, found)
@@ -89,7 +89,7 @@ describe('the names of backends', () => {
 
   test('an answer holds for a second, and is asked for again then', () => {
     const ask = vi.fn()
-    const names = new Names(ask)
+    const names = new Names<ResolvedName>(ask)
     const found = vi.fn()
     names.lookUp('db', 0, found)
     names.resolved('db', { type: 'failed', reason: 'not found' }, 10)
@@ -100,6 +100,22 @@ describe('the names of backends', () => {
     names.resolved('db', address, 1_020)
     expect(found).toHaveBeenLastCalledWith(address, 1_020)
     names.resolved('nobody asked', address, 1_020)
+  })
+
+  test('who stopped waiting is not kept, nor answered; the question is not asked again', () => {
+    const ask = vi.fn()
+    const names = new Names<ResolvedName>(ask)
+    const [gone, found] = [vi.fn(), vi.fn()]
+    for (let flow = 0; flow < 1_000; flow++) names.lookUp('db', flow, gone)!()
+    expect(names.waiting).toBe(0)
+    names.lookUp('db', 1_000, found)
+    expect(names.waiting).toBe(1)
+    names.resolved('db', address, 1_001)
+    expect([ask.mock.calls.length, gone.mock.calls.length, found.mock.calls]).toEqual([
+      1,
+      0,
+      [[address, 1_001]],
+    ])
   })
 })
 
@@ -221,6 +237,27 @@ describeBatch('vectors', () => {
     inside.set(Buffer.from('changed'.slice(0, 6)))
     vector.send(0, 0)
     expect(watched.sends[1]!.messages[0]!.bytes.toString()).toBe('header change')
+  })
+
+  test('a slot that cut an IPv4 train does for one of IPv6', async () => {
+    const watched = new WatchedLibc(await realLibc())
+    const vector = new SendVector(watched.libc, new ReceiveVector(watched.libc).data)
+    watched.fail.sendmmsg = () => -1
+    for (const [address, family] of [
+      ['127.0.0.1:7', AF_INET],
+      ['[::1]:7', AF_INET6],
+      ['127.0.0.1:7', AF_INET],
+    ] as const) {
+      const to = packAddress(parseSocketAddress(address)!)!
+      const datagram = { payload: Uint8Array.of(1), to, from: to }
+      vector.take([datagram, datagram], 0, { family, isNamed: true, hasPacketInfo: true }, true)
+      vector.send(0, 0)
+    }
+    expect(watched.sends.map(({ messages }) => messages.map(({ segment }) => segment))).toEqual([
+      [1],
+      [1],
+      [1],
+    ])
   })
 
   test('five of the longest datagrams from elsewhere do not fit at once, but go', async () => {

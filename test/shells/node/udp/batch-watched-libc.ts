@@ -90,7 +90,8 @@ export class WatchedLibc {
 /** Walks control messages, as cmsg(3) says, to the one for UDP_SEGMENT. */
 function segmentIn(control: Buffer): number | undefined {
   for (let at = 0; at + 16 <= control.length; ) {
-    const length = control.readUInt32LE(at)
+    const length = Number(control.readBigUInt64LE(at))
+    if (length < 16 || at + length > control.length) throw new Error('EINVAL, says the kernel')
     if (control.readInt32LE(at + 8) === 17 && control.readInt32LE(at + 12) === 103) {
       return control.readUInt16LE(at + 16)
     }

@@ -102,16 +102,19 @@ describe('errors while a flow is open', () => {
     return { fixture, client, upstreams }
   }
 
-  test('the answer to a send that says the port is closed is the backend`s failure', async () => {
-    const { fixture, client, upstreams } = await startWithUpstream()
-    const [upstream] = upstreams
-    upstream!.send = (_: unknown, sent: unknown) =>
-      process.nextTick(sent as () => void, failing('ECONNREFUSED'))
-    client.send('hi')
-    await until(() => fixture.said('backend-failed').length === 1)
-    expect((await fixture.counters()).sendErrors).toBe(1)
-    expect((await fixture.counters()).flowsLive).toBe(0)
-  })
+  test.each(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENONET'])(
+    'the answer to a send that says %s is the backend`s failure',
+    async (code) => {
+      const { fixture, client, upstreams } = await startWithUpstream()
+      const [upstream] = upstreams
+      upstream!.send = (_: unknown, sent: unknown) =>
+        process.nextTick(sent as () => void, failing(code))
+      client.send('hi')
+      await until(() => fixture.said('backend-failed').length === 1)
+      expect((await fixture.counters()).sendErrors).toBe(1)
+      expect((await fixture.counters()).flowsLive).toBe(0)
+    },
+  )
 
   test('any other refusal to send costs the datagram, not the flow', async () => {
     const { fixture, client, upstreams } = await startWithUpstream()
@@ -213,7 +216,7 @@ describe('queues', () => {
     expect(waiting).toBe(Math.floor((4 * 1024 * 1024) / (60_000 + 256)))
   })
 
-  test('a client whose port is 0 cannot be answered', async () => {
+  test('a client whose port is 0 cannot be answered, and is not listened to', async () => {
     const echo = await startEcho()
     const sockets: Socket[] = []
     const { fixture } = await startListener({
@@ -228,7 +231,8 @@ describe('queues', () => {
     })
     const from = { address: '127.0.0.1', family: 'IPv4', port: 0, size: 2 }
     sockets[0]!.emit('message', Buffer.from('hi'), from)
-    await until(async () => (await fixture.counters()).sendErrors === 1)
+    const { machine } = await fixture.counters()
+    expect([machine.created, machine.dropped.invalid]).toEqual([0, 1])
     // Nor can one from an interface there is not.
     sockets[0]!.emit('message', Buffer.from('hi'), { ...from, address: 'fe80::1%gone', port: 9 })
     expect(fixture.hostFailures).toEqual(['no way to answer fe80::1%gone'])

@@ -3,11 +3,14 @@
  * told, so that it can be opened again when its end there broke.
  */
 import type { Backend, BackendId } from '../../../../../core/balance/group.ts'
-import { assert, unreachable } from '../../../../../core/machine.ts'
-import { configProblem, type UdpConfig } from '../../../../../core/udp/config.ts'
+import { unreachable } from '../../../../../core/machine.ts'
+import type { UdpConfig } from '../../../../../core/udp/config.ts'
 import { zeroCounters } from '../../../../../core/udp/counters.ts'
 import { reasonOf } from '../../../socket-errors.ts'
+import { checkedConfig } from '../../checked-config.ts'
 import { FlowDurations } from '../../flow-durations.ts'
+import { LISTEN_AGAIN_MS, Reopening } from '../../reopening.ts'
+import { pastOf, sumOf } from '../../sum-counters.ts'
 import type { FlowList, UdpListener, UdpListenerOptions, UdpShellCounters } from '../../udp-host.ts'
 import type { ListenerNumber, ParentEvent } from '../messages.ts'
 import type { Report, WorkerLink } from './worker-link.ts'
@@ -48,15 +51,16 @@ export class RemoteListener implements UdpListener {
   #wish: 'open' | 'closed' | 'aborted' = 'open'
   #isOver = false
   readonly #stopped = Promise.withResolvers<void>()
+  /** The last that are known, those of ends that broke among them, which are also here. */
   #counters: UdpShellCounters | undefined
-  #breaks = 0
-  #brokeAt = Number.NEGATIVE_INFINITY
+  #past: UdpShellCounters | undefined
+  readonly #reopening = new Reopening()
   #retry: NodeJS.Timeout | undefined
 
   constructor(host: RemoteListenerHost, options: UdpListenerOptions) {
     this.#host = host
     this.#options = options
-    this.#config = checked(options.config)
+    this.#config = checkedConfig(options.config)
     this.#open()
   }
 
@@ -100,7 +104,7 @@ export class RemoteListener implements UdpListener {
   }
 
   configure(config: UdpConfig): void {
-    this.#config = checked(config)
+    this.#config = checkedConfig(config)
     this.#post({ type: 'configure', config })
   }
 
@@ -134,7 +138,10 @@ export class RemoteListener implements UdpListener {
     const counters = await end?.link
       .call({ type: 'counters', listener: end.number })
       .catch(() => undefined)
-    if (counters !== undefined) this.#counters = counters as UdpShellCounters
+    // Of an end that broke meanwhile they are in the past already, or lost.
+    if (counters !== undefined && end === this.#end) {
+      this.#counters = sumOf(this.#past, counters as UdpShellCounters)
+    }
     return this.#counters ?? { ...NO_COUNTERS, flowsMax: this.#config.flowsMax }
   }
 
@@ -153,7 +160,7 @@ export class RemoteListener implements UdpListener {
         this.#stopped.resolve()
         return
       case 'over':
-        this.#counters = report.counters
+        this.#counters = sumOf(this.#past, report.counters)
         this.#emptied()
         return
       case 'broken':
@@ -172,6 +179,8 @@ export class RemoteListener implements UdpListener {
     if (this.#end === undefined) return
     this.#host.detach(this.#end)
     this.#end = undefined
+    this.#past = this.#counters && pastOf(this.#counters)
+    this.#counters = this.#past && { ...this.#past, flowsMax: this.#config.flowsMax }
     if (this.#wish !== 'open') this.#stopped.resolve()
     for (const backend of this.#leaving) {
       this.#options.fact({ type: 'backend-drained', backend, version: this.#version })
@@ -205,13 +214,9 @@ export class RemoteListener implements UdpListener {
     return end
   }
 
-  /** The more often, the later. */
   #openLater(reason: string): void {
     this.#options.hostFailed(`${reason}; the listener is opened again`)
-    const now = performance.now()
-    this.#breaks = now - this.#brokeAt < CALM_MS ? this.#breaks + 1 : 0
-    this.#brokeAt = now
-    this.#again(Math.min(RETRY_MS * 2 ** this.#breaks, RETRY_MS_MAX), () => this.#open())
+    this.#again(this.#reopening.delayMs(performance.now()), () => this.#open())
   }
 
   async #listenAgain(end: RemoteEnd, bound: Bound): Promise<void> {
@@ -261,13 +266,6 @@ interface Bound {
   readonly port: number
 }
 
-/** As the machine would, but here, where whoever is wrong finds out. */
-function checked(config: UdpConfig): UdpConfig {
-  const problem = configProblem(config)
-  assert(problem === undefined, problem ?? '')
-  return config
-}
-
 const NO_COUNTERS: Omit<UdpShellCounters, 'flowsMax'> = {
   machine: zeroCounters(),
   flowsLive: 0,
@@ -276,9 +274,3 @@ const NO_COUNTERS: Omit<UdpShellCounters, 'flowsMax'> = {
   lostUp: 0,
   durations: new FlowDurations().read(),
 }
-
-const RETRY_MS = 50
-const RETRY_MS_MAX = 5_000
-const LISTEN_AGAIN_MS = 1_000
-/** Without a break for as long, the next one is the first again. */
-const CALM_MS = 60_000

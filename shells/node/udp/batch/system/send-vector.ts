@@ -135,7 +135,12 @@ export class SendVector {
   }
 
   isTrain(message: number): boolean {
-    return this.#firsts[message + 1]! - this.#firsts[message]! > 1
+    return this.lengthOf(message) > 1
+  }
+
+  /** How many datagrams are in a message. */
+  lengthOf(message: number): number {
+    return this.#firsts[message + 1]! - this.#firsts[message]!
   }
 
   /** Sends the messages from `first` on: how many went, or the errno below zero. */
@@ -208,6 +213,7 @@ export class SendVector {
     const control = message * CONTROL_WORDS + usedBytes / 4
     const { words } = this.#control
     words[control] = SEGMENT.bytes
+    words[control + 1] = 0 // what was here before may have been longer
     words[control + CONTROL_LEVEL] = SEGMENT.level
     words[control + CONTROL_TYPE] = SEGMENT.type
     words[control + CONTROL_DATA] = length
@@ -226,6 +232,7 @@ export class SendVector {
     const { words } = this.#control
     const control = index * CONTROL_WORDS
     words[control] = info.bytes
+    words[control + 1] = 0
     words[control + CONTROL_LEVEL] = info.level
     words[control + CONTROL_TYPE] = info.type
     const data = control + CONTROL_DATA
