@@ -4,6 +4,7 @@
  * counter of an endpoint never goes back.
  */
 import { type ListenerId, parseListenerId } from '../../../core/services/identity.ts'
+import { sumOf } from '../udp/sum-counters.ts'
 import type { UdpShellCounters } from '../udp/udp-host.ts'
 
 export interface EndpointCounters {
@@ -76,20 +77,6 @@ export class UdpTotals {
 const endpointOf = (listener: ListenerId): string => {
   const { deployment, service, endpoint } = parseListenerId(listener)
   return `${deployment}/${service}/${endpoint}`
-}
-
-function sumOf(one: UdpShellCounters | undefined, other: UdpShellCounters): UdpShellCounters {
-  return one === undefined ? other : (added(one, other) as UdpShellCounters)
-}
-
-/** Number by number, through records and lists of one shape. */
-function added(one: unknown, other: unknown): unknown {
-  if (typeof one === 'number') return one + Number(other)
-  const entries = Object.entries(one as object).map(([name, each]) => [
-    name,
-    added(each, (other as Record<string, unknown>)[name]),
-  ])
-  return Array.isArray(one) ? entries.map(([, each]) => each) : Object.fromEntries(entries)
 }
 
 /** Endpoints that are gone and still told of. */
