@@ -20,6 +20,7 @@ import { checkedConfig } from '../checked-config.ts'
 import { FlowDurations } from '../flow-durations.ts'
 import type { LocalAddresses } from '../local-addresses.ts'
 import type { Names } from '../names.ts'
+import { RememberedSet } from '../remembered-set.ts'
 import { LISTEN_AGAIN_MS, Reopening } from '../reopening.ts'
 import { sumOf, withAborted, withInvalid } from '../sum-counters.ts'
 import {
@@ -55,10 +56,7 @@ export class DgramListener implements UdpListener {
   /** Another one when it broke. */
   #table: FlowTable
   #config: UdpConfig
-  #version = 0
-  #backends: readonly Backend[] = []
-  /** Left the set, and something may still wait for them. */
-  readonly #leaving = new Set<BackendId>()
+  readonly #set = new RememberedSet()
   readonly #inbox: FlowEvent[] = []
   #isStepping = false
   /** By slot. */
@@ -149,13 +147,7 @@ export class DgramListener implements UdpListener {
   }
 
   applyBackends(version: number, backends: readonly Backend[]): void {
-    if (version > this.#version) {
-      const staying = new Set(backends.map(({ id }) => id))
-      for (const { id } of this.#backends) if (!staying.has(id)) this.#leaving.add(id)
-      for (const id of staying) this.#leaving.delete(id)
-      this.#version = version
-      this.#backends = backends
-    }
+    this.#set.apply(version, backends)
     this.#step({ type: 'apply-backends', version, backends })
   }
 
@@ -237,11 +229,7 @@ export class DgramListener implements UdpListener {
     if (this.#state !== 'stopped') this.#state = this.#bound === undefined ? 'idle' : 'listening'
     this.#past = withAborted(sumOf(this.#past, this.#table.counters), this.#table.flowCount)
     this.#table = this.#newTable()
-    const left = [...this.#leaving]
-    this.#leaving.clear()
-    for (const backend of left) {
-      this.#options.fact({ type: 'backend-drained', backend, version: this.#version })
-    }
+    this.#set.lost(this.#options.fact)
     if (this.#wish !== 'open') void this.#closing.then(() => this.#stopped.resolve())
     this.#options.hostFailed(`${faultLine(error)}; the listener is opened again`)
     if (this.#wish === 'aborted') return this.#emptied()
@@ -251,8 +239,8 @@ export class DgramListener implements UdpListener {
 
   #openAgain(): void {
     this.#isBroken = false
-    const [version, backends] = [this.#version, this.#backends]
-    if (version > 0) this.#step({ type: 'apply-backends', version, backends })
+    const known = this.#set.event
+    if (known !== undefined) this.#step(known)
     if (this.#wish === 'closed') this.#step({ type: 'close' })
     else if (this.#bound !== undefined) void this.#listenAgain(this.#bound)
   }
@@ -313,7 +301,7 @@ export class DgramListener implements UdpListener {
         void this.#stopListening()
         return
       case 'backend-drained':
-        this.#leaving.delete(command.backend)
+        this.#set.drained(command.backend)
         this.#options.fact(command)
         return
       case 'backends-applied':

@@ -9,6 +9,7 @@ import { zeroCounters } from '../../../../../core/udp/counters.ts'
 import { reasonOf } from '../../../socket-errors.ts'
 import { checkedConfig } from '../../checked-config.ts'
 import { FlowDurations } from '../../flow-durations.ts'
+import { RememberedSet } from '../../remembered-set.ts'
 import { LISTEN_AGAIN_MS, Reopening } from '../../reopening.ts'
 import { pastOf, sumOf } from '../../sum-counters.ts'
 import type { FlowList, UdpListener, UdpListenerOptions, UdpShellCounters } from '../../udp-host.ts'
@@ -41,10 +42,7 @@ export class RemoteListener implements UdpListener {
   /** Its end in the worker; none while that is broken. */
   #end: RemoteEnd | undefined
   #config: UdpConfig
-  #version = 0
-  #backends: readonly Backend[] = []
-  /** Left the set, and something there may still wait for them. */
-  readonly #leaving = new Set<BackendId>()
+  readonly #set = new RememberedSet()
   /** Where it listens, once it does: an IP address, and the port it got. */
   #bound: Bound | undefined
   #isBinding = false
@@ -89,13 +87,7 @@ export class RemoteListener implements UdpListener {
   }
 
   applyBackends(version: number, backends: readonly Backend[]): void {
-    if (version > this.#version) {
-      const staying = new Set(backends.map(({ id }) => id))
-      for (const { id } of this.#backends) if (!staying.has(id)) this.#leaving.add(id)
-      for (const id of staying) this.#leaving.delete(id)
-      this.#version = version
-      this.#backends = backends
-    }
+    this.#set.apply(version, backends)
     this.#post({ type: 'apply-backends', version, backends })
   }
 
@@ -149,7 +141,7 @@ export class RemoteListener implements UdpListener {
   report(report: Exclude<Report, { type: 'resolve' }>): void {
     switch (report.type) {
       case 'fact':
-        if (report.fact.type === 'backend-drained') this.#leaving.delete(report.fact.backend)
+        if (report.fact.type === 'backend-drained') this.#set.drained(report.fact.backend)
         this.#options.fact(report.fact)
         return
       case 'host-failed':
@@ -182,10 +174,7 @@ export class RemoteListener implements UdpListener {
     this.#past = this.#counters && pastOf(this.#counters)
     this.#counters = this.#past && { ...this.#past, flowsMax: this.#config.flowsMax }
     if (this.#wish !== 'open') this.#stopped.resolve()
-    for (const backend of this.#leaving) {
-      this.#options.fact({ type: 'backend-drained', backend, version: this.#version })
-    }
-    this.#leaving.clear()
+    this.#set.lost(this.#options.fact)
     this.#openLater(reason)
   }
 
@@ -206,8 +195,8 @@ export class RemoteListener implements UdpListener {
     const end = this.#end
     const { balance } = this.#options
     end.link.post({ type: 'open', listener: end.number, config: this.#config, balance })
-    const backends = this.#backends
-    if (this.#version > 0) this.#post({ type: 'apply-backends', version: this.#version, backends })
+    const known = this.#set.event
+    if (known !== undefined) this.#post(known)
     if (this.#wish === 'closed') this.#post({ type: 'close' })
     else if (this.#wish === 'aborted') this.#post({ type: 'abort-all' })
     else if (this.#bound !== undefined) void this.#listenAgain(end, this.#bound)
