@@ -1,4 +1,5 @@
 /** The settings of one UDP listener. A flow keeps those it was admitted under. */
+import { assert } from '../machine.ts'
 import type { PackedPrefix } from '../net/packed-address.ts'
 import { SLOTS_MAX } from './flow-id.ts'
 
@@ -65,6 +66,13 @@ export function configProblem(config: UdpConfig): string | undefined {
     return `${key} must be a whole number from ${min} to ${max}, not ${value}`
   }
   return undefined
+}
+
+/** The configuration itself. Throws {@link InvariantError} when something is wrong with it. */
+export function checkedConfig(config: UdpConfig): UdpConfig {
+  const problem = configProblem(config)
+  assert(problem === undefined, problem ?? '')
+  return config
 }
 
 type NumberKey = {

@@ -6,9 +6,9 @@
  */
 import { BackendGroup } from '../balance/group.ts'
 import type { Strategy } from '../balance/strategy.ts'
-import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
+import { type Instant, type Machine, unreachable } from '../machine.ts'
 import type { FlowCommand } from './commands.ts'
-import { configProblem, defaultUdpConfig, type UdpConfig } from './config.ts'
+import { checkedConfig, defaultUdpConfig, type UdpConfig } from './config.ts'
 import { type UdpCounters, zeroCounters } from './counters.ts'
 import type { FlowEvent } from './events.ts'
 import type { FlowId } from './flow-id.ts'
@@ -60,9 +60,8 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
 
   /** Throws {@link InvariantError} for a configuration with a value out of range. */
   constructor(options: FlowTableOptions = {}) {
-    const { config = defaultUdpConfig, hashSeed = HASH_SEED } = options
-    const problem = configProblem(config)
-    assert(problem === undefined, problem ?? '')
+    const { hashSeed = HASH_SEED } = options
+    const config = checkedConfig(options.config ?? defaultUdpConfig)
     const records = new FlowRecords()
     this.state = {
       config,

@@ -1,6 +1,6 @@
 /** Sets of backends: who left, and how long flows wait for them. */
-import { assert, type Instant } from '../../machine.ts'
-import { configProblem } from '../config.ts'
+import type { Instant } from '../../machine.ts'
+import { checkedConfig } from '../config.ts'
 import type { FlowEvent } from '../events.ts'
 import { drained, type FlowState, type Out } from '../state.ts'
 
@@ -41,10 +41,8 @@ export function endLingering(state: FlowState, now: Instant, out: Out): void {
 
 /** Flows keep the configuration they were admitted under; it is kept as long as they live. */
 export function onConfigure(state: FlowState, { config }: Event<'configure'>): void {
-  const problem = configProblem(config)
-  assert(problem === undefined, problem ?? '')
   const { configs, configNumber } = state
-  state.config = config
+  state.config = checkedConfig(config)
   if (configs[configNumber]!.flows > 0) {
     const free = configs.indexOf(undefined)
     state.configNumber = free < 0 ? configs.length : free

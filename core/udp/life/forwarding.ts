@@ -21,6 +21,7 @@ import {
   BACKEND,
   BYTES_UP,
   CONFIG,
+  COUNT_MAX,
   DATAGRAMS_UP,
   FLAGS,
   HEADER_DUE,
@@ -178,5 +179,4 @@ function headerOf(state: FlowState, slot: number): Uint8Array {
   return proxyHeader(clientOf(state, slot), destination, 'dgram')
 }
 
-const COUNT_MAX = 2 ** 32 - 1
 const OWED_MAX = 2 ** 31 - 1

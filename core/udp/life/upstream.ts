@@ -20,6 +20,7 @@ import {
   BACKEND,
   BYTES_DOWN,
   CONFIG,
+  COUNT_MAX,
   DATAGRAMS_DOWN,
   FAILURES_MASK,
   FAILURES_SHIFT,
@@ -167,4 +168,3 @@ const FAILURES_MAX = 3
 
 /** While there are no sockets, every new client would cost an attempt and a close (udp W19). */
 const HOST_PAUSE_MS = 100
-const COUNT_MAX = 2 ** 32 - 1

@@ -111,3 +111,6 @@ export const SOCKET_LOST = 32
 export const FAILURES_SHIFT = 8
 export const FAILURES_MASK = 0xff << FAILURES_SHIFT
 export const KEY_LAST_SHIFT = 16
+
+/** Where counts of datagrams stop. */
+export const COUNT_MAX = 2 ** 32 - 1

@@ -4,10 +4,9 @@
  */
 import type { Backend, BackendId } from '../../../../../core/balance/group.ts'
 import { unreachable } from '../../../../../core/machine.ts'
-import type { UdpConfig } from '../../../../../core/udp/config.ts'
+import { checkedConfig, type UdpConfig } from '../../../../../core/udp/config.ts'
 import { zeroCounters } from '../../../../../core/udp/counters.ts'
 import { reasonOf } from '../../../socket-errors.ts'
-import { checkedConfig } from '../../checked-config.ts'
 import { FlowDurations } from '../../flow-durations.ts'
 import { RememberedSet } from '../../remembered-set.ts'
 import { LISTEN_AGAIN_MS, Reopening } from '../../reopening.ts'
