@@ -6,8 +6,11 @@ import type { NodeCommand } from '../core/node/commands.ts'
 import { type ServiceKey, serviceKey } from '../core/services/identity.ts'
 import type { ServiceSpec } from '../core/spec/deployment.ts'
 import { livingOf } from './checkers/services.ts'
+import { wantsOf } from './checkers/wanted.ts'
+import { nameOf } from './faults/host-ports.ts'
 import { isWell } from './faults/probes.ts'
 import { BROKEN } from './faults/runtime.ts'
+import { doorsAt, isDue, placeExcuse, placesToVisit, strayPlace, type Visit } from './places.ts'
 import type { World } from './world.ts'
 
 /** Faults stop, what is stuck comes loose, and operators say once more what they want. */
@@ -30,7 +33,7 @@ export function pending(world: World): string | undefined {
   if (operator.memory.size > 0 && operator.wishes.size === 0) return 'its deployments'
   for (const wish of operator.wishes.values()) {
     if (wish.removing) return `${wish.name} to be gone`
-    let excused = false
+    let excused = placeExcuse(wish.name, world) !== undefined
     for (const [service, spec] of Object.entries(wish.deployment.services)) {
       const key = serviceKey(wish.name, service)
       if (excuseOf(key, world) !== undefined) excused = true
@@ -46,10 +49,17 @@ export function pending(world: World): string | undefined {
 
 /** The damage done for good that keeps things from running, one line each. */
 export function explainStall(world: World): string[] {
-  return world.operator.serviceKeys().flatMap((key) => {
-    const why = excuseOf(key, world)
-    return why === undefined ? [] : [`${key}: ${why}`]
-  })
+  const { operator } = world
+  return [
+    ...operator.serviceKeys().flatMap((key) => {
+      const why = excuseOf(key, world)
+      return why === undefined ? [] : [`${key}: ${why}`]
+    }),
+    ...operator.deploymentNames().flatMap((name) => {
+      const why = placeExcuse(name, world)
+      return why === undefined ? [] : [`${name}: ${why}`]
+    }),
+  ]
 }
 
 /**
@@ -76,17 +86,25 @@ function pendingOf(key: ServiceKey, spec: ServiceSpec, world: World): string | u
     if (!isWell(group, world.now)) return `${group.replica} to be well`
     if (group.program.env.FLAVOUR !== spec.env.FLAVOUR) return `${group.replica} to be replaced`
   }
-  for (const { protocol, port } of spec.endpoints) {
-    const { listeners } = world
-    const door = protocol === 'udp' ? listeners.datagrams.doorOn(port) : listeners.doorOn(port)
-    if (door === undefined || !door.id.startsWith(`${key}/`)) return `to listen on ${port}`
-    if (door.inForce.size !== wanted) return `to have ${wanted} backends on ${port}`
-    for (const group of living) {
-      if (!door.inForce.has(group.replica)) return `${group.replica} to get traffic on ${port}`
+  for (const want of wantsOf(key, spec, world.internal)) {
+    if (!isDue(want, wanted, world)) continue
+    const { namespace, host, port } = want
+    const where = nameOf(namespace, host, port)
+    const doors = doorsAt(want, world)
+    if (doors.length === 0) return `to listen on ${where}`
+    for (const { id, inForce } of doors) {
+      if (inForce.size !== wanted) return `to have ${wanted} backends on ${where}, on ${id}`
+      for (const group of living) {
+        if (!inForce.has(group.replica)) return `${group.replica} to get traffic on ${where}`
+      }
     }
   }
   return undefined
 }
+
+/** Where somebody should go and look whether it is served. */
+export const visitsDue = (world: World): Visit[] =>
+  placesToVisit(world, (owner) => excuseOf(owner, world) === undefined)
 
 function pendingStrays(world: World): string | undefined {
   for (const group of world.runtime.groups.values()) {
@@ -95,14 +113,7 @@ function pendingStrays(world: World): string | undefined {
     if (isOurs && world.operator.specOf(serviceKey(deployment, service)) !== undefined) continue
     return `${group.replica} (pid ${group.pid}) to end`
   }
-  const { doors, datagrams } = world.listeners
-  for (const door of [...doors.values(), ...datagrams.doors.values()]) {
-    const [deployment = '', service = ''] = door.id.split('/')
-    const spec = world.operator.specOf(serviceKey(deployment, service))
-    if (!door.listening || spec?.endpoints.some((each) => each.port === door.port)) continue
-    return `${door.id} to close`
-  }
-  return undefined
+  return strayPlace(world)
 }
 
 function excuseOf(key: ServiceKey, world: World): string | undefined {

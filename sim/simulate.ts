@@ -3,6 +3,8 @@ import { InvariantError } from '../core/machine.ts'
 import { checkInvariants as checkNode } from '../core/node/invariants.ts'
 import { defaultNodeConfig, NodeMachine } from '../core/node/node.ts'
 import type { NodeSnapshot } from '../core/node/snapshot.ts'
+import { StreamEntrance } from '../core/stream/entrance/entrance.ts'
+import { checkInvariants as checkEntrance } from '../core/stream/entrance/invariants.ts'
 import { checkInvariants as checkListener } from '../core/stream/invariants.ts'
 import { StreamListener } from '../core/stream/listener.ts'
 import {
@@ -11,13 +13,17 @@ import {
   CheckFailure,
   LivenessFailure,
 } from './checkers/checker.ts'
+import { Entrances } from './checkers/entrances.ts'
 import { Listeners } from './checkers/listeners.ts'
 import { Ports } from './checkers/ports.ts'
+import { Rights } from './checkers/rights.ts'
 import { Services } from './checkers/services.ts'
 import { Settled } from './checkers/settled.ts'
+import { Sockets } from './checkers/sockets.ts'
 import { Told } from './checkers/told.ts'
 import { Universal } from './checkers/universal.ts'
-import { explainStall, heal, pending, watchGiveUps } from './liveness.ts'
+import { nameOf } from './faults/host-ports.ts'
+import { explainStall, heal, pending, visitsDue, watchGiveUps } from './liveness.ts'
 import { drawRun, type RunOptions, scriptedRun } from './swarm.ts'
 import { Trace, type TraceRecord } from './trace.ts'
 import { newUdpWorld, realUdpBreed, runUdp } from './udp/simulate.ts'
@@ -95,12 +101,20 @@ export const realBreed: Breed = {
   ...realUdpBreed,
   boot: ({ node }) => simulated(new NodeMachine({ ...defaultNodeConfig(node.seed), ...node })),
   restore: (snapshot, now) => simulated(NodeMachine.restore(snapshot as NodeSnapshot, now)),
-  listen(config) {
-    const machine = new StreamListener(config)
+  listen(config, balance) {
+    const machine = new StreamListener(config, balance)
     return {
       step: (event, now, out) => machine.step(event, now, out),
       deadline: () => machine.deadline(),
       checkInvariants: () => checkListener(machine),
+    }
+  },
+  enter(config) {
+    const machine = new StreamEntrance(config)
+    return {
+      step: (event, now, out) => machine.step(event, now, out),
+      deadline: () => machine.deadline(),
+      checkInvariants: () => checkEntrance(machine),
     }
   },
 }
@@ -109,6 +123,7 @@ const simulated = (machine: NodeMachine): SimulatedNode => ({
   step: (event, now, out) => machine.step(event, now, out),
   deadline: () => machine.deadline(),
   snapshot: (now) => machine.snapshot(now),
+  view: (now) => machine.view(now),
   checkInvariants: () => checkNode(machine),
 })
 
@@ -147,6 +162,7 @@ function runNode(world: World, excuses: string[], anythingGoes: (world: World) =
   anythingGoes(world)
   heal(world)
   converge(world)
+  visitAll(world)
   excuses.push(...explainStall(world))
   for (const checker of world.checkers) checker.atRest?.(world)
   sayGoodbye(world)
@@ -155,17 +171,22 @@ function runNode(world: World, excuses: string[], anythingGoes: (world: World) =
 
 function allCheckers(): Checker[] {
   const told = new Told()
+  const rights = new Rights(told)
   return [
     told, // first: what an event says is known to all
+    rights,
     new Universal(told),
     new Services(told),
-    new Ports(told),
+    new Ports(told, rights),
+    new Sockets(told, rights),
     new Settled(told),
+    new Entrances(),
     new Listeners(),
     {
       name: 'universal',
       onCommand: (command, world) => {
         told.learn(command, world) // last: they compared it with what was before
+        rights.learn(command, world)
         watchGiveUps(command, world)
       },
     },
@@ -183,8 +204,24 @@ function converge(world: World): void {
   }
 }
 
+/** Whatever is wanted is really served: somebody goes and looks, place by place. */
+function visitAll(world: World): void {
+  for (const { owner, namespace, address, port, serverName } of visitsDue(world)) {
+    let outcome: string | undefined
+    const where = `${nameOf(namespace, address, port)}${serverName ? ` (${serverName})` : ''}`
+    world.clients.visit(namespace, address, port, serverName, (how) => (outcome = how))
+    await_(world, world.now + ANSWERS_WITHIN_MS, () =>
+      outcome === undefined ? `${owner} to answer on ${where}` : undefined,
+    )
+    if (outcome === 'answered' || BUSY.has(outcome ?? '')) continue
+    throw new LivenessFailure(`${owner} is to be had on ${where}, but: ${outcome}`)
+  }
+}
+
 function sayGoodbye(world: World): void {
-  const { goodbye } = world.options
+  const { goodbye, latecomers, node } = world.options
+  // Some ask for more than a shutdown waits for.
+  for (let each = 0; each < latecomers; each++) world.clients.arrive(2 * node.drainTimeoutMs)
   if (goodbye === 'remove') {
     for (const name of world.operator.deploymentNames()) world.operator.remove(name)
     await_(world, world.now + STOPS_WITHIN_MS, () =>
@@ -237,6 +274,13 @@ function failureOf(thrown: unknown, step: number): RunFailure {
 
 /** Longer than any chain of waits the drawn deployments can make. */
 const CONVERGES_WITHIN_MS = 3_600_000
+/** Others are served just then, as many as may be at one time. */
+const BUSY: ReadonlySet<string> = new Set([
+  'refused (connections-max)',
+  'refused (backends-full)',
+  'entrance-full',
+])
+const ANSWERS_WITHIN_MS = 60_000
 const STOPS_WITHIN_MS = 900_000
 const WAIT_STEPS_MAX = 100_000
 const STAYS_STEPS = 40

@@ -12,6 +12,7 @@ import type { RuntimeFaults } from './faults/runtime.ts'
 import { type Draws, drawsOf, NEVER, Prng, type Ratio, ratio } from './prng.ts'
 import { drawUdpRun, type UdpOptions } from './udp/swarm.ts'
 import type { ClientOptions } from './workloads/clients.ts'
+import { HOST_PORT_FIRST } from './workloads/deployments.ts'
 import { ACT_KINDS, type ActKind, type OperatorOptions } from './workloads/operator.ts'
 
 export interface RunOptions {
@@ -22,7 +23,11 @@ export interface RunOptions {
     readonly seed: number
     readonly replicaPorts: { readonly from: number; readonly to: number }
     readonly leftoverGraceMs: number
+    readonly drainTimeoutMs: number
+    readonly metrics: { readonly host: string; readonly port: number } | null
   }
+  /** What the shell gives every entrance. */
+  readonly entrance: { readonly greetingTimeoutMs: number; readonly greetingsMax: number }
   readonly operator: OperatorOptions
   readonly clients: ClientOptions
   readonly faults: FaultOptions
@@ -30,6 +35,8 @@ export interface RunOptions {
   readonly crashMidStep: Ratio
   /** How the run ends, once all is well. */
   readonly goodbye: 'drain' | 'abort' | 'remove'
+  /** Clients who come just before, and ask for much. */
+  readonly latecomers: number
   /** The world of one UDP listener, which is run after the node's; none in a script of acts. */
   readonly udp: UdpOptions | undefined
 }
@@ -56,6 +63,15 @@ export function drawRun(seed: number, steps: number): RunOptions {
       seed: draw.next(),
       replicaPorts: { from: 20_000, to: 20_000 + draw.pick([80, 200, 9_999]) },
       leftoverGraceMs: draw.pick([50, 5_000]),
+      drainTimeoutMs: draw.pick([100, 3_000, 30_000]),
+      metrics:
+        draw.below(3) === 0
+          ? { host: draw.pick(['127.0.0.1', '0.0.0.0']), port: HOST_PORT_FIRST + draw.below(3) }
+          : null,
+    },
+    entrance: {
+      greetingTimeoutMs: draw.pick([200, 3_000, 10_000]),
+      greetingsMax: draw.pick([1, 4, 1_024]),
     },
     operator: {
       actEveryMs: draw.pick([50, 400, 3_000, 20_000]),
@@ -67,6 +83,7 @@ export function drawRun(seed: number, steps: number): RunOptions {
         hostPorts,
         haste: draw.pick([1, 10, 100]),
         brokenPercent: maybe(ratio(1, 1)).times > 0 ? 15 : 0,
+        publishing: draw.below(4) > 0,
       },
       weights: drawWeights(calm, draw),
     },
@@ -74,6 +91,7 @@ export function drawRun(seed: number, steps: number): RunOptions {
     faults: drawFaults(maybe, draw),
     crashMidStep: maybe(ratio(1, 200)),
     goodbye: draw.pick(['drain', 'drain', 'abort', 'remove']),
+    latecomers: draw.pick([0, 0, 6]),
     udp: drawUdpRun(seed, steps),
   }
   return draw.below(4) === 0 ? busy(drawn, draw) : drawn
@@ -106,7 +124,13 @@ function busy(drawn: RunOptions, draw: Prng): RunOptions {
   }
 }
 
-const STEADY: ReadonlySet<ActKind> = new Set(['deploy-changed', 'scale', 'restart', 'restore'])
+const STEADY: ReadonlySet<ActKind> = new Set([
+  'deploy-changed',
+  'scale',
+  'restart',
+  'restore',
+  'internal',
+])
 
 /** A quiet run in which nothing happens by itself: a script says what does. */
 export function scriptedRun(seed: number): RunOptions {
@@ -114,12 +138,14 @@ export function scriptedRun(seed: number): RunOptions {
   const none = Object.fromEntries(ACT_KINDS.map((kind) => [kind, 0])) as Record<ActKind, number>
   return {
     ...drawn,
-    node: { ...drawn.node, replicaPorts: { from: 20_000, to: 20_199 } },
+    node: { ...drawn.node, replicaPorts: { from: 20_000, to: 20_199 }, metrics: null },
+    entrance: { greetingTimeoutMs: 10_000, greetingsMax: 1_024 },
     operator: { ...drawn.operator, actEveryMs: 0, weights: none },
     clients: { ...drawn.clients, everyMs: 0 },
     faults: drawFaults(() => NEVER, new Prng(seed, 'quiet')),
     crashMidStep: NEVER,
     goodbye: 'drain',
+    latecomers: 0,
     udp: undefined,
   }
 }
@@ -154,6 +180,8 @@ const drawClients = (draw: Prng): ClientOptions => ({
   patientPercent: draw.pick([0, 10, 50]),
   bytesMax: draw.pick([1, 16, 60]),
   hastyPercent: draw.pick([0, 0, 20]),
+  stallsPercent: draw.pick([0, 0, 20]),
+  rudePercent: draw.pick([0, 10, 30]),
   liveMax: draw.pick([2, 10, 50]),
 })
 
@@ -183,18 +211,25 @@ function drawFaults(maybe: (often: Ratio) => Ratio, draw: Prng): FaultOptions {
     lost: maybe(ratio(1, oneIn())),
   }
   const listeners: ListenerFaults = {
-    openFails: maybe(ratio(1, oneIn())),
-    closesSlowly: maybe(ratio(1, oneIn())),
+    bindFails: maybe(ratio(1, oneIn())),
+    bindsSlowly: maybe(ratio(1, oneIn())),
+    unbindsSlowly: maybe(ratio(1, oneIn())),
+    unbindOvertakes: maybe(ratio(1, 2)),
+    routesLate: maybe(ratio(1, oneIn())),
+    answersLate: maybe(ratio(1, oneIn())),
     appliesLate: maybe(ratio(1, oneIn())),
     slowMsMax: draw.pick([20, 1_000, 10_000]),
     answersTwice: maybe(ratio(1, oneIn())),
     connectHangs: maybe(ratio(1, oneIn())),
     connectLacks: maybe(ratio(1, oneIn())),
     blocks: maybe(ratio(1, oneIn())),
+    secureFails: maybe(ratio(1, oneIn())),
+    secureHangs: maybe(ratio(1, oneIn())),
   }
   const ports: HostPortFaults = {
     strangerArrives: maybe(ratio(1, oneIn())),
     strangerStaysMsMax: draw.pick([10, 1_000, 60_000]),
+    ipv6: maybe(ratio(1, 1)).times > 0 ? draw.pick(['late', 'never']) : 'there',
   }
   const clock: ClockFaults = {
     tickEarly: maybe(ratio(1, oneIn())),

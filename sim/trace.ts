@@ -8,8 +8,11 @@ import { Digest } from '../core/journal/digest.ts'
 import type { Instant } from '../core/machine.ts'
 import type { NodeCommand, NoticeCode, ReplyError } from '../core/node/commands.ts'
 import type { NodeEvent } from '../core/node/events.ts'
+import type { ListenerView } from '../core/node/view.ts'
+import type { SocketId } from '../core/publish/events.ts'
 import type { ListenerId, ReplicaId } from '../core/services/identity.ts'
 import type { CloseReason } from '../core/stream/commands.ts'
+import type { EntranceRefusal } from '../core/stream/entrance/commands.ts'
 import type { DropReason, CloseReason as FlowCloseReason } from '../core/udp/commands.ts'
 import type { FlowEvent } from '../core/udp/events.ts'
 
@@ -53,8 +56,14 @@ export type Change =
     }
   // the last process of the group is gone
   | { readonly type: 'group-gone'; readonly replica: ReplicaId; readonly pid: number }
-  | { readonly type: 'port-taken'; readonly port: number; readonly by: string }
-  | { readonly type: 'port-freed'; readonly port: number; readonly by: string }
+  | { readonly type: 'port-taken'; readonly at: string; readonly by: string }
+  | { readonly type: 'port-freed'; readonly at: string; readonly by: string }
+  // what comes in through a socket of the node goes there from now on
+  | {
+      readonly type: 'socket-routed'
+      readonly socket: SocketId
+      readonly to: readonly ListenerId[]
+    }
   // the data plane of one listener
   | {
       readonly type: 'backends-in-force'
@@ -62,6 +71,8 @@ export type Change =
       readonly version: number
       readonly backends: readonly ReplicaId[]
     }
+  // it was not let in
+  | { readonly type: 'client-turned-away'; readonly client: number; readonly why: string }
   | { readonly type: 'client-arrived'; readonly client: number; readonly listener: ListenerId }
   | {
       readonly type: 'client-connected'
@@ -186,6 +197,8 @@ export function expectedMarks(only?: 'node' | 'udp'): string[] {
     ['settled', { ready: true, failed: true }],
     ['client', CLIENT_FATES],
     ['close', CLOSES],
+    ['entrance', ENTRANCE_REFUSALS],
+    ['socket', SOCKET_STATES],
   ]
   const ofUdp: readonly [string, object][] = [
     ['udp event', UDP_EVENTS],
@@ -204,6 +217,7 @@ const EVENTS: Readonly<Record<NodeEvent['type'], true>> = {
   remove: true,
   scale: true,
   restart: true,
+  'internal-addresses': true,
   shutdown: true,
   'leftovers-reaped': true,
   'replica-created': true,
@@ -215,9 +229,9 @@ const EVENTS: Readonly<Record<NodeEvent['type'], true>> = {
   'replica-exited': true,
   'replica-removed': true,
   'probe-result': true,
-  'listener-opened': true,
-  'listener-failed': true,
-  'listener-closed': true,
+  'socket-bound': true,
+  'socket-failed': true,
+  'socket-unbound': true,
   'backends-applied': true,
   'backend-drained': true,
   'backend-failed': true,
@@ -239,6 +253,9 @@ const COMMANDS: Readonly<Record<NodeCommand['type'], true>> = {
   'close-listener': true,
   'apply-backends': true,
   'cut-backend': true,
+  'bind-socket': true,
+  'route-socket': true,
+  'unbind-socket': true,
   reply: true,
   notice: true,
   settled: true,
@@ -283,6 +300,7 @@ const CLIENT_FATES: Readonly<Record<ClientFate, true>> = {
 const CLOSES: Readonly<Record<CloseReason, boolean>> = {
   'connections-max': true,
   'no-backend': true,
+  'backends-full': true,
   'not-accepting': true,
   done: true,
   'client-reset': true,
@@ -292,6 +310,29 @@ const CLOSES: Readonly<Record<CloseReason, boolean>> = {
   idle: true,
   cut: true,
   aborted: false, // only a shell that ends in a hurry asks for it
+}
+
+const ENTRANCE_REFUSALS: Readonly<Record<EntranceRefusal, true>> = {
+  'entrance-full': true,
+  'greeting-timeout': true,
+  'proxy-header': true,
+  'not-tls': true,
+  'no-route': true,
+  handshake: true,
+  'client-gone': true,
+  closing: true,
+}
+
+/** As people see them. */
+const SOCKET_STATES: Readonly<Record<ListenerView['state'], true>> = {
+  idle: true,
+  waiting: true,
+  opening: true,
+  listening: true,
+  serving: true,
+  retrying: true,
+  absent: true,
+  closing: true,
 }
 
 const UDP_EVENTS: Readonly<Record<FlowEvent['type'], true>> = {

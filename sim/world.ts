@@ -3,15 +3,21 @@
  * real node machine in it, and the simulated shell that runs its commands. What can go wrong is
  * drawn in `faults/`; nothing here reads a clock, so a run is decided by its options alone.
  */
+
+import type { GroupOptions } from '../core/balance/group.ts'
 import { type Instant, type Machine, unreachable } from '../core/machine.ts'
 import type { NodeCommand } from '../core/node/commands.ts'
 import type { NodeEvent } from '../core/node/events.ts'
+import type { NodeView } from '../core/node/view.ts'
 import type { StreamListenerCommand } from '../core/stream/commands.ts'
+import type { EntranceCommand } from '../core/stream/entrance/commands.ts'
+import type { EntranceConfig } from '../core/stream/entrance/config.ts'
+import type { EntranceEvent } from '../core/stream/entrance/events.ts'
 import type { StreamListenerEvent } from '../core/stream/events.ts'
 import type { StreamConfig } from '../core/stream/state.ts'
 import { type Checker, type CheckerName, CheckFailure } from './checkers/checker.ts'
 import { SimClock } from './faults/clock.ts'
-import { HostPorts } from './faults/host-ports.ts'
+import { HostPorts, INTERNAL_ADDRESSES } from './faults/host-ports.ts'
 import { SimListeners } from './faults/listeners.ts'
 import { SimProbes } from './faults/probes.ts'
 import { SimRuntime } from './faults/runtime.ts'
@@ -27,6 +33,7 @@ import { Operator } from './workloads/operator.ts'
 export interface SimulatedNode extends Machine<NodeEvent, NodeCommand> {
   /** Plain JSON from which {@link Breed.restore} makes its twin. */
   snapshot(now: Instant): unknown
+  view(now: Instant): NodeView
   checkInvariants(): void
 }
 
@@ -35,11 +42,17 @@ export interface SimulatedListener extends Machine<StreamListenerEvent, StreamLi
   checkInvariants(): void
 }
 
+/** The way in through one socket, as the simulator sees it. */
+export interface SimulatedEntrance extends Machine<EntranceEvent, EntranceCommand> {
+  checkInvariants(): void
+}
+
 /** Where the machines under test come from. */
 export interface Breed extends UdpBreed {
   boot(options: RunOptions): SimulatedNode
   restore(snapshot: unknown, now: Instant): SimulatedNode
-  listen(config: StreamConfig): SimulatedListener
+  listen(config: StreamConfig, balance: GroupOptions): SimulatedListener
+  enter(config: EntranceConfig): SimulatedEntrance
 }
 
 /**
@@ -71,6 +84,8 @@ export class World {
   readonly clock: SimClock
   readonly operator: Operator
   readonly clients: Clients
+  /** Of the machine in its internal network, as this life of the node was told. */
+  internal: readonly string[] = []
   checkers: readonly Checker[] = []
   /** Events that a script wants delivered twice. */
   readonly repeats: { readonly event: NodeEvent['type']; readonly afterMs: number }[] = []
@@ -81,6 +96,7 @@ export class World {
   private machine: SimulatedNode | undefined
   /** Restored from the machine's snapshot and fed the same events: it must order the same. */
   private twin: SimulatedNode | undefined
+  private wantsInternal: readonly string[] = []
   private tickGeneration = 0
   private tickAt: Instant | undefined
 
@@ -145,6 +161,7 @@ export class World {
     this.machine = this.breed.boot(this.options)
     this.change({ type: 'node-booted', life: this.lifeNumber })
     this.step({ type: 'boot' })
+    if (this.wantsInternal.length > 0) this.tellInternal(0)
     this.operator.nodeUp()
   }
 
@@ -172,6 +189,23 @@ export class World {
     }
   }
 
+  /** The internal network gives this machine other addresses, or none; it has them a little later. */
+  renumber(addresses: readonly string[], lateMs: number): void {
+    this.wantsInternal = addresses
+    const gone = INTERNAL_ADDRESSES.filter((each) => !addresses.includes(each))
+    this.at(lateMs, () => {
+      for (const each of gone) this.ports.addresses.delete(each)
+      for (const each of this.wantsInternal) this.ports.addresses.add(each)
+    })
+    if (this.life !== 'down') this.tellInternal(this.draws.schedule.below(3))
+  }
+
+  private tellInternal(delayMs: number): void {
+    this.inNode(delayMs, () =>
+      this.step({ type: 'internal-addresses', addresses: this.wantsInternal }),
+    )
+  }
+
   /** The node's clock jumps ahead; nobody else notices. */
   leap(byMs: number): void {
     this.clock.leap(byMs)
@@ -197,6 +231,7 @@ export class World {
     const { machine, twin } = this
     if (machine === undefined) return
     const now = this.nodeNow()
+    if (event.type === 'internal-addresses') this.internal = event.addresses
     this.trace.record({ kind: 'event', at: this.now, event })
     for (const checker of this.checkers) checker.onEvent?.(event, this)
     const repeat = this.repeats.findIndex((each) => each.event === event.type)
@@ -231,6 +266,11 @@ export class World {
     throw new CheckFailure(checker, message)
   }
 
+  /** What operators see, if anybody is there to show it. */
+  view(): NodeView | undefined {
+    return this.life === 'down' ? undefined : this.machine?.view(this.nodeNow())
+  }
+
   deadline(): Instant | undefined {
     return this.life === 'down' ? undefined : this.machine?.deadline()
   }
@@ -255,6 +295,9 @@ export class World {
       case 'close-listener':
       case 'apply-backends':
       case 'cut-backend':
+      case 'bind-socket':
+      case 'route-socket':
+      case 'unbind-socket':
         return this.listeners.apply(command)
       case 'reply':
         return this.operator.onReply(command.request, command.result)
@@ -281,6 +324,7 @@ export class World {
     this.twin = undefined
     this.parked = []
     this.tickAt = undefined
+    this.internal = []
     this.probes.nodeDown()
     this.listeners.nodeDown()
     this.runtime.nodeDown()

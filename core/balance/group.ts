@@ -32,6 +32,8 @@ export interface Member {
   state: 'serving' | 'draining' | 'gone'
   /** May be chosen now. */
   isCandidate: boolean
+  /** It has as many lives as one may have: strategies pass it over. */
+  isFull: boolean
   /** Lives that were given this backend and did not end yet. */
   live: number
   /** When a failure was last worth reporting. */
@@ -42,6 +44,8 @@ export interface GroupOptions {
   readonly strategy?: Strategy
   /** Whether all are chosen from when every backend is down; otherwise none is. */
   readonly failOpen?: boolean
+  /** See {@link BackendGroup.limit}. */
+  readonly livesMax?: number
 }
 
 interface GroupState {
@@ -53,6 +57,10 @@ interface GroupState {
   /** Indexes below `members.length` that are free, the one freed last at the end. */
   readonly freeIndexes: number[]
   candidates: readonly Member[]
+  /** Candidates that are full. */
+  fullCount: number
+  /** 0 = no limit. */
+  livesMax: number
   /** Every backend is down, and all are used all the same. */
   isFailingOpen: boolean
 }
@@ -87,14 +95,18 @@ export class BackendGroup {
     members: [],
     freeIndexes: [],
     candidates: [],
+    fullCount: 0,
+    livesMax: 0,
     isFailingOpen: false,
   }
   readonly #strategy: Strategy
   readonly #failOpen: boolean
 
-  constructor({ strategy = new RoundRobin(), failOpen = true }: GroupOptions = {}) {
+  constructor(options: GroupOptions = {}) {
+    const { strategy = new RoundRobin(), failOpen = true, livesMax = 0 } = options
     this.#strategy = strategy
     this.#failOpen = failOpen
+    this.state.livesMax = livesMax
   }
 
   /** The version applied last; 0 before the first. */
@@ -110,6 +122,11 @@ export class BackendGroup {
   /** Backends that may be chosen now. */
   get candidateCount(): number {
     return this.state.candidates.length
+  }
+
+  /** Those of them that have room. */
+  get openCount(): number {
+    return this.state.candidates.length - this.state.fullCount
   }
 
   /** Backends that left the set and still carry lives. */
@@ -165,23 +182,42 @@ export class BackendGroup {
     return left
   }
 
-  /** Gives one more life to the next backend outside `exclude`; undefined when there is none. */
+  /**
+   * How many lives a member may have, 0 for any number: `choose` passes over those that have as many.
+   * No backup stands in for one that is full. Lowering it ends nothing.
+   */
+  limit(livesMax: number): void {
+    const { state } = this
+    if (livesMax === state.livesMax) return
+    state.livesMax = livesMax
+    for (const member of state.members) if (member !== undefined) this.#weigh(member)
+  }
+
+  /**
+   * Gives one more life to the next backend outside `exclude` that has room; undefined when there
+   * is none.
+   */
   choose(exclude: readonly BackendId[] = NOBODY, key?: AffinityKey): Member | undefined {
+    if (this.openCount === 0) return undefined // with all of them full, nobody looks at each
     const member = this.#strategy.choose(this.#serving(exclude), key)
-    if (member !== undefined) member.live += 1
+    if (member !== undefined) this.#give(member)
     return member
   }
 
-  /** Gives one more life to this member, chosen by who asks: it keeps what belongs together so. */
+  /**
+   * Gives one more life to this member, chosen by who asks: it keeps what belongs together so.
+   * It does not ask for room.
+   */
   take(member: Member): void {
     assert(member.state !== 'gone', 'a backend that is gone takes nothing')
-    member.live += 1
+    this.#give(member)
   }
 
   /** Ends a life. True when it was the last one of a draining backend, which is then gone. */
   release(member: Member): boolean {
     assert(member.live > 0, 'a life is released once, by the member it was given to')
     member.live -= 1
+    this.#weigh(member)
     if (member.live > 0 || member.state === 'serving') return false
     const wasDraining = member.state === 'draining'
     this.forget(member)
@@ -225,8 +261,10 @@ export class BackendGroup {
     for (const place of ['serving', 'draining', 'gone'] as const) {
       for (const { failureReportedMs: ms, ...saved } of snapshot[place]) {
         const failureReportedAt = ms === undefined ? undefined : now - ms
-        const member: Member = { ...saved, state: place, isCandidate: false, failureReportedAt }
+        const restored = { state: place, isCandidate: false, isFull: false, failureReportedAt }
+        const member: Member = { ...saved, ...restored }
         state.members[member.index] = member
+        group.#weigh(member)
         if (place !== 'gone') state[place].set(member.backend.id, member)
       }
     }
@@ -235,6 +273,20 @@ export class BackendGroup {
     group.#selectCandidates()
     group.#strategy.recall?.(snapshot.strategy)
     return group
+  }
+
+  #give(member: Member): void {
+    member.live += 1
+    this.#weigh(member)
+  }
+
+  /** After its lives, or how many it may have, changed. */
+  #weigh(member: Member): void {
+    const { state } = this
+    const isFull = state.livesMax > 0 && member.live >= state.livesMax
+    if (isFull === member.isFull) return
+    member.isFull = isFull
+    if (member.isCandidate) state.fullCount += isFull ? 1 : -1
   }
 
   /** By id: a backend that drained and came back since is the same backend to who excludes it. */
@@ -266,6 +318,7 @@ export class BackendGroup {
       backend,
       state: 'serving',
       isCandidate: false,
+      isFull: false,
       live: 0,
       failureReportedAt: undefined,
     }
@@ -299,6 +352,7 @@ export class BackendGroup {
     state.candidates = main.length > 0 ? main : state.isFailingOpen ? registered : up
     for (const member of registered) member.isCandidate = false
     for (const member of state.candidates) member.isCandidate = true
+    state.fullCount = state.candidates.filter(({ isFull }) => isFull).length
     this.#strategy.replace(registered, state.candidates)
   }
 }
@@ -306,6 +360,7 @@ export class BackendGroup {
 /** Throws {@link InvariantError} when the group contradicts itself. */
 export function checkInvariants(group: BackendGroup): void {
   const { serving, draining, members, freeIndexes, candidates, isFailingOpen } = group.state
+  const { livesMax: max, fullCount } = group.state
   for (const [id, member] of serving) {
     assert(member.state === 'serving', `${id} is in the set but ${member.state}`)
     assert(member.backend.id === id, `${id} is filed under its id`)
@@ -324,9 +379,15 @@ export function checkInvariants(group: BackendGroup): void {
     assert((member === undefined) === freeIndexes.includes(index), `${index} is free or taken`)
     if (member === undefined) continue
     assert(member.index === index, `${member.backend.id} knows its index`)
+    assert(
+      member.isFull === (max > 0 && member.live >= max),
+      `${member.backend.id} knows if it is full`,
+    )
     if (member.state !== 'gone') continue
     assert(member.live > 0 && !member.isCandidate, 'a forgotten member only carries something')
   }
+  const full = candidates.filter(({ isFull }) => isFull)
+  assert(fullCount === full.length, 'the full ones are counted')
   assert(freeIndexes.length === new Set(freeIndexes).size, 'an index is free once')
   for (const { backend, isCandidate } of serving.values()) {
     const isLast = candidates.every((other) => other.backend.down || other.backend.backup)

@@ -1,6 +1,6 @@
 import type { Member } from './group.ts'
 import { inRememberedOrder, waitingAgain } from './round-robin.ts'
-import { isLighter, type Strategy } from './strategy.ts'
+import { isLighter, isPassedOver, type Strategy } from './strategy.ts'
 
 /**
  * Takes the member with the fewest lives for its weight; of several, the one whose last turn is
@@ -19,7 +19,7 @@ export class LeastConnections implements Strategy {
     const waiting = this.#waiting
     let place = -1
     for (let at = 0; at < waiting.length; at++) {
-      if (exclude.length > 0 && exclude.includes(waiting[at]!)) continue
+      if (isPassedOver(waiting[at]!, exclude)) continue
       if (place < 0 || isLighter(waiting[at]!, waiting[place]!)) place = at
     }
     if (place < 0) return undefined

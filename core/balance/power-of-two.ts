@@ -1,5 +1,5 @@
 import type { Member } from './group.ts'
-import { isLighter, type Strategy } from './strategy.ts'
+import { isLighter, isPassedOver, type Strategy } from './strategy.ts'
 
 /**
  * Draws two different members and takes the one with fewer lives for its weight; of two alike,
@@ -21,18 +21,22 @@ export class PowerOfTwo implements Strategy {
     this.#candidates = candidates
   }
 
-  /** O(1); O(candidates) where some are excluded. */
+  /** O(1); O(candidates) where some are excluded, or the lighter of the two is full. */
   choose(exclude: readonly Member[]): Member | undefined {
-    const eligible =
-      exclude.length === 0
-        ? this.#candidates
-        : this.#candidates.filter((member) => !exclude.includes(member))
-    const { length } = eligible
-    if (length < 2) return eligible[0]
+    if (exclude.length === 0) {
+      const chosen = this.#lighterOfTwo(this.#candidates)
+      if (chosen?.isFull !== true) return chosen
+    }
+    return this.#lighterOfTwo(this.#candidates.filter((each) => !isPassedOver(each, exclude)))
+  }
+
+  #lighterOfTwo(members: readonly Member[]): Member | undefined {
+    const { length } = members
+    if (length < 2) return members[0]
     const first = this.#below(length)
     const rest = this.#below(length - 1)
     const second = rest < first ? rest : rest + 1
-    const [one, other] = [eligible[first]!, eligible[second]!]
+    const [one, other] = [members[first]!, members[second]!]
     return isLighter(other, one) ? other : one
   }
 

@@ -1,5 +1,5 @@
 import type { Member } from './group.ts'
-import type { Strategy } from './strategy.ts'
+import { isPassedOver, type Strategy } from './strategy.ts'
 
 /**
  * Takes the member whose last turn is longest ago, whatever its weight. Where nothing is excluded
@@ -19,13 +19,13 @@ export class RoundRobin implements Strategy {
     this.#cursor = 0
   }
 
-  /** O(excluded). */
+  /** O(excluded and full). */
   choose(exclude: readonly Member[]): Member | undefined {
     const ring = this.#ring
     const cursor = this.#cursor
     for (let passed = 0; passed < ring.length; passed++) {
       const chosen = ring[(cursor + passed) % ring.length]!
-      if (exclude.includes(chosen)) continue
+      if (isPassedOver(chosen, exclude)) continue
       // What was passed over moves up by one, into the place of the chosen.
       for (let place = passed; place > 0; place--) {
         ring[(cursor + place) % ring.length] = ring[(cursor + place - 1) % ring.length]!

@@ -19,8 +19,8 @@ export interface Strategy {
    */
   replace(registered: readonly Member[], candidates: readonly Member[]): void
   /**
-   * The next candidate outside `exclude`, or undefined when there is none. Strategies that do not
-   * know affinity ignore the key; those that do take turns without one.
+   * The next candidate outside `exclude` that is not full, or undefined when there is none.
+   * Strategies that do not know affinity ignore the key; those that do take turns without one.
    */
   choose(exclude: readonly Member[], key?: AffinityKey): Member | undefined
   /** What it remembers from one choice to the next; without it, a restored group begins anew. */
@@ -32,6 +32,10 @@ export interface Strategy {
 /** 1-65,535, whatever a set says. */
 export const weightOf = ({ weight = 1 }: Backend): number =>
   weight > 1 ? Math.min(Math.floor(weight), WEIGHT_MAX) : 1
+
+/** Whether a strategy has to go past this one. */
+export const isPassedOver = (member: Member, exclude: readonly Member[]): boolean =>
+  member.isFull || (exclude.length > 0 && exclude.includes(member))
 
 /** Whether `one` carries less than `other` for its weight. Exact: no quotient is rounded. */
 export const isLighter = (one: Member, other: Member): boolean =>

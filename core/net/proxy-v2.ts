@@ -46,6 +46,14 @@ export function proxyHeader(
   return header
 }
 
+/** 16 bytes: the proxy speaks for itself, or does not know its client (`LOCAL`). */
+export function localHeader(): Uint8Array {
+  const header = new Uint8Array(FIXED_BYTES)
+  header.set(SIGNATURE)
+  header[12] = VERSION | LOCAL
+  return header
+}
+
 /**
  * Reads what a payload begins with: `none` without the signature, `malformed` when what follows it
  * is cut short or not of version 2, and for Unix sockets, which we have no use for. Never throws.
@@ -71,6 +79,18 @@ export function readProxyHeader(payload: Uint8Array): 'none' | 'malformed' | Pro
   if (source === undefined || destination === undefined) return 'malformed'
   const transport = protocol === DGRAM ? 'dgram' : 'stream'
   return { length, announced: { source, destination }, transport }
+}
+
+/**
+ * Bytes of the header that a stream begins with, extensions included: `none` when it begins with
+ * something else, `partial` until the first 16 bytes are there. {@link readProxyHeader} reads it when
+ * all of it is.
+ */
+export function proxyHeaderLength(bytes: Uint8Array): number | 'none' | 'partial' {
+  const begun = Math.min(bytes.length, SIGNATURE.length)
+  for (let at = 0; at < begun; at++) if (bytes[at] !== SIGNATURE[at]) return 'none'
+  if (bytes.length < FIXED_BYTES) return 'partial'
+  return FIXED_BYTES + bytes[14]! * 256 + bytes[15]!
 }
 
 /** Undefined for what looks like an embedded interface number: no link-local address has it. */

@@ -4,6 +4,7 @@
  */
 import type { Backend as GroupBackend } from '../balance/group.ts'
 import type { Attempt } from '../machine.ts'
+import type { SocketId } from '../publish/events.ts'
 import type { CheckName } from '../services/endpoint-checks.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
 import type { BalanceSpec, LogsSpec, StopSignal, StreamSpec, UdpSpec } from '../spec/deployment.ts'
@@ -93,12 +94,15 @@ export type ProbeTarget =
   // healthy when `sh -c` exits with 0, in the replica's directory and environment
   | { readonly type: 'command'; readonly command: string }
 
-export type ListenerCommand =
+export type ListenerCommand = DoorCommand | SocketCommand
+
+/** What is behind sockets. A listener is made before a socket leads to it, and outlives them all. */
+export type DoorCommand =
   | OpenListener
-  // for what arrives from now on; the socket and what goes through it stay
+  // for what arrives from now on; what goes through it stays
   | ({ readonly type: 'configure-listener'; readonly listener: ListenerId } & ListenerSettings)
-  // close the listening socket; live connections go on until drained or cut
-  | { readonly type: 'close-listener'; readonly listener: ListenerId; readonly attempt: Attempt }
+  // no socket leads to it any more, and none will; it is over when nothing is left on it
+  | { readonly type: 'close-listener'; readonly listener: ListenerId }
   // the whole set; a backend missing in it takes nothing new and drains
   | {
       readonly type: 'apply-backends'
@@ -112,18 +116,53 @@ export type ListenerCommand =
 export type OpenListener = {
   readonly type: 'open-listener'
   readonly listener: ListenerId
-  readonly attempt: Attempt
-  readonly host: string
-  readonly port: number
   /** How backends are chosen, for the whole life of the listener. */
   readonly balance: Pick<BalanceSpec, 'strategy' | 'failOpen'>
 } & ListenerSettings
 
-/** http and websocket ride TCP. */
+/** http, https and websocket ride TCP. */
 export type ListenerSettings =
   | { readonly protocol: 'tcp'; readonly stream: StreamSpec }
   // `drainTimeoutMs`: how long answers are waited for when a backend leaves or the listener closes
   | { readonly protocol: 'udp'; readonly udp: UdpSpec; readonly drainTimeoutMs: number }
+
+/** Host ports, as the ledger decides: see `core/publish`. */
+export type SocketCommand =
+  // listen there; answered by socket-bound or socket-failed with this attempt
+  | {
+      readonly type: 'bind-socket'
+      readonly socket: SocketId
+      readonly attempt: Attempt
+      readonly host: string
+      /** 0: whichever is free. */
+      readonly port: number
+      readonly use: SocketUse
+    }
+  // for what arrives from now on; never changes the kind of use
+  | { readonly type: 'route-socket'; readonly socket: SocketId; readonly use: SocketUse }
+  // close the listening socket, also of a bind under way; what came in through it goes on;
+  // answered by socket-unbound with this attempt when the port can be bound again
+  | { readonly type: 'unbind-socket'; readonly socket: SocketId; readonly attempt: Attempt }
+
+/** What comes in through a socket goes there. */
+export type SocketUse =
+  | {
+      readonly kind: 'tcp'
+      /** As in the file. */
+      readonly acceptProxyProtocol: readonly string[]
+      /** At least one; several only when each but at most one has a name of its own. */
+      readonly routes: readonly SocketRoute[]
+    }
+  | { readonly kind: 'udp'; readonly listener: ListenerId }
+  // Prometheus' text format over HTTP
+  | { readonly kind: 'metrics' }
+
+export interface SocketRoute {
+  readonly listener: ListenerId
+  /** `example.com` or `*.example.com`, asked for by TLS (RFC 6066, 3); absent: all others. */
+  readonly serverName?: string
+  readonly tls: 'off' | 'terminate' | 'passthrough'
+}
 
 /** `down`: it runs and fails a check. It stays in the set, so that what is on others stays there. */
 export interface Backend extends Pick<GroupBackend, 'host' | 'port' | 'down'> {

@@ -1,6 +1,7 @@
 /** A deployment file arrives: what is new begins, what changed converges, what is gone leaves. */
 
 import { canonicalJson } from '../journal/canonical-json.ts'
+import type { PortConflict, Wish } from '../publish/claim.ts'
 import { describeConflict } from '../publish/ledger.ts'
 import { type ServiceKey, serviceKey } from '../services/identity.ts'
 import { hasCheck, healthPolicy } from '../services/probe-target.ts'
@@ -9,13 +10,14 @@ import type { Deployment, ServiceSpec } from '../spec/deployment.ts'
 import type { ReplyError } from './commands.ts'
 import type { OperatorEvent } from './events.ts'
 import { isSound, updateChecks } from './service/checks.ts'
-import { claimPorts, claimsOf, releaseClaims, twinOf } from './service/claims.ts'
 import { beginService } from './service/dependencies.ts'
 import { forgive } from './service/failures.ts'
 import { convergeListeners } from './service/listeners.ts'
 import { driveMonitor } from './service/monitors.ts'
 import { listensItself, replicaIn } from './service/plans.ts'
+import { twinOf } from './service/ports.ts'
 import { isCurrent } from './service/replicas.ts'
+import { claimPorts, fileClaims } from './service/sockets.ts'
 import type { DeploymentRecord, Service, Step } from './state.ts'
 
 type DeployEvent = Extract<OperatorEvent, { type: 'deploy' }>
@@ -33,12 +35,25 @@ export function onDeploy(step: Step, event: DeployEvent): void {
   const wanted = new Set(servicesOf(file).map(([name]) => serviceKey(file.name, name)))
   for (const key of record.services) if (!wanted.has(key)) leaveService(step, key)
   const arrived: Service[] = []
+  const updated: Service[] = []
+  const rechecked: Service[] = []
   let changed = 0
   for (const [name, spec] of servicesOf(file)) {
     const present = state.services.get(serviceKey(file.name, name))
-    if (present === undefined) arrived.push(newService(step, record, name, spec, directory))
-    else if (updateService(step, present, spec, directory)) changed += 1
+    if (present === undefined) {
+      arrived.push(newService(step, record, name, spec, directory))
+      continue
+    }
+    const isChecked = checksDiffer(present.spec, spec)
+    if (updateService(step, present, spec, directory)) changed += 1
+    updated.push(present)
+    if (isChecked) rechecked.push(present)
   }
+  // Of all at once, so that they can exchange ports; new ones listen when they begin.
+  claimPorts(step, arrived)
+  if (state.phase === 'running') convergeListeners(step, updated)
+  else claimPorts(step, updated)
+  for (const service of rechecked) updateHealth(step, service)
   linkDependents(step, record)
   for (const service of arrived) {
     if (state.phase === 'running') beginService(step, service)
@@ -81,23 +96,39 @@ function refuseDeploy(
   if (large !== undefined) {
     return { code: 'invalid', text: `${large[0]}: a service has at most ${replicasMax} replicas` }
   }
-  const claims = services.flatMap(([name, spec]) => claimsOf(serviceKey(file.name, name), spec))
+  const wishes = services.map(([name, spec]) =>
+    fileClaims(serviceKey(file.name, name), spec, state.internal),
+  )
   // Within one deployment ports move freely: who is to have one waits until the other let go.
-  const conflicts = state.ledger.conflicts(claims, new Set(present?.services))
+  const wanted = new Set(wishes.map(({ owner }) => owner))
+  const left = [...(present?.services ?? [])].filter((key) => !wanted.has(key))
+  const leaving = left.map((owner): Wish => ({ owner, claims: [] }))
+  const conflicts = state.ledger.conflicts([...leaving, ...wishes])
   if (conflicts.length > 0) {
-    const texts = conflicts.map((each) => {
-      const isLeaving = state.services.get(each.owner)?.stage === 'leaving'
-      return describeConflict(each, isLeaving)
-    })
-    return { code: 'conflict', text: texts.join('; ') }
+    return { code: 'conflict', text: conflictText(step, conflicts) }
   }
-  for (const claim of claims) {
-    const holder = state.ports.leased.get(claim.port)
-    if (holder === undefined) continue
-    const text = `port-conflict: port ${claim.port} is used by replica ${holder}, so ${claim.owner} cannot have it`
-    return { code: 'conflict', text }
+  for (const { owner, claims } of wishes) {
+    for (const { port } of claims) {
+      const holder = state.ports.leased.get(port)
+      if (holder === undefined) continue
+      const text = `port-conflict: port ${port} is used by replica ${holder}, so ${owner} cannot have it`
+      return { code: 'conflict', text }
+    }
   }
   return undefined
+}
+
+/** One line for each port, whatever number of its addresses is asked for. */
+function conflictText({ state }: Step, conflicts: readonly PortConflict[]): string {
+  const texts = new Map<string, string>()
+  for (const conflict of conflicts) {
+    const { namespace, port, owner, requester } = conflict
+    const isLeaving =
+      conflict.isLeaving || state.services.get(owner as ServiceKey)?.stage === 'leaving'
+    const key = `${namespace} ${port} ${owner} ${requester}`
+    if (!texts.has(key)) texts.set(key, describeConflict({ ...conflict, isLeaving }))
+  }
+  return [...texts.values()].join('; ')
 }
 
 /** By name: the order of keys gets lost in the journal, and must not decide anything. */
@@ -136,7 +167,7 @@ function newService(
     dependencies: [],
     slots: new Map(),
     listeners: new Set(),
-    claims: [],
+    conflicts: [],
     dependents: new Set(),
     state: 'waiting',
     standing: '',
@@ -151,7 +182,6 @@ function newService(
   }
   step.state.services.set(key, service)
   deployment.services.add(key)
-  claimPorts(step, service)
   return service
 }
 
@@ -216,20 +246,23 @@ function updateService(
   if (service.stage === 'leaving' || service.stage === 'halted' || waitsForOthers) {
     begin(step, service)
   }
-  claimPorts(step, service)
-  if (state.phase === 'running') convergeListeners(step, service)
-  releaseClaims(step, service)
-  if (differs(({ health, endpoints }) => [health ?? null, endpoints])) {
-    const policy = healthPolicy(spec.health)
-    for (const { number } of service.slots.values()) {
-      const replica = replicaIn(step, service, number)
-      if (replica === undefined) continue
-      driveMonitor(step, replica, { type: 'policy', policy })
-      updateChecks(step, replica, service)
-    }
-  }
   state.toPlan.add(service.key)
   return !isSame
+}
+
+const checksDiffer = (before: ServiceSpec, after: ServiceSpec): boolean =>
+  canonicalJson([before.health ?? null, before.endpoints]) !==
+  canonicalJson([after.health ?? null, after.endpoints])
+
+/** Checks go by the file as it is now. */
+function updateHealth(step: Step, service: Service): void {
+  const policy = healthPolicy(service.spec.health)
+  for (const { number } of service.slots.values()) {
+    const replica = replicaIn(step, service, number)
+    if (replica === undefined) continue
+    driveMonitor(step, replica, { type: 'policy', policy })
+    updateChecks(step, replica, service)
+  }
 }
 
 /** All of a spec that a running program was started with: when it differs, replicas are replaced. */

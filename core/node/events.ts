@@ -3,6 +3,7 @@
  * journal is replayed by feeding its events to a machine again.
  */
 import type { Attempt } from '../machine.ts'
+import type { SocketId } from '../publish/events.ts'
 import type { CheckName } from '../services/endpoint-checks.ts'
 import type { ListenerId, ReplicaId } from '../services/identity.ts'
 import type { Deployment } from '../spec/deployment.ts'
@@ -10,7 +11,13 @@ import type { Deployment } from '../spec/deployment.ts'
 /** Chosen by the shell, answered by exactly one `reply` command. */
 export type RequestId = number
 
-export type NodeEvent = OperatorEvent | RuntimeEvent | ProbeEvent | ListenerEvent | TickEvent
+export type NodeEvent =
+  | OperatorEvent
+  | RuntimeEvent
+  | ProbeEvent
+  | ListenerEvent
+  | SocketEvent
+  | TickEvent
 
 export type TickEvent = { readonly type: 'tick' } // the deadline may have come
 
@@ -40,6 +47,8 @@ export type OperatorEvent =
       readonly service: string
       readonly replica?: number
     }
+  // this node's addresses in the internal (overlay) network, all of them; at first there are none
+  | { readonly type: 'internal-addresses'; readonly addresses: readonly string[] }
   // stop everything: `drain` finishes old work first, `abort` kills at once; may follow a drain
   | { readonly type: 'shutdown'; readonly request?: RequestId; readonly mode: 'drain' | 'abort' }
 
@@ -112,23 +121,6 @@ export type ProbeEvent =
   }
 
 export type ListenerEvent =
-  // answers open-listener; `address` is what was really bound, `127.0.0.1:8080`
-  | {
-      readonly type: 'listener-opened'
-      readonly listener: ListenerId
-      readonly attempt: Attempt
-      readonly address: string
-    }
-  | {
-      readonly type: 'listener-failed'
-      readonly listener: ListenerId
-      readonly attempt: Attempt
-      readonly reason: string
-      /** The program that holds the port, where the system tells: `nginx (pid 71)`. */
-      readonly holder?: string
-    }
-  // answers close-listener: the listening socket is gone; live connections may go on
-  | { readonly type: 'listener-closed'; readonly listener: ListenerId; readonly attempt: Attempt }
   // answers apply-backends: no new connection goes to a backend missing in `version`
   | { readonly type: 'backends-applied'; readonly listener: ListenerId; readonly version: number }
   // a backend missing since the version applied last has no connection left (may follow at once)
@@ -145,3 +137,25 @@ export type ListenerEvent =
       readonly backend: ReplicaId
       readonly reason: string
     }
+
+export type SocketEvent =
+  // answers bind-socket; `address` is what was really bound, `127.0.0.1:8080`
+  | {
+      readonly type: 'socket-bound'
+      readonly socket: SocketId
+      readonly attempt: Attempt
+      readonly address: string
+    }
+  // answers bind-socket: there is no socket
+  | {
+      readonly type: 'socket-failed'
+      readonly socket: SocketId
+      readonly attempt: Attempt
+      readonly reason: string
+      /** The program that holds the port, where the system tells: `nginx (pid 71)`. */
+      readonly holder?: string
+      /** This machine does not have the address, or nothing of its family. */
+      readonly isMissing?: boolean
+    }
+  // answers unbind-socket: the listening socket is gone; live connections may go on
+  | { readonly type: 'socket-unbound'; readonly socket: SocketId; readonly attempt: Attempt }

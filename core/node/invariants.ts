@@ -1,10 +1,11 @@
 /** What always holds between two steps of a node. Tests and the simulator ask after every step. */
 import { assert } from '../machine.ts'
+import { checkInvariants as checkLedger } from '../publish/invariants.ts'
 import { isChecked, isRunning, STATE_TIMEOUT_MS, takesPart } from '../services/replica-life.ts'
 import type { NodeMachine } from './node.ts'
 import { isDownAt, isSound } from './service/checks.ts'
-import { portKey } from './service/listeners.ts'
 import { isCurrent } from './service/replicas.ts'
+import { listenersIn } from './service/sockets.ts'
 import type { NodeState } from './state.ts'
 
 /** Throws `InvariantError` naming what does not hold. O(everything). */
@@ -15,6 +16,7 @@ export function checkInvariants(node: NodeMachine): void {
   checkServices(state)
   checkReplicas(state)
   checkListeners(state)
+  checkSockets(state)
   checkPorts(state)
 }
 
@@ -100,32 +102,58 @@ function checkReplicas({ replicas, services, timers }: NodeState): void {
   }
 }
 
-function checkListeners({ listeners, services, byPort, replicas, timers }: NodeState): void {
+function checkListeners({ listeners, services, replicas, timers, uses }: NodeState): void {
   for (const listener of listeners.values()) {
     const { id, state } = listener
     assert(services.get(listener.service)?.listeners.has(id) === true, `${id} has no service`)
-    const queue = byPort.get(portKey(listener.endpoint)) ?? []
-    assert(queue.includes(id) === (state !== 'closed'), `${id}: its place at the port`)
-    const isFirst = queue[0] === id
-    assert(isFirst || state === 'blocked' || state === 'closed', `${id} binds out of turn`)
-    assert(!isFirst || state !== 'blocked', `${id} is blocked by nobody`)
+    assert(state === 'open' || listener.claims.size === 0, `${id} asks for ports while ${state}`)
+    assert(state !== 'closing' || listener.sockets.size > 0, `${id} is closing for nothing`)
+    assert(state !== 'closed' || listener.sockets.size === 0, `${id} is closed, and reached`)
+    for (const socket of listener.sockets) {
+      assert(
+        listenersIn(uses.get(socket)).includes(id),
+        `${id} is not where socket ${socket} leads`,
+      )
+    }
     assert(listener.sentVersion - listener.appliedVersion <= 1, `${id}: one question at a time`)
     assert(
-      (timers.at(`listener ${id}`) !== undefined) === (state === 'retrying' || state === 'closed'),
-      `${id}: a timer while it retries, or is drained after its close`,
+      (timers.at(`listener ${id}`) !== undefined) === (state === 'closed' && !listener.isReplaced),
+      `${id}: a timer while it is drained after its close`,
     )
-    for (const backend of listener.sent)
+    for (const backend of listener.sent.keys())
       assert(listener.holding.has(backend), `${id} holds what it was sent`)
     for (const backend of listener.down)
       assert(listener.sent.has(backend), `${id}: only one of the set is down`)
     if (listener.sentVersion !== listener.appliedVersion) continue
-    for (const backend of listener.sent) {
+    for (const backend of listener.sent.keys()) {
       const replica = replicas.get(backend)
       const serves = replica !== undefined && takesPart(replica.state)
       assert(serves, `${id} sends traffic to ${backend}`)
-      const isDown = isDownAt(replica, listener.endpoint.name)
+      const spec = services.get(listener.service)?.spec
+      const isDown = spec !== undefined && isDownAt(replica, listener.target, spec)
       assert(listener.down.has(backend) === isDown, `${id} knows whether ${backend} is down`)
     }
+  }
+}
+
+function checkSockets({ ledger, uses, listeners, services, timers, deferred }: NodeState): void {
+  checkLedger(ledger)
+  assert(timers.at('ledger') === ledger.deadline(), 'the timer of the ledger')
+  for (const [socket, use] of uses) {
+    assert(ledger.socket(socket) !== undefined, `socket ${socket} leads somewhere and is not there`)
+    for (const id of listenersIn(use)) {
+      assert(
+        listeners.get(id)?.sockets.has(socket) === true,
+        `${id} does not know socket ${socket}`,
+      )
+    }
+  }
+  for (const { id, state } of ledger.sockets()) {
+    if (state === 'waiting') continue
+    assert(uses.has(id), `socket ${id} is ${state} and leads nowhere`)
+  }
+  for (const service of services.values()) {
+    assert(deferred.has(service.key) === service.conflicts.length > 0, `${service.key} is deferred`)
   }
 }
 
@@ -134,7 +162,7 @@ function checkPorts({ ports, replicas, ledger }: NodeState): void {
     const replica = [...replicas.values()].find((each) => each.id === owner)
     assert(replica !== undefined, `port ${port} is leased by ${owner}, which is not there`)
     assert(Object.values(replica.ports).includes(port), `${owner} does not know its port ${port}`)
-    const claim = ledger.ownerOf('tcp', port) ?? ledger.ownerOf('udp', port)
-    assert(claim === undefined, `port ${port} has two owners`)
+    const isTaken = ledger.isTaken('tcp', port) || ledger.isTaken('udp', port)
+    assert(!isTaken, `port ${port} has two owners`)
   }
 }

@@ -14,6 +14,8 @@ import { onDeploy } from './deploy.ts'
 import type { NodeEvent } from './events.ts'
 import {
   onBoot,
+  onDrainOver,
+  onInternalAddresses,
   onLeftoversReaped,
   onRemove,
   onRestart,
@@ -27,6 +29,7 @@ import { applyBackends, onListenerEvent, onListenerTimer } from './service/liste
 import { driveMonitor } from './service/monitors.ts'
 import { planNow } from './service/plans.ts'
 import { onRuntimeEvent, replicaStep } from './service/replicas.ts'
+import { driveLedger, onSocketEvent } from './service/sockets.ts'
 import { judge, judgeDeployment } from './service/standing.ts'
 import { type NodeSnapshot, restoreState, snapshotOf } from './snapshot.ts'
 import { type NodeConfig, type NodeState, newNodeState, type Step, type TimerKey } from './state.ts'
@@ -84,6 +87,8 @@ function dispatch(step: Step, event: NodeEvent): void {
       return onRestart(step, event)
     case 'shutdown':
       return onShutdown(step, event)
+    case 'internal-addresses':
+      return onInternalAddresses(step, event)
     case 'leftovers-reaped':
       return onLeftoversReaped(step, event)
     case 'replica-created':
@@ -104,9 +109,10 @@ function dispatch(step: Step, event: NodeEvent): void {
       else driveCheck(step, replica, check, result)
       return
     }
-    case 'listener-opened':
-    case 'listener-failed':
-    case 'listener-closed':
+    case 'socket-bound':
+    case 'socket-failed':
+    case 'socket-unbound':
+      return onSocketEvent(step, event)
     case 'backends-applied':
     case 'backend-drained':
     case 'backend-failed':
@@ -127,6 +133,8 @@ function onTick(step: Step): void {
 
 function onTimer(step: Step, key: TimerKey): void {
   const { state } = step
+  if (key === 'ledger') return driveLedger(step, { type: 'tick' })
+  if (key === 'shutdown') return onDrainOver(step)
   const space = key.indexOf(' ')
   const id = key.slice(space + 1)
   switch (key.slice(0, space) as TimerKey extends `${infer Kind} ${string}` ? Kind : never) {

@@ -1,24 +1,46 @@
 /** What operators ask for: deploy, remove, scale, restart, shut down. Each request is answered once. */
 
+import { canonicalJson } from '../journal/canonical-json.ts'
 import type { ServiceKey } from '../services/identity.ts'
 import type { Reply, ReplyError } from './commands.ts'
 import { begin, leaveService, recount, wantedOf } from './deploy.ts'
 import type { OperatorEvent, RequestId } from './events.ts'
 import { beginService } from './service/dependencies.ts'
 import { forgive } from './service/failures.ts'
-import { cutListener, listenersOf } from './service/listeners.ts'
+import { convergeListeners, cutListener, listenersOf } from './service/listeners.ts'
 import { listensItself, replicaIn } from './service/plans.ts'
-import { abortReplica, stopReplica } from './service/replicas.ts'
+import { abortReplica, replicaStep, stopReplica } from './service/replicas.ts'
+import { claimPorts, driveLedger, METRICS_OWNER } from './service/sockets.ts'
 import { type DeploymentRecord, nextAttempt, type Service, type Step } from './state.ts'
 
 type Of<Type extends OperatorEvent['type']> = Extract<OperatorEvent, { type: Type }>
 
-export function onBoot({ state, out }: Step): void {
+export function onBoot(step: Step): void {
+  const { state, out } = step
   if (state.phase !== 'new') return
   state.phase = 'reaping'
   state.reapAttempt = nextAttempt(state)
   const { leftoverGraceMs: graceMs } = state.config
   out.push({ type: 'reap-leftovers', attempt: state.reapAttempt, graceMs })
+  if (state.config.metrics === null) return
+  const claim = {
+    ...state.config.metrics,
+    id: 'metrics',
+    namespace: 'tcp',
+    bind: 'always',
+  } as const
+  driveLedger(step, { type: 'claim', wishes: [{ owner: METRICS_OWNER, claims: [claim] }] })
+}
+
+/** Internal endpoints move; what is connected stays. */
+export function onInternalAddresses(step: Step, { addresses }: Of<'internal-addresses'>): void {
+  const { state } = step
+  const sorted = [...new Set(addresses)].sort()
+  if (canonicalJson(sorted) === canonicalJson(state.internal)) return
+  state.internal = sorted
+  const services = [...state.services.values()].filter((each) => each.stage !== 'leaving')
+  if (state.phase === 'running') convergeListeners(step, services)
+  else if (!isStopping(step)) claimPorts(step, services)
 }
 
 export function onLeftoversReaped(
@@ -174,12 +196,18 @@ export function onShutdown(step: Step, event: Of<'shutdown'>): void {
   if (event.request !== undefined) state.shutdownRequests.push(event.request)
   if (!isStopping(step)) {
     state.phase = 'draining'
+    state.drainEndsAt = step.now + state.config.drainTimeoutMs
+    state.timers.set('shutdown', state.drainEndsAt)
     const text =
       event.mode === 'abort' ? 'stopping at once' : 'stopping: old work is finished first'
     out.push({ type: 'notice', level: 'info', code: 'shutdown', text })
     for (const record of [...state.deployments.values()]) removeDeployment(step, record)
+    // Nobody new from outside; those inside who use one another still can, in their turn.
+    claimPorts(step, [...state.services.values()])
   }
   if (event.mode === 'abort') {
+    state.drainEndsAt = step.now
+    state.timers.cancel('shutdown')
     for (const replica of [...state.replicas.values()]) abortReplica(step, replica)
     for (const service of state.services.values()) {
       for (const listener of listenersOf(step, service)) cutListener(step, listener)
@@ -187,9 +215,24 @@ export function onShutdown(step: Step, event: Of<'shutdown'>): void {
   }
 }
 
+/** A shutdown has waited long enough: what is still connected is cut, and nothing drains any more. */
+export function onDrainOver(step: Step): void {
+  const { state, out } = step
+  const replicas = [...state.replicas.values()].filter((each) => each.state === 'draining')
+  const text = `old work was not finished within ${state.config.drainTimeoutMs / 1000} s: it is cut`
+  out.push({ type: 'notice', level: 'warn', code: 'drain-cut', text })
+  const done = new Set(replicas.map(({ id }) => id))
+  for (const replica of replicas) replicaStep(step, replica, 'timeout')
+  for (const listener of state.listeners.values()) cutListener(step, listener, done)
+}
+
 /** Answers those who asked for it once nothing is left, and says so, once. */
-export function stopIfEmpty({ state, out }: Step): void {
-  if (!isStopping({ state }) || state.deployments.size > 0) return
+export function stopIfEmpty(step: Step): void {
+  const { state, out } = step
+  if (!isStopping(step) || state.deployments.size > 0) return
+  state.timers.cancel('shutdown')
+  driveLedger(step, { type: 'claim', wishes: [{ owner: METRICS_OWNER, claims: [] }] })
+  if (!state.ledger.isEmpty) return
   for (const request of state.shutdownRequests.splice(0)) {
     out.push({ type: 'reply', request, result: { ok: true, text: 'stopped' } })
   }

@@ -5,11 +5,15 @@
  * command comes first.
  */
 import { assert, type Instant } from '../machine.ts'
-import type { PortClaim } from '../publish/ledger.ts'
+import type { SocketId } from '../publish/events.ts'
+import { PublishLedger } from '../publish/ledger.ts'
 import type { ReplicaPortsSnapshot } from '../publish/replica-ports.ts'
+import type { LedgerSnapshot } from '../publish/snapshot.ts'
 import type { EndpointCheckName } from '../services/endpoint-checks.ts'
 import { HealthMonitor, type HealthState } from '../services/health.ts'
-import type { ListenerId, ReplicaId } from '../services/identity.ts'
+import type { ReplicaId, ServiceKey } from '../services/identity.ts'
+import type { SocketUse } from './commands.ts'
+import type { DoorClaim } from './service/doors.ts'
 import {
   type DeploymentRecord,
   type Listener,
@@ -17,7 +21,6 @@ import {
   type NodePhase,
   type NodeState,
   newNodeState,
-  type PortKey,
   type Replica,
   type Service,
   type TimerKey,
@@ -33,7 +36,7 @@ type Flat<Record> = {
 }
 
 export interface NodeSnapshot {
-  readonly version: 2
+  readonly version: 3
   readonly config: NodeConfig
   readonly phase: NodePhase
   readonly counters: {
@@ -48,14 +51,19 @@ export interface NodeSnapshot {
     readonly monitor: HealthState | null
     readonly checks: readonly (readonly [EndpointCheckName, HealthState])[]
   })[]
-  readonly listeners: readonly (Omit<Flat<Listener>, 'holding'> & {
+  readonly listeners: readonly (Omit<Flat<Listener>, 'holding' | 'claims'> & {
+    readonly claims: readonly DoorClaim[]
     readonly holding: readonly (readonly [ReplicaId, number])[]
   })[]
   readonly timers: readonly (readonly [TimerKey, remainsMs: number])[]
   readonly ports: ReplicaPortsSnapshot
-  readonly claims: readonly PortClaim[]
-  readonly byPort: readonly (readonly [PortKey, readonly ListenerId[]])[]
+  readonly ledger: LedgerSnapshot
+  readonly uses: readonly (readonly [SocketId, SocketUse])[]
+  readonly deferred: readonly ServiceKey[]
+  readonly internal: readonly string[]
   readonly shutdownRequests: readonly number[]
+  /** 0: no shutdown. */
+  readonly drainRemainsMs: number
 }
 
 export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
@@ -63,7 +71,7 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
   const { attempts, incarnations, generations, reapAttempt } = state
   const flat = <Value extends object>(record: Value) => shifted(flattened(record), -now)
   return {
-    version: 2,
+    version: 3,
     config: state.config,
     phase: state.phase,
     counters: { attempts, incarnations, generations, reapAttempt },
@@ -86,14 +94,17 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
     })),
     timers: state.timers.entries().map(([key, at]) => [key, at - now]),
     ports: state.ports.snapshot(now),
-    claims: state.ledger.claims(),
-    byPort: [...state.byPort],
+    ledger: state.ledger.snapshot(now),
+    uses: [...state.uses],
+    deferred: [...state.deferred],
+    internal: state.internal,
     shutdownRequests: [...state.shutdownRequests],
+    drainRemainsMs: state.phase === 'draining' ? state.drainEndsAt - now : 0,
   }
 }
 
 export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
-  assert(snapshot.version === 2, `snapshot version ${snapshot.version} is not known here`)
+  assert(snapshot.version === 3, `snapshot version ${snapshot.version} is not known here`)
   const state = newNodeState(snapshot.config)
   const { phase, counters } = snapshot
   Object.assign(state, { phase, ...counters })
@@ -113,7 +124,9 @@ export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
   }
   for (const each of snapshot.listeners) {
     const sets = {
-      sent: new Set(each.sent),
+      claims: new Map(each.claims.map((claim) => [claim.claim.id, claim])),
+      sockets: new Set(each.sockets),
+      sent: new Map(each.sent.map((backend) => [backend.id as ReplicaId, backend])),
       down: new Set(each.down),
       holding: new Map(each.holding),
     }
@@ -121,8 +134,11 @@ export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
   }
   for (const [key, remainsMs] of snapshot.timers) state.timers.set(key, now + remainsMs)
   state.ports.restore(snapshot.ports, now)
-  for (const claim of snapshot.claims) state.ledger.claim(claim)
-  for (const [port, listeners] of snapshot.byPort) state.byPort.set(port, listeners)
+  state.ledger = PublishLedger.restore(snapshot.ledger, now, { sockets: 'kept' })
+  for (const [socket, use] of snapshot.uses) state.uses.set(socket, use)
+  for (const key of snapshot.deferred) state.deferred.add(key)
+  state.internal = snapshot.internal
+  state.drainEndsAt = snapshot.phase === 'draining' ? now + snapshot.drainRemainsMs : 0
   state.shutdownRequests.push(...snapshot.shutdownRequests)
   return state
 }
@@ -134,7 +150,6 @@ const restoreService = (flat: Flat<Service>, now: Instant): Service => ({
   listeners: new Set(flat.listeners),
   dependents: new Set(flat.dependents),
   failing: new Set(flat.failing),
-  claims: [...flat.claims],
 })
 
 function flattened<Value extends object>(record: Value): Flat<Value> {

@@ -3,16 +3,20 @@
  * instant ends in `At`, which is how a snapshot finds them.
  */
 import type { Attempt, Instant } from '../machine.ts'
-import { type PortClaim, PortLedger, type PortNamespace } from '../publish/ledger.ts'
+import type { ClaimId, PortConflict, PublishedBackend } from '../publish/claim.ts'
+import type { SocketId } from '../publish/events.ts'
+import { PublishLedger } from '../publish/ledger.ts'
 import { type PortRange, REPLICA_PORTS, ReplicaPorts } from '../publish/replica-ports.ts'
 import type { EndpointCheckName } from '../services/endpoint-checks.ts'
 import type { HealthMonitor } from '../services/health.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
+import type { MappingTarget, OwnPort } from '../services/port-mappings.ts'
 import type { ReplicaState } from '../services/replica-life.ts'
 import type { DependencySpec, EndpointSpec, ServiceSpec } from '../spec/deployment.ts'
 import { DeadlineQueue } from '../time/deadline-queue.ts'
-import type { NodeCommand } from './commands.ts'
+import type { NodeCommand, SocketUse } from './commands.ts'
 import type { RequestId } from './events.ts'
+import type { DoorClaim } from './service/doors.ts'
 import type { ServiceState } from './view.ts'
 
 export interface NodeConfig {
@@ -26,6 +30,10 @@ export interface NodeConfig {
   readonly servicesMax: number
   /** Most replicas of one service. */
   readonly replicasMax: number
+  /** How long a shutdown waits for old work before it is cut. */
+  readonly drainTimeoutMs: number
+  /** Where metrics are served; null: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | null
 }
 
 export const defaultNodeConfig = (seed: number): NodeConfig => ({
@@ -34,6 +42,8 @@ export const defaultNodeConfig = (seed: number): NodeConfig => ({
   leftoverGraceMs: 5_000,
   servicesMax: 10_000,
   replicasMax: 10_000,
+  drainTimeoutMs: 30_000,
+  metrics: null,
 })
 
 export type NodePhase = 'new' | 'reaping' | 'running' | 'draining' | 'stopped'
@@ -53,10 +63,16 @@ export interface NodeState {
   readonly listeners: Map<ListenerId, Listener>
   readonly timers: DeadlineQueue<TimerKey>
   readonly ports: ReplicaPorts
-  readonly ledger: PortLedger
-  /** Port to the listeners that want it, the one that may bind first. */
-  readonly byPort: Map<PortKey, readonly ListenerId[]>
+  ledger: PublishLedger
+  /** What was last said of each socket; until it is freed. */
+  readonly uses: Map<SocketId, SocketUse>
+  /** Services that were not granted all they ask for: tried again whenever a port is let go of. */
+  readonly deferred: Set<ServiceKey>
+  /** This node's addresses in the internal network. */
+  internal: readonly string[]
   readonly shutdownRequests: RequestId[]
+  /** When a shutdown cuts what is left. */
+  drainEndsAt: Instant
   /** To plan, to judge and to send before the step ends. */
   readonly toPlan: Set<ServiceKey>
   readonly toJudge: Set<ServiceKey>
@@ -65,12 +81,9 @@ export interface NodeState {
   readonly toSettle: Set<string>
 }
 
-/** `tcp:53` and `udp:53` are two ports. */
-export type PortKey = `${PortNamespace}:${number}`
-
 /**
  * Whose timer it is: a replica's state, its health, one of its endpoints' checks, a service's plan
- * or wait, a listener's retry.
+ * or wait, a listener's drain, the ledger, the end of a shutdown's patience.
  */
 export type TimerKey =
   | `replica ${ReplicaId}`
@@ -79,6 +92,8 @@ export type TimerKey =
   | `plan ${ServiceKey}`
   | `wait ${ServiceKey}`
   | `listener ${ListenerId}`
+  | 'ledger'
+  | 'shutdown'
 
 export interface DeploymentRecord {
   readonly name: string
@@ -103,8 +118,8 @@ export interface Service {
   dependencies: Dependency[]
   readonly slots: Map<number, Slot>
   readonly listeners: Set<ListenerId>
-  /** Host ports it owns in the ledger. */
-  claims: PortClaim[]
+  /** What it asked the ledger for and was not granted. */
+  conflicts: readonly PortConflict[]
   /** Services of the same deployment that depend on it: they are stopped before it is. */
   dependents: Set<ServiceKey>
   state: ServiceState
@@ -171,6 +186,8 @@ export interface Replica {
   /** The question that is not answered yet; 0 is none. */
   attempt: Attempt
   readonly ports: Readonly<Record<string, number>>
+  /** Those that the program chose itself, by the file it was started with. */
+  readonly ownPorts: readonly OwnPort[]
   host: string
   /** 0 before the start. */
   pid: number
@@ -189,18 +206,24 @@ export interface Replica {
 export interface Listener {
   readonly id: ListenerId
   readonly service: ServiceKey
+  /** What makes it another listener when it differs. */
+  readonly door: string
+  /** A mapping behaves as one, too. */
   endpoint: EndpointSpec
-  readonly host: string
-  state: 'blocked' | 'opening' | 'listening' | 'retrying' | 'closing' | 'closed'
-  attempt: Attempt
-  failures: number
-  /** Why the last attempt to listen failed; empty when it did not. */
-  reason: string
-  address: string
+  /** Where replicas take what comes. */
+  target: MappingTarget
+  /** What it asks the ledger for; none once it is closing. */
+  claims: ReadonlyMap<ClaimId, DoorClaim>
+  /** `closing`: sockets lead to it still. `closed`: what came in goes on. */
+  state: 'open' | 'closing' | 'closed'
+  /** Another one took its place: what is on it is never cut for that. */
+  isReplaced: boolean
+  /** Those that lead to it. */
+  readonly sockets: Set<SocketId>
   /** The set sent last, and the one known to hold. A set is sent when the one before it holds. */
   sentVersion: number
   appliedVersion: number
-  sent: Set<ReplicaId>
+  sent: Map<ReplicaId, PublishedBackend>
   /** Those of the set that are down: they run, and fail a check. */
   down: Set<ReplicaId>
   /**
@@ -230,9 +253,12 @@ export const newNodeState = (config: NodeConfig): NodeState => ({
   listeners: new Map(),
   timers: new DeadlineQueue<TimerKey>(),
   ports: new ReplicaPorts(config.replicaPorts, config.seed),
-  ledger: new PortLedger(),
-  byPort: new Map(),
+  ledger: new PublishLedger(),
+  uses: new Map(),
+  deferred: new Set(),
+  internal: [],
   shutdownRequests: [],
+  drainEndsAt: 0,
   toPlan: new Set(),
   toJudge: new Set(),
   toApply: new Set(),

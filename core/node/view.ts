@@ -1,11 +1,18 @@
 /** What operators see of a node: plain, sorted, ready to print or to send as JSON. */
 import type { Instant } from '../machine.ts'
-import type { ReplicaId } from '../services/identity.ts'
+import type { Purpose } from '../publish/bindings.ts'
+import type { Claim, ClaimId } from '../publish/claim.ts'
+import { describeConflict } from '../publish/ledger.ts'
+import type { LedgerCounters, SocketState, SocketView } from '../publish/view.ts'
+import type { ListenerId, ReplicaId } from '../services/identity.ts'
 import { isLeaving, isRunning } from '../services/replica-life.ts'
 import type { EndpointSpec } from '../spec/deployment.ts'
 import { checkProblem, failsCheck, isSound } from './service/checks.ts'
+import { doorsOf } from './service/doors.ts'
+import { listenersOf } from './service/listeners.ts'
+import { addressOf, METRICS_OWNER } from './service/sockets.ts'
 import { detailOf } from './service/standing.ts'
-import type { Listener, NodeState, Replica, Service } from './state.ts'
+import type { NodeState, Replica, Service } from './state.ts'
 
 export interface NodeView {
   readonly phase: 'reaping' | 'running' | 'draining' | 'stopped'
@@ -13,6 +20,11 @@ export interface NodeView {
   readonly services: readonly ServiceView[]
   readonly replicas: readonly ReplicaView[]
   readonly listeners: readonly ListenerView[]
+  readonly node: readonly NodeSocketView[]
+  /** What became of claims and sockets, since the node began. */
+  readonly ports: Readonly<LedgerCounters>
+  /** While it shuts down: when old work is cut. */
+  readonly drain?: { readonly remainsMs: number }
 }
 
 export interface DeploymentView {
@@ -27,7 +39,7 @@ export interface ServiceView {
   /** Why it is not (yet) healthy, for people; empty when there is nothing to say. */
   readonly detail: string
   readonly replicas: { readonly wanted: number; readonly running: number; readonly ready: number }
-  /** `http://127.0.0.1:8080` in file order. */
+  /** `http://127.0.0.1:8080` in file order, then mappings: `tcp://0.0.0.0:49153`. */
   readonly endpoints: readonly string[]
   /** Times a replica was started again after it ended by itself. */
   readonly restarts: number
@@ -65,13 +77,18 @@ export interface ReplicaView {
   readonly detail: string
 }
 
+/** One for each place a listener is reached at, or is to be. */
 export interface ListenerView {
   readonly deployment: string
   readonly service: string
+  /** A mapping is `mapping 6379 tcp`. */
   readonly endpoint: string
   readonly protocol: string
+  readonly listener: ListenerId
+  readonly purpose: Purpose
+  /** `127.0.0.1:8080`, `[::1]:8080`; port 0 until the kernel picked one. */
   readonly address: string
-  readonly state: 'opening' | 'listening' | 'retrying' | 'closing'
+  readonly state: ListenerViewState
   /** Replicas in its set. */
   readonly backends: number
   /** Which they are, and whether each takes traffic or fails a check. */
@@ -79,11 +96,28 @@ export interface ListenerView {
   readonly detail: string
 }
 
+export type ListenerViewState =
+  | 'idle' // nobody is behind it, so nothing listens
+  | 'waiting' // for another one to let go of the port
+  | 'opening'
+  | 'listening' // nobody is behind it yet
+  | 'serving'
+  | 'retrying'
+  | 'absent' // this machine lacks the address, and nobody minds
+  | 'closing'
+
+/** What the node itself listens on. */
+export interface NodeSocketView {
+  readonly purpose: 'metrics'
+  readonly address: string
+  readonly state: ListenerViewState
+  readonly detail: string
+}
+
 /** O(everything): for people and tools that ask, never on the way of an event. */
 export function viewOf(state: NodeState, now: Instant): NodeView {
   const services = [...state.services.values()]
   const replicas = [...state.replicas.values()]
-  const listeners = [...state.listeners.values()].filter((each) => each.state !== 'closed')
   return {
     phase: state.phase === 'new' ? 'reaping' : state.phase,
     deployments: [...state.deployments.values()]
@@ -94,9 +128,19 @@ export function viewOf(state: NodeState, now: Instant): NodeView {
       .map((each) => viewReplica(state, each, now))
       .concat(services.flatMap((each) => viewEmptySlots(each, now)))
       .sort((a, b) => byService(a, b) || a.number - b.number || compare(a.id, b.id)),
-    listeners: listeners
-      .map((each) => viewListener(state, each))
+    listeners: services
+      .flatMap((each) => viewListeners(state, each))
       .sort((a, b) => byService(a, b) || compare(a.endpoint, b.endpoint)),
+    node: state.ledger.socketsOf(METRICS_OWNER).map((socket) => ({
+      purpose: 'metrics',
+      address: addressOf(socket),
+      state: viewState(socket),
+      detail: socket.reason,
+    })),
+    ports: { ...state.ledger.counters },
+    ...(state.phase === 'draining'
+      ? { drain: { remainsMs: Math.max(0, state.drainEndsAt - now) } }
+      : {}),
   }
 }
 
@@ -118,13 +162,26 @@ function viewService(state: NodeState, service: Service): ServiceView {
     state: service.state,
     detail,
     replicas: { wanted: service.wanted, running: service.running, ready: service.ready },
-    endpoints: isIdleKind ? [] : service.spec.endpoints.map(endpointUrl),
+    endpoints: isIdleKind ? [] : urlsOf(state, service),
     restarts: service.restarts,
   }
 }
 
-const endpointUrl = ({ protocol, expose, port }: EndpointSpec): string =>
-  `${SCHEMES[protocol]}://${expose === 'public' ? '0.0.0.0' : '127.0.0.1'}:${port}`
+/** Where to reach each: at its first address, which is the one that people type. */
+function urlsOf(state: NodeState, service: Service): readonly string[] {
+  const sockets = socketsByClaim(state, service)
+  const urls = new Map<string, string>()
+  for (const { endpoint, claims } of doorsOf(service.spec, state.internal)) {
+    const [first] = claims.values()
+    if (first === undefined) continue
+    const isMapping = first.purpose === 'mapping'
+    const key = isMapping ? first.claim.id : endpoint.name
+    if (urls.has(key)) continue
+    const scheme = isMapping ? first.claim.namespace : SCHEMES[endpoint.protocol]
+    urls.set(key, `${scheme}://${addressOf(placeOf(first.claim, sockets.get(first.claim.id)))}`)
+  }
+  return [...urls.values()]
+}
 
 const SCHEMES: Readonly<Record<EndpointSpec['protocol'], string>> = {
   http: 'http',
@@ -187,31 +244,78 @@ function viewEmptySlots(service: Service, now: Instant): ReplicaView[] {
   }))
 }
 
-function viewListener(state: NodeState, listener: Listener): ListenerView {
-  const service = state.services.get(listener.service)
-  return {
-    deployment: service?.deployment ?? '',
-    service: service?.name ?? '',
-    endpoint: listener.endpoint.name,
-    protocol: listener.endpoint.protocol,
-    address: listener.address || `${listener.host}:${listener.endpoint.port}`,
-    state: VIEW_STATES[listener.state],
-    backends: listener.sent.size,
-    members: [...listener.sent].map((replica) => ({
-      replica,
-      isUp: !listener.down.has(replica),
-    })),
-    detail: listener.state === 'blocked' ? 'waits until its port is let go of' : listener.reason,
-  }
+function viewListeners(state: NodeState, service: Service): ListenerView[] {
+  const sockets = socketsByClaim(state, service)
+  return listenersOf({ state }, service).flatMap((listener) => {
+    const { id, endpoint, sent, down } = listener
+    const { deployment, name } = service
+    const members = [...sent.keys()].map((replica) => ({ replica, isUp: !down.has(replica) }))
+    const { protocol } = endpoint
+    const row = { deployment, service: name, endpoint: endpoint.name, protocol, listener: id }
+    const rest = { backends: sent.size, members }
+    const open = [...listener.claims.values()].map(({ claim, purpose }): ListenerView => {
+      const socket = sockets.get(claim.id)
+      const address = addressOf(placeOf(claim, socket))
+      return { ...row, purpose, address, ...rest, ...standingOf(state, service, claim, socket) }
+    })
+    const closing = listener.state !== 'closing' ? [] : [...listener.sockets]
+    return open.concat(
+      closing.flatMap((socket): ListenerView[] => {
+        const view = state.ledger.socket(socket)
+        if (view === undefined) return []
+        const address = addressOf(view)
+        return [{ ...row, purpose: 'internal', address, ...rest, state: 'closing', detail: '' }]
+      }),
+    )
+  })
 }
 
-const VIEW_STATES: Readonly<Record<Listener['state'], ListenerView['state']>> = {
-  blocked: 'opening',
-  opening: 'opening',
+/** Of claims that were granted; undefined for one that nothing listens for now. */
+function socketsByClaim(
+  { ledger }: NodeState,
+  { key }: Service,
+): ReadonlyMap<ClaimId, SocketView | undefined> {
+  return new Map(
+    ledger
+      .claimsOf(key)
+      .map(({ claim, socket }) => [
+        claim.id,
+        socket === undefined ? undefined : ledger.socket(socket),
+      ]),
+  )
+}
+
+/** One that rides on a wider socket keeps its own address. */
+const placeOf = (claim: Claim, socket: SocketView | undefined): Pick<Claim, 'host' | 'port'> => ({
+  host: claim.host,
+  port: claim.port === 0 ? (socket?.port ?? 0) : claim.port,
+})
+
+function standingOf(
+  { phase }: NodeState,
+  { conflicts }: Service,
+  { namespace, host, port }: Claim,
+  socket: SocketView | undefined,
+): Pick<ListenerView, 'state' | 'detail'> {
+  if (socket !== undefined) return { state: viewState(socket), detail: socket.reason }
+  const conflict = conflicts.find(
+    (each) => each.namespace === namespace && each.host === host && each.port === port,
+  )
+  if (conflict !== undefined) return { state: 'waiting', detail: describeConflict(conflict) }
+  const detail = phase === 'draining' ? 'takes nothing new' : ''
+  return { state: 'idle', detail }
+}
+
+const viewState = ({ state, isServing }: SocketView): ListenerViewState =>
+  isServing ? 'serving' : VIEW_STATES[state]
+
+const VIEW_STATES: Readonly<Record<SocketState, ListenerViewState>> = {
+  waiting: 'waiting',
+  binding: 'opening',
   listening: 'listening',
   retrying: 'retrying',
-  closing: 'closing',
-  closed: 'closing',
+  absent: 'absent',
+  releasing: 'closing',
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

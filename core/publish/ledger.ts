@@ -1,75 +1,142 @@
 /**
- * Who owns which host port of this node. A port has one owner, a service of a deployment; whoever
- * else asks for it is refused by name, before anything is started (proxy W5, W8, W36, W37).
- * http and websocket endpoints ride TCP, so a port is not shared between services.
+ * Who owns which host port of this node, and which sockets there are for whom (proxy W1, W5, W8,
+ * W33 to W39). A port is claimed before anything that uses it is started; a socket is there while a
+ * claim wants one; a port is free when its socket is known to be closed.
+ *
+ * See `docs/publish.md` for what conflicts, the life of a socket, and what happens on each event.
  */
-import type { ServiceKey } from '../services/identity.ts'
+import { type Instant, type Machine, unreachable } from '../machine.ts'
+import type { Owner, PortConflict, PortNamespace, Wish } from './claim.ts'
+import type { LedgerCommand } from './commands.ts'
+import type { LedgerEvent, SocketId } from './events.ts'
+import { onClaim, onPublish, onWithdraw } from './ports/claims.ts'
+import { conflictsOf } from './ports/conflicts.ts'
+import { onBindFailed, onBound, onTick, onUnbound } from './ports/sockets.ts'
+import { type LedgerState, newState, portKey, type Step } from './ports/state.ts'
+import { claimView, socketView } from './ports/views.ts'
+import { type LedgerSnapshot, restoreSnapshot, takeSnapshot } from './snapshot.ts'
+import {
+  type ClaimView,
+  defaultLedgerConfig,
+  type LedgerConfig,
+  type LedgerCounters,
+  type SocketView,
+} from './view.ts'
 
-export type PortNamespace = 'tcp' | 'udp'
+export class PublishLedger implements Machine<LedgerEvent, LedgerCommand> {
+  /** For {@link checkInvariants}; nobody else reads it. */
+  readonly state: LedgerState
 
-export interface PortClaim {
-  readonly namespace: PortNamespace
-  readonly port: number
-  readonly owner: ServiceKey
-}
-
-export interface PortConflict {
-  readonly namespace: PortNamespace
-  readonly port: number
-  readonly owner: ServiceKey
-  readonly requester: ServiceKey
-}
-
-export class PortLedger {
-  /** `tcp:8080` to its claim, in the order of claiming. */
-  readonly #claims = new Map<string, PortClaim>()
-
-  ownerOf(namespace: PortNamespace, port: number): PortClaim | undefined {
-    return this.#claims.get(keyOf(namespace, port))
+  constructor(config: Partial<LedgerConfig> = {}) {
+    this.state = newState({ ...defaultLedgerConfig, ...config })
   }
 
-  /** All conflicts that granting `claims` would make; those of owners in `leaving` do not count. */
-  conflicts(claims: readonly PortClaim[], leaving: ReadonlySet<ServiceKey>): PortConflict[] {
-    const found: PortConflict[] = []
-    const asked = new Map<string, PortClaim>()
-    for (const claim of claims) {
-      const { namespace, port, owner } = claim
-      const key = keyOf(namespace, port)
-      const present = this.#claims.get(key)
-      const held = present !== undefined && !leaving.has(present.owner) ? present : asked.get(key)
-      if (held !== undefined && held.owner !== owner) {
-        found.push({ namespace, port, owner: held.owner, requester: owner })
-      }
-      asked.set(key, claim)
+  step(event: LedgerEvent, now: Instant, out: LedgerCommand[]): void {
+    const step: Step = { state: this.state, now, out }
+    switch (event.type) {
+      case 'claim':
+        return onClaim(step, event)
+      case 'publish':
+        return onPublish(step, event)
+      case 'withdraw':
+        return onWithdraw(step, event)
+      case 'bound':
+        return onBound(step, event)
+      case 'bind-failed':
+        return onBindFailed(step, event)
+      case 'unbound':
+        return onUnbound(step, event)
+      case 'tick':
+        return onTick(step)
+      default:
+        return unreachable(event)
     }
-    return found
   }
 
-  /** Records what {@link conflicts} found free. Claiming one's own port again changes nothing. */
-  claim(claim: PortClaim): void {
-    this.#claims.set(keyOf(claim.namespace, claim.port), claim)
+  deadline(): Instant | undefined {
+    return this.state.goOnAt ?? this.state.timers.next()
   }
 
-  /** Frees the port if `owner` still owns it. */
-  release(namespace: PortNamespace, port: number, owner: ServiceKey): void {
-    const key = keyOf(namespace, port)
-    if (this.#claims.get(key)?.owner === owner) this.#claims.delete(key)
+  /** What a `claim` of these wishes would be refused for, the first conflict of each claim. */
+  conflicts(wishes: readonly Wish[]): readonly PortConflict[] {
+    return conflictsOf(this.state, wishes)
   }
 
-  claims(): PortClaim[] {
-    return [...this.#claims.values()]
+  /** Whether anybody claims this port or has a socket at it, on whatever address. */
+  isTaken(namespace: PortNamespace, port: number): boolean {
+    return this.state.ports.has(portKey(namespace, port))
+  }
+
+  socket(id: SocketId): SocketView | undefined {
+    const socket = this.state.sockets.get(id)
+    return socket === undefined ? undefined : socketView(socket)
+  }
+
+  /** In the order in which they were made. */
+  sockets(): SocketView[] {
+    return [...this.state.sockets.values()].map(socketView)
+  }
+
+  /** Those that carry claims of this owner or did until they were released, in the order of ids. */
+  socketsOf(owner: Owner): SocketView[] {
+    const record = this.state.owners.get(owner)
+    if (record === undefined) return []
+    const carrying = [...record.claims.values()].flatMap(({ socket }) => socket ?? [])
+    const all = new Set([...carrying, ...record.leaving])
+    return [...all].sort((a, b) => a.id - b.id).map(socketView)
+  }
+
+  /** In the order of the owner's last wish. */
+  claimsOf(owner: Owner): ClaimView[] {
+    return [...(this.state.owners.get(owner)?.claims.values() ?? [])].map(claimView)
+  }
+
+  /** Neither claims nor sockets. */
+  get isEmpty(): boolean {
+    return this.state.claims === 0 && this.state.sockets.size === 0
+  }
+
+  get counters(): Readonly<LedgerCounters> {
+    return this.state.counters
+  }
+
+  /** Plain JSON; equal ledgers give equal text. */
+  snapshot(now: Instant): LedgerSnapshot {
+    return takeSnapshot(this.state, now)
+  }
+
+  /**
+   * `kept`: whoever runs the commands lived on, and answers come; the ledger goes on exactly as the
+   * other one would have. `lost`: it died, so nothing is bound; what was being closed is free, and
+   * the sockets that are wanted are bound by the tick that is due now.
+   */
+  static restore(
+    snapshot: LedgerSnapshot,
+    now: Instant,
+    { sockets }: { readonly sockets: 'kept' | 'lost' },
+  ): PublishLedger {
+    const ledger = new PublishLedger(snapshot.config)
+    restoreSnapshot(ledger.state, snapshot, now, sockets)
+    return ledger
   }
 }
 
-export function describeConflict(conflict: PortConflict, isLeaving: boolean): string {
-  const { namespace, port, owner, requester } = conflict
-  const advice = isLeaving
-    ? `${owner} is being removed: try again when it is gone`
-    : `choose another port or remove ${owner} first`
-  return (
-    `port-conflict: ${namespace} port ${port} belongs to ${owner}, so ` +
-    `${requester} cannot have it; ${advice}`
-  )
+/** In one line: what, whose, for whom, and what to do. */
+export function describeConflict(conflict: PortConflict): string {
+  const { namespace, host, port, owner, requester, route, isLeaving } = conflict
+  const address = WILDCARDS.has(host) ? '' : ` of ${host}`
+  const where = `${namespace} port ${port}${address}`
+  const what = route === undefined ? where : `${nameOf(route)} on ${where}`
+  return `port-conflict: ${what} belongs to ${owner}, so ${requester} cannot have it; ${advice()}`
+
+  function advice(): string {
+    if (isLeaving) return `${owner} is being removed: try again when it is gone`
+    const other = route === undefined ? 'choose another port' : 'choose another host or path'
+    return `${other} or remove ${owner} first`
+  }
 }
 
-const keyOf = (namespace: PortNamespace, port: number): string => `${namespace}:${port}`
+const nameOf = (route: string): string =>
+  route === '*' ? 'every host without an owner of its own' : route
+
+const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::'])

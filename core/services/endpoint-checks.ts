@@ -11,7 +11,8 @@ import { DEFAULT_HEALTH, type HealthPolicy } from './health.ts'
 /** `main` is the service's check; `dns/udp_probe` is one of the endpoint `dns`. */
 export type CheckName = 'main' | EndpointCheckName
 export type EndpointCheckName = `${string}/${EndpointCheckKind}`
-export type EndpointCheckKind = 'tcp_connect' | 'udp_probe'
+/** `passive`: begun by a connection that failed, over when it passes. */
+export type EndpointCheckKind = 'tcp_connect' | 'udp_probe' | 'passive'
 
 export interface EndpointCheck {
   readonly name: EndpointCheckName
@@ -21,6 +22,7 @@ export interface EndpointCheck {
 }
 
 type Asks =
+  | { readonly type: 'passive' }
   | { readonly type: 'tcp_connect'; readonly port?: number }
   | { readonly type: 'udp_probe'; readonly request: string; readonly expect?: string }
 
@@ -39,6 +41,16 @@ export function endpointChecks(spec: ServiceSpec): EndpointCheck[] {
     return [...found.values()]
   })
 }
+
+/** What is asked after a connection to it failed; undefined for an endpoint that nobody connects to. */
+export function passiveCheck(spec: ServiceSpec, name: string): EndpointCheck | undefined {
+  const endpoint = spec.endpoints.find((each) => each.name === name)
+  if (endpoint === undefined || endpoint.protocol === 'udp') return undefined
+  const policy = policyOf(spec, endpoint, SUSPECT_INTERVAL_MS, TIMEOUT_MS)
+  return { name: `${name}/passive`, endpoint, asks: { type: 'passive' }, policy }
+}
+
+export const isPassive = (name: EndpointCheckName): boolean => name.endsWith('/passive')
 
 function policyOf(
   { health }: ServiceSpec,
@@ -63,6 +75,7 @@ export function endpointTarget(
 ): ProbeTarget | undefined {
   const own = ports[endpoint.name]
   if (own === undefined) return undefined
+  if (asks.type === 'passive') return { type: 'tcp', host, port: own }
   if (asks.type === 'tcp_connect') {
     return { type: 'tcp', host, port: companionPort(asks.port, endpoint, spec, ports) ?? own }
   }
@@ -98,4 +111,8 @@ const bytesOf = (text: string): string => hexOf(parseProbeBytes(text) ?? [])
 
 /** Of a `stream.health_check`, which says none; as those of a udp block (udp reference, 3). */
 const INTERVAL_MS = 5_000
+/** While clients run into it, a backend that is gone is to be found out fast. */
+const SUSPECT_INTERVAL_MS = 250
+/** Once it is down, only its coming back is waited for. */
+export const DOWN_INTERVAL_MS = 1_000
 const TIMEOUT_MS = 2_000

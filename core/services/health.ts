@@ -81,6 +81,15 @@ export class HealthMonitor implements Machine<HealthEvent, HealthCommand> {
           }
   }
 
+  /**
+   * Of something that worked until now: healthy, and waiting for the result of an attempt that
+   * somebody else made, the one after `attemptLast`.
+   */
+  static suspecting(policy: HealthPolicy, now: Instant, attemptLast: Attempt): HealthMonitor {
+    const { state } = new HealthMonitor(policy, now, attemptLast + 1)
+    return new HealthMonitor({ ...state, phase: 'probing', verdict: 'healthy', passed: true })
+  }
+
   step(event: HealthEvent, now: Instant, out: HealthCommand[]): void {
     const { state } = this
     if (state.phase === 'stopped') return

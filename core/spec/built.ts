@@ -3,8 +3,8 @@
  * when it is ignored is refused when the deployment is to run; one that only advises is warned of.
  * Checking a file accepts both. When the work behind a field is built, its line here goes.
  */
+import { parseIp } from '../net/address.ts'
 import type { Deployment, EndpointSpec, HealthSpec, ServiceSpec } from './deployment.ts'
-import { isL7 } from './file/endpoint.ts'
 import { parseEnvValue } from './grammar/env.ts'
 import { parseHealthUrl } from './grammar/health-url.ts'
 import type { Path } from './problem.ts'
@@ -30,7 +30,10 @@ export function unbuilt(deployment: Deployment): readonly Unbuilt[] {
     for (const [index, endpoint] of spec.endpoints.entries()) {
       const inside = notes(found, ['services', name, 'endpoints', index])
       ofEndpoint(endpoint, inside)
-      if (isL7(endpoint.protocol)) ofSharedPort(name, endpoint, ingress, inside)
+      const { protocol } = endpoint
+      if (protocol === 'http' || protocol === 'websocket') {
+        ofSharedPort(name, endpoint, ingress, inside)
+      }
     }
     ofContainer(spec, at)
   }
@@ -64,9 +67,6 @@ function ofRuntime(spec: ServiceSpec, at: Note): void {
     at('refuse', ['restart_policy', 'kind'], `${kind} is not built yet; errors.on_panic decides`)
   } else if (kind !== undefined && Object.keys(spec.restartPolicy ?? {}).length > 1) {
     at('warn', ['restart_policy'], 'max_attempts and delay are not used yet')
-  }
-  if (spec.localhostReachability === 'never') {
-    at('warn', ['localhost_reachability'], 'internal endpoints are on 127.0.0.1 without an overlay')
   }
 }
 
@@ -116,51 +116,47 @@ function ofHealth(health: HealthSpec, at: Note): void {
 
 function ofEndpoint(endpoint: EndpointSpec, at: Note): void {
   const { protocol, path, host, stream, http } = endpoint
-  if (protocol === 'https') {
-    at('refuse', ['protocol'], 'https endpoints are not built yet')
-    return
+  if (path !== '/') {
+    const whole = protocol === 'https' ? 'a server name' : 'a port'
+    const message = `routing by path is not built yet; until then ${whole} is one service's`
+    at('refuse', ['path'], message)
   }
-  const alone = 'until then a port forwards everything to one service'
-  if (path !== '/') at('refuse', ['path'], `routing by path is not built yet; ${alone}`)
-  if (host !== undefined) at('refuse', ['host'], `routing by host is not built yet; ${alone}`)
-  ofBalance(endpoint, at)
-  if (protocol === 'udp') ofStreamOfUdp(stream, at)
-  else ofStream(stream, at)
+  if (host !== undefined) ofHost(host, protocol, at)
+  if (protocol === 'udp') ofUdp(endpoint, at)
+  else if (stream.sessionTimeoutMs !== undefined) {
+    at('warn', ['stream', 'session_timeout'], 'not used; idle_timeout is')
+  }
   if (http !== undefined) ofHttp(http, at)
 }
 
-function ofBalance({ protocol, balance, stream, udp }: EndpointSpec, at: Note): void {
-  const { strategy, rise, fall } = balance
-  if (protocol !== 'udp' && (strategy === 'hrw' || strategy === 'maglev')) {
-    const advice = 'use round_robin, least_connections or power_of_two'
-    at('refuse', ['balance', 'strategy'], `${strategy} is built for udp only so far; ${advice}`)
-  }
-  const hasChecks = stream.healthCheck !== undefined || udp?.health !== undefined
-  if (!hasChecks && (rise !== 1 || fall !== 3)) {
-    at('warn', ['balance'], 'rise and fall count checks of the endpoint, and it has none')
+/** Until requests are read, the only host that is known is the server name that TLS asks for. */
+function ofHost(host: string, protocol: EndpointSpec['protocol'], at: Note): void {
+  if (protocol === 'http' || protocol === 'websocket') {
+    const message = "routing by host is not built yet; until then a port is one service's"
+    at('refuse', ['host'], message)
+  } else if (parseIp(host) !== undefined) {
+    const message = 'routing by the host of a request is not built yet, and TLS asks for names only'
+    at('refuse', ['host'], message)
   }
 }
 
-function ofStream(stream: EndpointSpec['stream'], at: Note): void {
-  if (stream.tls !== 'off') at('refuse', ['stream', 'tls'], 'tls is not built yet')
-  if (stream.proxyProtocol) {
-    at('refuse', ['stream', 'proxy_protocol'], 'the PROXY protocol is not built yet')
+function ofUdp({ balance, stream, udp }: EndpointSpec, at: Note): void {
+  const hasChecks = stream.healthCheck !== undefined || udp?.health !== undefined
+  if (!hasChecks && (balance.rise !== 1 || balance.fall !== 3)) {
+    at('warn', ['balance'], 'rise and fall count checks of the endpoint, and it has none')
   }
-  if (stream.acceptProxyProtocol.length > 0) {
-    at('refuse', ['stream', 'accept_proxy_protocol'], 'the PROXY protocol is not built yet')
-  }
-  if (stream.sessionTimeoutMs !== undefined) {
-    at('warn', ['stream', 'session_timeout'], 'not used yet; idle_timeout is')
-  }
+  ofStreamOfUdp(stream, at)
 }
 
 function ofStreamOfUdp(stream: EndpointSpec['stream'], at: Note): void {
   if (stream.sessionTimeoutMs !== undefined) {
     at('warn', ['stream', 'session_timeout'], 'not used; front_timeout of the udp block is')
   }
-  const { connectTimeoutMs, idleTimeoutMs, connectionsMax } = stream
   const isUsual =
-    connectTimeoutMs === 2_000 && idleTimeoutMs === 3_600_000 && connectionsMax === 10_000
+    stream.connectTimeoutMs === 2_000 &&
+    stream.idleTimeoutMs === 3_600_000 &&
+    stream.connectionsMax === 10_000 &&
+    stream.connectionsPerBackendMax === 0
   if (!isUsual) at('warn', ['stream'], 'its limits are for tcp; those of udp are in the udp block')
 }
 
@@ -185,7 +181,7 @@ function ofHttp(http: NonNullable<EndpointSpec['http']>, at: Note): void {
   if (!usual) at('warn', ['http'], `its limits are not used yet: ${plain}`)
 }
 
-/** The first service on an L7 port gets all of its traffic, so a second one cannot be there. */
+/** The first service on a plain http port gets all of its traffic, so a second one cannot be there. */
 function ofSharedPort(
   name: string,
   { port }: EndpointSpec,
@@ -201,9 +197,6 @@ function ofSharedPort(
 }
 
 function ofContainer(spec: ServiceSpec, at: Note): void {
-  if (spec.portMappings.length > 0) {
-    at('refuse', ['port_mappings'], 'port mappings are not built yet; use endpoints')
-  }
   if (spec.storage.length > 0) {
     at('refuse', ['storage'], 'storage is not built yet; a process sees the files of the host')
   }

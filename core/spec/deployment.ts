@@ -144,6 +144,7 @@ export interface EndpointSpec {
   readonly targetPort?: number
   /** Path prefix of an http, https or websocket endpoint; `/` when the file says nothing. */
   readonly path: string
+  /** Lower case; `*.example.com` stands for one label. With TLS the server name asked for (RFC 6066, 3). */
   readonly host?: string
   readonly expose: 'public' | 'internal'
   readonly targetRole?: string
@@ -164,6 +165,7 @@ export interface BalanceSpec {
 }
 
 export interface StreamSpec {
+  /** Of an https endpoint always `terminate`. */
   readonly tls: 'off' | 'terminate' | 'reoriginate' | 'passthrough'
   readonly proxyProtocol: boolean
   readonly acceptProxyProtocol: readonly string[]
@@ -174,6 +176,18 @@ export interface StreamSpec {
   readonly connectTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly connectionsMax: number
+  /** To one replica; 0 = no limit. */
+  readonly connectionsPerBackendMax: number
+  /**
+   * Of `reoriginate`: a PEM file of what replicas' certificates are checked against, absolute once a
+   * shell has read the file; absent: they are not checked.
+   */
+  readonly backendCa?: string
+  /**
+   * Of `reoriginate`: the name replicas are asked for and checked against, the endpoint's `host` when
+   * the file says nothing else; absent: none is asked for, and any is good.
+   */
+  readonly backendName?: string
   readonly drainTimeoutMs: number
 }
 
@@ -288,8 +302,10 @@ export interface LogsSpec {
 export interface PortMappingSpec {
   /** Absent: an ephemeral port. */
   readonly hostPort?: number
+  /** Of an endpoint, or the program's own: see `core/services/port-mappings.ts`. */
   readonly containerPort: number
   readonly protocol: 'tcp' | 'udp'
+  /** In its one usual form, an IPv4-mapped address as IPv4; `::` is IPv6 alone. */
   readonly hostIp: string
 }
 

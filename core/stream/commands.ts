@@ -15,6 +15,10 @@ export type SocketCommand =
       readonly backend: BackendId
       readonly host: string
       readonly port: number
+      /** The connection is made when the TLS handshake with it, as the client, is done. */
+      readonly tls: boolean
+      /** Of TLS: send this before the handshake, in the clear: a PROXY protocol v2 header. */
+      readonly preface?: Uint8Array
     }
   // the attempt is not wanted any more: release its socket, connected or not
   | {
@@ -44,19 +48,18 @@ export type SocketCommand =
       /** Peers shall see a reset, so that nobody takes a cut stream for a complete one. */
       readonly reset: boolean
     }
-  // close the listening socket
-  | { readonly type: 'stop-listening' }
 
 export type RefuseReason =
   | 'connections-max'
   | 'no-backend' // none may be chosen
-  | 'not-accepting' // accepted by the kernel before the listening socket was closed
+  | 'backends-full' // each of them has as many connections as it may
+  | 'not-accepting' // let in before the listener was closed
 
 export type EndReason =
   | 'done' // both sides ended, everything delivered
   | 'client-reset'
   | 'upstream-reset'
-  | 'connect-failed' // every backend it may try was tried
+  | 'connect-failed' // every backend it may try was tried, or is full
   | 'host-limit' // this machine ran out of something
   | 'idle'
   | 'cut'

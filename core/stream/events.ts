@@ -1,6 +1,7 @@
 /** What happens to a TCP listener and its connections. */
 import type { Backend, BackendId } from '../balance/group.ts'
 import type { Attempt } from '../machine.ts'
+import type { Peers } from './entrance/events.ts'
 import type { StreamConfig } from './state.ts'
 
 declare const brand: unique symbol
@@ -13,8 +14,9 @@ export type ConnectionId = number & { readonly [brand]: 'ConnectionId' }
 export type Side = 'client' | 'upstream'
 
 export type StreamListenerEvent =
-  // a client connected; nothing was read from it and nothing is until `join`
-  | { readonly type: 'accepted'; readonly connection: ConnectionId }
+  // a client was let in; nothing is read from it until `join`, beginning with what an entrance read.
+  // Those of several sockets come in any order. `peers`: absent where nobody says
+  | { readonly type: 'accepted'; readonly connection: ConnectionId; readonly peers?: Peers }
   // answers connect-upstream; nothing was read from it and nothing is until `join`
   | {
       readonly type: 'upstream-connected'
@@ -55,9 +57,9 @@ export type StreamListenerEvent =
     }
   // end the live connections of this backend
   | { readonly type: 'cut-backend'; readonly backend: BackendId }
-  // accept no more; live connections go on
+  // let in no more; live connections go on
   | { readonly type: 'close' }
-  // accept no more and end every connection
+  // let in no more and end every connection
   | { readonly type: 'abort-all' }
   // for connections accepted from now on
   | { readonly type: 'configure'; readonly config: StreamConfig }

@@ -1,6 +1,7 @@
 /**
- * A TCP listener and its connections, without a socket: the shell reports what the sockets do
- * and runs what comes back. One machine for each listener; it holds the listener's backend group.
+ * What is behind the sockets of a TCP listener, without a socket: the shell reports what they do and
+ * runs what comes back. One machine for each listener, however many sockets lead to it; it holds the
+ * listener's backend group.
  */
 import { BackendGroup, type GroupOptions } from '../balance/group.ts'
 import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
@@ -43,12 +44,12 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
       pairs: new Map(),
       pairsOn: new Map(),
       timers: new DeadlineQueue(),
-      connectionLast: 0,
       attemptLast: 0,
       cutting: new Set(),
       goOnAt: undefined,
       counters: zeroCounters(),
     }
+    this.state.group.limit(config.connectionsPerBackendMax)
   }
 
   step(event: StreamListenerEvent, now: Instant, out: StreamListenerCommand[]): void {
@@ -88,14 +89,15 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
         onCutBackend(state, event, now, out)
         break
       case 'close':
-        onClose(state, 'closed', out)
+        onClose(state, 'closed')
         break
       case 'abort-all':
-        onClose(state, 'aborting', out)
+        onClose(state, 'aborting')
         endMany(state, now, out)
         break
       case 'configure':
         state.config = event.config
+        state.group.limit(event.config.connectionsPerBackendMax)
         break
       case 'tick':
         onTick(state, now, out)
@@ -159,14 +161,8 @@ function onCutBackend(
   endMany(state, now, out)
 }
 
-function onClose(
-  state: ListenerState,
-  phase: 'closed' | 'aborting',
-  out: StreamListenerCommand[],
-): void {
-  if (state.phase === 'emptied') return
-  if (state.phase === 'accepting') out.push({ type: 'stop-listening' })
-  if (state.phase !== 'aborting') state.phase = phase
+function onClose(state: ListenerState, phase: 'closed' | 'aborting'): void {
+  if (state.phase !== 'emptied' && state.phase !== 'aborting') state.phase = phase
 }
 
 function onTick(state: ListenerState, now: Instant, out: StreamListenerCommand[]): void {

@@ -5,6 +5,8 @@
  */
 import type { BackendId, Member } from '../balance/group.ts'
 import { type Attempt, assert, type Instant } from '../machine.ts'
+import { localHeader, proxyHeader } from '../net/proxy-v2.ts'
+import { clientKey } from './affinity.ts'
 import type { EndReason, StreamListenerCommand } from './commands.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from './events.ts'
 import {
@@ -22,12 +24,11 @@ type Event<T extends StreamListenerEvent['type']> = Extract<StreamListenerEvent,
 
 export function onAccepted(
   state: ListenerState,
-  { connection }: Event<'accepted'>,
+  { connection, peers }: Event<'accepted'>,
   now: Instant,
   out: Out,
 ): void {
-  assert(connection > state.connectionLast, 'a connection number is used once, counting up')
-  state.connectionLast = connection
+  assert(!state.pairs.has(connection), 'a connection number is used once')
   const refusal =
     state.phase !== 'accepting'
       ? 'not-accepting'
@@ -35,7 +36,9 @@ export function onAccepted(
         ? 'no-backend'
         : state.pairs.size >= state.config.connectionsMax
           ? 'connections-max'
-          : undefined
+          : state.group.openCount === 0
+            ? 'backends-full'
+            : undefined
   if (refusal !== undefined) {
     state.counters.refused[refusal] += 1
     out.push({ type: 'close', connection, reason: refusal, reset: true })
@@ -44,6 +47,7 @@ export function onAccepted(
   const pair: Pair = {
     id: connection,
     config: state.config,
+    peers,
     link: CHOOSING,
     toUpstream: 'held',
     toClient: 'held',
@@ -57,7 +61,8 @@ export function onAccepted(
 function chooseUpstream(state: ListenerState, pair: Pair, now: Instant, out: Out): void {
   assert(pair.link.type === 'choosing', 'only a choosing pair chooses')
   const mayTry = pair.tried.length < pair.config.connectAttemptsMax
-  const member = mayTry ? state.group.choose(pair.tried) : undefined
+  const key = pair.peers === undefined ? undefined : clientKey(pair.peers.source)
+  const member = mayTry ? state.group.choose(pair.tried, key) : undefined
   if (member === undefined) {
     closePair(state, pair, 'connect-failed', true, out)
     return
@@ -69,7 +74,25 @@ function chooseUpstream(state: ListenerState, pair: Pair, now: Instant, out: Out
   enterLink(pair, { type: 'connecting', member, attempt })
   state.timers.set(pair.id, now + pair.config.connectTimeoutMs)
   const { id, host, port } = member.backend
-  out.push({ type: 'connect-upstream', connection: pair.id, attempt, backend: id, host, port })
+  const { upstreamTls: tls, proxyProtocol } = pair.config
+  const connection = pair.id
+  const command = {
+    type: 'connect-upstream',
+    connection,
+    attempt,
+    backend: id,
+    host,
+    port,
+    tls,
+  } as const
+  out.push(tls && proxyProtocol ? { ...command, preface: headerOf(state, pair) } : command)
+}
+
+/** Who the client is, as its upstream is told first of all. */
+function headerOf(state: ListenerState, { peers }: Pair): Uint8Array {
+  state.counters.proxyHeaders += 1
+  if (peers === undefined) return localHeader()
+  return proxyHeader(peers.source, peers.destination, 'stream')
 }
 
 export function onUpstreamConnected(
@@ -91,6 +114,9 @@ export function onUpstreamConnected(
   if (pair.config.idleTimeoutMs === 0) state.timers.cancel(connection)
   else touch(state, pair, now)
   out.push({ type: 'join', connection })
+  // With TLS the header went ahead of the handshake, where servers look for it.
+  if (!pair.config.proxyProtocol || pair.config.upstreamTls) return
+  out.push({ type: 'write', connection, to: 'upstream', bytes: headerOf(state, pair) })
 }
 
 export function onUpstreamFailed(

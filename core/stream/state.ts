@@ -2,6 +2,7 @@ import type { BackendGroup, BackendId, Member } from '../balance/group.ts'
 import { type Attempt, assert, type Instant } from '../machine.ts'
 import type { DeadlineQueue } from '../time/deadline-queue.ts'
 import type { EndReason, RefuseReason } from './commands.ts'
+import type { Peers } from './entrance/events.ts'
 import type { ConnectionId, Side } from './events.ts'
 
 export interface StreamConfig {
@@ -13,6 +14,15 @@ export interface StreamConfig {
   readonly idleTimeoutMs: number
   /** Connections at one time; more are refused and counted. */
   readonly connectionsMax: number
+  /**
+   * Connections to one backend, those being made included; 0 = no limit. Holds for the listener at
+   * once; lowering it ends nothing.
+   */
+  readonly connectionsPerBackendMax: number
+  /** Whether upstreams are told who the client is, by a PROXY protocol v2 header before its bytes. */
+  readonly proxyProtocol: boolean
+  /** Whether upstreams are spoken to in TLS. */
+  readonly upstreamTls: boolean
 }
 
 export const defaultStreamConfig: StreamConfig = {
@@ -20,6 +30,9 @@ export const defaultStreamConfig: StreamConfig = {
   connectAttemptsMax: 4,
   idleTimeoutMs: 3_600_000,
   connectionsMax: 10_000,
+  connectionsPerBackendMax: 0,
+  proxyProtocol: false,
+  upstreamTls: false,
 }
 
 /** One client connection and what became of it. */
@@ -27,6 +40,7 @@ export interface Pair {
   readonly id: ConnectionId
   /** The one it was accepted under. */
   readonly config: StreamConfig
+  readonly peers: Peers | undefined
   link: Link
   toUpstream: Way
   toClient: Way
@@ -74,7 +88,6 @@ export interface ListenerState {
   readonly pairsOn: Map<Member, Set<Pair>>
   /** One timer a pair: the end of its attempt while connecting, of its idleness when joined. */
   readonly timers: DeadlineQueue<ConnectionId>
-  connectionLast: number
   attemptLast: Attempt
   /** Backends whose connections are being ended, 1,024 a step. */
   readonly cutting: Set<Member>
@@ -95,8 +108,11 @@ export interface StreamCounters {
   retried: number
   /** Answers to attempts that were given up before. */
   staleAnswers: number
+  /** Of clients: without PROXY headers. */
   bytesToUpstream: number
   bytesToClient: number
+  /** PROXY headers given to upstreams. */
+  proxyHeaders: number
   /** From a side whose other side was broken. */
   bytesDropped: number
   readonly closed: Record<EndReason, number>
@@ -104,13 +120,14 @@ export interface StreamCounters {
 
 export const zeroCounters = (): StreamCounters => ({
   accepted: 0,
-  refused: { 'connections-max': 0, 'no-backend': 0, 'not-accepting': 0 },
+  refused: { 'connections-max': 0, 'no-backend': 0, 'backends-full': 0, 'not-accepting': 0 },
   connected: 0,
   attemptsFailed: 0,
   retried: 0,
   staleAnswers: 0,
   bytesToUpstream: 0,
   bytesToClient: 0,
+  proxyHeaders: 0,
   bytesDropped: 0,
   closed: {
     done: 0,

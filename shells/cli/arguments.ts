@@ -5,12 +5,12 @@ import { InvalidArgumentError } from 'commander'
 import { STATE_DIRECTORY } from '../node/state/mark.ts'
 import { failed, systemText, wrongCall } from './failure.ts'
 
-/** A deployment file as it was read. */
+/** A deployment file, or a node file, as it was read. */
 export interface Source {
   readonly text: string
   /** As the operator wrote it: problems are printed with it, so that an editor can jump there. */
   readonly file: string
-  /** Absolute; the file's programs run here. */
+  /** Absolute; the file's programs run here, its paths begin here. */
   readonly directory: string
 }
 
@@ -21,7 +21,19 @@ export { STATE_DIRECTORY }
 const STANDARD_INPUT = '-'
 
 /** Reads the deployment file, or standard input (`-`). A file that is not there is a wrong call, one that cannot be read a failure. */
-export function readSource(file: string = DEPLOYMENT_FILE): Source {
+export const readSource = (file: string = DEPLOYMENT_FILE): Source =>
+  readFileOf(file, 'deployment file', `, ${join(file, DEPLOYMENT_FILE)}`)
+
+/** Likewise the node file of a call that reads `deploymentFile`. */
+export function readNodeSource(file: string, deploymentFile: string): Source {
+  if (file === STANDARD_INPUT && deploymentFile === STANDARD_INPUT) {
+    throw wrongCall('standard input is one file: name the deployment file, or the node file')
+  }
+  return readFileOf(file, 'node file', '')
+}
+
+/** `inDirectory`: what to name when it is a directory. */
+function readFileOf(file: string, kind: string, inDirectory: string): Source {
   try {
     if (file === STANDARD_INPUT) {
       return { text: readFileSync(0, 'utf8'), file, directory: process.cwd() }
@@ -31,13 +43,9 @@ export function readSource(file: string = DEPLOYMENT_FILE): Source {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw wrongCall(`there is no file ${file}: name the deployment file, or create it`)
+      throw wrongCall(`there is no file ${file}: name the ${kind}, or create it`)
     }
-    if (code === 'EISDIR') {
-      throw wrongCall(
-        `${file} is a directory: name the deployment file, ${join(file, DEPLOYMENT_FILE)}`,
-      )
-    }
+    if (code === 'EISDIR') throw wrongCall(`${file} is a directory: name the ${kind}${inDirectory}`)
     throw failed(`cannot read ${file}: ${systemText(error)}`)
   }
 }
@@ -88,6 +96,12 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
 export function directoryName(text: string): string {
   if (text !== '') return text
   throw new InvalidArgumentError('Name a directory.')
+}
+
+/** A parser for commander: the value of --node. */
+export function fileName(text: string): string {
+  if (text !== '') return text
+  throw new InvalidArgumentError('Name a file.')
 }
 
 const fromEnvironment = (env: Environment): string | undefined => env.WEIR_STATE || undefined

@@ -5,8 +5,18 @@
 import { styleText } from 'node:util'
 import { Argument, Command, Option } from 'commander'
 import type { FlowSort } from '../node/operator/flows.ts'
-import { DEPLOYMENT_FILE, directoryName, STATE_DIRECTORY, wholeNumber } from './arguments.ts'
+import { STATE_DIRECTORY, wholeNumber } from './arguments.ts'
 import { completionScript, SHELLS, type Shell } from './completion.ts'
+import {
+  callError,
+  examples,
+  fileArgument,
+  jsonOption,
+  nodeFileOption,
+  REPLICAS_MAX,
+  replicaOption,
+  stateOption,
+} from './options.ts'
 import type { Terminal } from './screen/terminal.ts'
 import { weirVersion } from './version.ts'
 
@@ -58,7 +68,8 @@ function addRunning(program: Command, terminal: Terminal, finish: Finish): void 
     .summary('run a deployment here until Ctrl-C')
     .description(
       'Starts a node in the foreground and deploys FILE to it. Ctrl-C (or SIGTERM) finishes the ' +
-        'work in hand and stops; a second one stops at once.',
+        'work in hand and stops, counting down to the time when what is left is cut; a second one ' +
+        'stops at once.',
     )
     .addArgument(fileArgument())
     .addOption(
@@ -69,19 +80,30 @@ function addRunning(program: Command, terminal: Terminal, finish: Finish): void 
         wholeNumber(0, SEED_MAX),
       ),
     )
-    .addHelpText('after', examples('weir up', 'weir up shop/weir.yaml --state /var/lib/shop'))
-    .action(async (file: string, options: { state?: string; seed?: number }) => {
+    .addOption(nodeFileOption('settings of the node: certificates, addresses, metrics and more'))
+    .addHelpText(
+      'after',
+      examples('weir up', 'weir up shop/weir.yaml --state /var/lib/shop --node node.yaml'),
+    )
+    .action(async (file: string, options: { state?: string; seed?: number; node?: string }) => {
       const { up } = await import('./commands/up.ts')
       finish(await up(terminal, file, options))
     })
   program
     .command('check')
     .summary('find the mistakes in a deployment file')
-    .description('Validates FILE and prints every problem as FILE:LINE:COLUMN: message.')
+    .description(
+      'Validates FILE and prints every problem as FILE:LINE:COLUMN: message. With --node the node ' +
+        'file is checked, too, and whether it has what FILE needs.',
+    )
     .addArgument(fileArgument())
+    .addOption(nodeFileOption('node file to check with it'))
     .addOption(jsonOption())
-    .addHelpText('after', examples('weir check', 'weir check shop/weir.yaml --json'))
-    .action(async (file: string, options: { json?: boolean }) => {
+    .addHelpText(
+      'after',
+      examples('weir check', 'weir check --node node.yaml', 'weir check shop/weir.yaml --json'),
+    )
+    .action(async (file: string, options: { json?: boolean; node?: string }) => {
       const { check } = await import('./commands/check.ts')
       finish(check(terminal, file, options))
     })
@@ -102,7 +124,9 @@ function addRunning(program: Command, terminal: Terminal, finish: Finish): void 
     .command('down')
     .summary('stop the running node and everything on it')
     .description(
-      'Finishes the work in hand, stops every service, and waits until the node is gone.',
+      'Finishes the work in hand, stops every service, and waits until the node is gone. Says how ' +
+        'many connections and replicas are left, and when they are cut. Ctrl-C ends the waiting, ' +
+        'not the stop.',
     )
     .option('--now', 'stop at once, without finishing the work in hand')
     .addOption(stateOption())
@@ -119,7 +143,7 @@ function addLooking(program: Command, terminal: Terminal, finish: Finish): void 
   const views = [
     ['status', 'the node, its deployments and their services'],
     ['ps', 'every replica: state, health, process, address, age'],
-    ['listeners', 'every port the node listens on'],
+    ['listeners', 'every socket the node listens on, or is going to'],
   ] as const
   for (const [name, summary] of views) {
     program
@@ -192,7 +216,7 @@ function addTraffic(program: Command, terminal: Terminal, finish: Finish): void 
     })
   program
     .command('metrics')
-    .summary('counters of the UDP endpoints, for Prometheus')
+    .summary('counters of the endpoints, for Prometheus')
     .description("Prints the node's metrics in Prometheus' text format.")
     .addOption(stateOption())
     .addHelpText('after', examples('weir metrics', 'weir metrics | grep dropped'))
@@ -233,7 +257,9 @@ function addChanging(program: Command, terminal: Terminal, finish: Finish): void
   program
     .command('remove')
     .summary('stop a deployment and free its ports')
-    .description('Stops every service of DEPLOYMENT and waits until all of it is gone.')
+    .description(
+      'Stops every service of DEPLOYMENT and waits until all of it is gone and its ports are free.',
+    )
     .addArgument(new Argument('<DEPLOYMENT>', 'name, as `weir status` shows it'))
     .addOption(stateOption())
     .addOption(jsonOption())
@@ -274,10 +300,14 @@ function addTools(program: Command, terminal: Terminal, finish: Finish): void {
     .command('schema')
     .summary('print the JSON Schema of deployment files')
     .description('Prints the JSON Schema of deployment files; editors complete and check with it.')
-    .addHelpText('after', examples('weir schema > weir.schema.json'))
-    .action(async () => {
+    .option('--node', 'the schema of node files instead')
+    .addHelpText(
+      'after',
+      examples('weir schema > weir.schema.json', 'weir schema --node > node.schema.json'),
+    )
+    .action(async (options: { node?: boolean }) => {
       const { schema } = await import('./commands/check.ts')
-      finish(schema(terminal))
+      finish(schema(terminal, options))
     })
   program
     .command('version')
@@ -347,38 +377,7 @@ function addCompletion(program: Command, terminal: Terminal, finish: Finish): vo
     })
 }
 
-const fileArgument = (): Argument =>
-  new Argument('[FILE]', 'deployment file, or - for standard input').default(DEPLOYMENT_FILE)
-
-const stateOption = (
-  text: string = `state directory of the node (default: WEIR_STATE, or the nearest ${STATE_DIRECTORY})`,
-): Option => new Option('--state <DIR>', text).argParser(directoryName)
-
-const jsonOption = (text: string = 'print JSON'): Option => new Option('--json', text)
-
-const replicaOption = (text: string): Option =>
-  new Option('--replica <N>', text).argParser(wholeNumber(1, REPLICAS_MAX))
-
-const examples = (...lines: readonly string[]): string =>
-  `\n${styleText('bold', lines.length === 1 ? 'Example:' : 'Examples:', { validateStream: false })}\n${lines
-    .map((line) => `  ${line}`)
-    .join('\n')}`
-
-/** Commander's message as our one line: what, and what to do. */
-function callError(text: string, words: readonly string[]): string {
-  const what = text
-    .trim()
-    .replace(/\s*\n\s*/g, ' ')
-    .replace(/^error: /, '')
-    .replace(/\.$/, '')
-  if (what.includes('Did you mean')) return `weir: ${what}`
-  const command = words.find((word) => !word.startsWith('-'))
-  const known = command !== undefined && !what.startsWith('unknown command')
-  return `weir: ${what}; see weir ${known ? `${command} ` : ''}--help`
-}
-
 const SEED_MAX = 0xffff_ffff
-const REPLICAS_MAX = 10_000
 const TAIL_DEFAULT = 100
 const TAIL_MAX = 1_000_000
 // As the node answers them; not imported, so that help and completion load nothing of it.

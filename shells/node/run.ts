@@ -5,28 +5,46 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { Effect, type Scope } from 'effect'
 import { unreachable } from '../../core/machine.ts'
+import { formatIp, parseIp, unmapped } from '../../core/net/address.ts'
 import type { NodeCommand, Reply } from '../../core/node/commands.ts'
 import type { NodeEvent } from '../../core/node/events.ts'
-import { defaultNodeConfig, NodeMachine } from '../../core/node/node.ts'
+import { defaultNodeConfig, type NodeConfig, NodeMachine } from '../../core/node/node.ts'
 import type { NodeView } from '../../core/node/view.ts'
 import type { JsonValue } from '../../core/spec/deployment.ts'
+import { defaultNodeSettings, type NodeSettings } from '../../core/spec/node/settings.ts'
 import { admitDeployment } from './file/deployment-file.ts'
 import { Journal, type JournalLimits, type JournalOptions } from './journal/journal.ts'
 import { type Listeners, makeListeners } from './listener/listeners.ts'
 import { type LogStore, makeLogStore } from './log/store.ts'
-import type { DeploySource, NoticeLine, SettledAnswer, VersionAnswer } from './operator/api.ts'
+import { metricsText } from './metrics/node.ts'
+import type {
+  DeploySource,
+  DrainWork,
+  NoticeLine,
+  SettledAnswer,
+  VersionAnswer,
+} from './operator/api.ts'
 import { Listeners as Callbacks, OperatorDesk, type SettledNews } from './operator/desk.ts'
+import { loadsSoon, workOf } from './operator/listeners.ts'
 import { type DeployAnswer, makeOperatorServer, type OperatedNode } from './operator/server.ts'
 import { makeProbes } from './probe/probes.ts'
 import { makeProcessRuntime } from './process/runtime.ts'
 import { Pump, type PumpFault } from './pump.ts'
 import { openStateDirectory, type StateDirectory } from './state/directory.ts'
-import type { NodeStartError } from './state/start-error.ts'
+import type { NodeStartError as StateStartError } from './state/start-error.ts'
+import {
+  type Certificates,
+  type CertificatesUnusable,
+  makeCertificates,
+} from './tls/certificates.ts'
 
-export type { NoticeLine, SettledAnswer } from './operator/api.ts'
+export type { DrainWork, NoticeLine, SettledAnswer } from './operator/api.ts'
 export type { SettledNews } from './operator/desk.ts'
 export type { DeployAnswer } from './operator/server.ts'
-export { AlreadyRunning, type NodeStartError, StateUnusable } from './state/start-error.ts'
+export { AlreadyRunning, StateUnusable } from './state/start-error.ts'
+export { CertificatesUnusable } from './tls/certificates.ts'
+
+export type NodeStartError = StateStartError | CertificatesUnusable
 
 export interface NodeOptions {
   /** Made when it is missing. */
@@ -38,6 +56,8 @@ export interface NodeOptions {
   /** What the shell itself has to say; the machine's notices go to {@link NodeHandle.onNotice}. */
   readonly log: (level: 'info' | 'warn' | 'error', text: string) => void
   readonly journal?: JournalLimits
+  /** Default: what a node without a node file has. */
+  readonly settings?: NodeSettings
 }
 
 export interface NodeHandle {
@@ -56,6 +76,13 @@ export interface NodeHandle {
   /** `service` is `deployment/service`, or the short name where it is unique. */
   scale(service: string, replicas: number): Promise<Reply>
   restart(service: string, replica?: number): Promise<Reply>
+  /**
+   * This node's addresses in the internal network, all of them, in the place of those before. What
+   * is no IP address is left out, and said.
+   */
+  internalAddresses(addresses: readonly string[]): void
+  /** What goes through the listeners now. */
+  load(): Promise<DrainWork>
   /** The machine's notices; the first listener also gets those from before it came. */
   onNotice(listener: (notice: NoticeLine) => void): () => void
   /** Something in the view may have changed; at most once per turn of the event loop. */
@@ -73,23 +100,27 @@ export const startNode = (
   options: NodeOptions,
 ): Effect.Effect<NodeHandle, NodeStartError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { stateDirectory, version } = options
+    const { stateDirectory, version, settings = defaultNodeSettings } = options
     const since = new Date().toISOString()
-    const state = yield* openStateDirectory({ path: stateDirectory, version, log: options.log })
     const desk = new OperatorDesk((event) => engine.pump.send(event))
     const log: NodeOptions['log'] = (level, text) => {
       options.log(level, text)
       desk.say(level, text)
     }
+    // Before anything is touched: a start that fails for them leaves no trace.
+    const certificates = yield* openCertificates(settings, log)
+    const state = yield* openStateDirectory({ path: stateDirectory, version, log: options.log })
     const { nodeId: node, path, socketPlaces } = state
     const name = 'weir'
     const answer: VersionAnswer = { name, version, pid: process.pid, node, state: path, since }
     // Before all others, so that it is released after them: a second start sees us to the end.
     const server = yield* makeOperatorServer({ socketPlaces, version: () => answer, log })
     state.recordSocket(server.socketPath)
-    const engine: Engine = yield* makeEngine(options, state, desk, log)
-    const operated = operatedNode(engine, desk, answer)
+    const engine: Engine = yield* makeEngine({ options, settings, state, desk, log, certificates })
+    const operated = operatedNode(engine, desk, answer, settings)
     engine.pump.send({ type: 'boot' })
+    const internalAddresses = internalAddressesTo(engine.pump, log)
+    if (settings.internalAddresses.length > 0) internalAddresses(settings.internalAddresses)
     server.attach(operated)
     return {
       ...operated,
@@ -100,6 +131,8 @@ export const startNode = (
         new Promise((resolve) => {
           operated.whenSettled(deployment, (settled) => resolve(settled ?? goneAnswer(deployment)))
         }),
+      internalAddresses,
+      load: async () => workOf(await loadsSoon(engine.listeners)),
       onSettled: (listener) => desk.onSettled(listener),
       onNotice: (listener) => desk.onNotice(listener),
       onChange: engine.onChange,
@@ -107,27 +140,43 @@ export const startNode = (
     }
   })
 
+const openCertificates = (
+  { certificates }: NodeSettings,
+  log: NodeOptions['log'],
+): Effect.Effect<Certificates | undefined, CertificatesUnusable, Scope.Scope> =>
+  certificates === undefined
+    ? Effect.succeed(undefined)
+    : makeCertificates({ directory: certificates, notice: log })
+
+/** What an engine is made of. */
+interface EngineOptions {
+  readonly options: NodeOptions
+  readonly settings: NodeSettings
+  readonly state: StateDirectory
+  readonly desk: OperatorDesk
+  readonly log: NodeOptions['log']
+  readonly certificates: Certificates | undefined
+}
+
 /** The machine at work. */
 interface Engine {
   readonly machine: NodeMachine
   readonly pump: Pump<NodeEvent, NodeCommand>
   readonly logs: LogStore
   readonly listeners: Listeners
+  /** In Prometheus' text format. */
+  readonly metrics: () => Promise<string>
   readonly onChange: NodeHandle['onChange']
   readonly failure: NodeHandle['failure']
 }
 
 /** Machine, journal and all that carries out commands, ready for the first event. */
-const makeEngine = (
-  options: NodeOptions,
-  state: StateDirectory,
-  desk: OperatorDesk,
-  log: NodeOptions['log'],
-): Effect.Effect<Engine, never, Scope.Scope> =>
+const makeEngine = (made: EngineOptions): Effect.Effect<Engine, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const { options, state, desk, log } = made
     const { version, journal: limits } = options
     const seed = options.seed ?? randomInt(2 ** 31)
-    const machine = new NodeMachine(defaultNodeConfig(seed))
+    const machine = new NodeMachine(configOf(seed, made.settings))
     const journal = yield* makeJournal(
       {
         directory: state.journalDirectory,
@@ -153,7 +202,7 @@ const makeEngine = (
         stop()
       },
     })
-    const parts = yield* makeParts(state, pump, log)
+    const parts = yield* makeParts(made, pump, () => machine.view(pump.now()))
     const apply = applier(parts, desk, () => stop())
     /** At the end of the machine's life, however it came. */
     const stop = (): void => {
@@ -164,12 +213,13 @@ const makeEngine = (
     }
     yield* Effect.addFinalizer(() => Effect.sync(stop))
     journal.begin(pump.now())
-    const { logs, listeners } = parts
+    const { logs, listeners, metrics } = parts
     return {
       machine,
       pump,
       logs,
       listeners,
+      metrics,
       onChange: (listener) => changes.add(listener),
       failure: () => failure,
     }
@@ -188,19 +238,26 @@ type Parts = Effect.Success<ReturnType<typeof makeParts>>
 
 /** Everything that carries out commands; each is released before the ones above it. */
 const makeParts = (
-  state: StateDirectory,
+  { state, log, certificates }: EngineOptions,
   pump: Pump<NodeEvent, NodeCommand>,
-  log: NodeOptions['log'],
+  view: () => NodeView,
 ) =>
   Effect.gen(function* () {
+    const secured = certificates === undefined ? {} : { certificates }
     const report = (event: NodeEvent): void => pump.send(event)
     const notice = (text: string): void => log('warn', text)
     const logs = yield* makeLogStore({ directory: state.logsDirectory, notice })
     const runtime = yield* makeProcessRuntime({ nodeId: state.nodeId, logs, report, notice })
     const environmentOf = runtime.environmentOf.bind(runtime)
     const probes = yield* makeProbes({ report, environmentOf })
-    const listeners = yield* makeListeners({ report, notice })
-    return { logs, runtime, probes, listeners }
+    const listeners: Listeners = yield* makeListeners({
+      report,
+      notice,
+      metrics: () => metrics(),
+      ...secured,
+    })
+    const metrics = (): Promise<string> => metricsText({ listeners, view, ...secured })
+    return { logs, runtime, probes, listeners, metrics }
   })
 
 /** The one switch. What a command causes comes back as an event, also a failure. */
@@ -227,6 +284,9 @@ function applier(
       case 'close-listener':
       case 'apply-backends':
       case 'cut-backend':
+      case 'bind-socket':
+      case 'route-socket':
+      case 'unbind-socket':
         return listeners.apply(command)
       case 'reply':
       case 'notice':
@@ -241,9 +301,10 @@ function applier(
 }
 
 const operatedNode = (
-  { machine, pump, logs, listeners }: Engine,
+  { machine, pump, logs, listeners, metrics }: Engine,
   desk: OperatorDesk,
   answer: VersionAnswer,
+  settings: NodeSettings,
 ): OperatedNode => {
   const view = (): NodeView => machine.view(pump.now())
   const isKnown = (name: string): boolean =>
@@ -251,14 +312,15 @@ const operatedNode = (
   return {
     version: () => answer,
     view,
-    deploy: (source) => deploy(desk, source),
+    deploy: (source) => deploy(desk, source, settings),
     whenSettled: (name, answer) => desk.whenSettled(name, () => isKnown(name), answer),
     remove: (deployment) => desk.remove(deployment),
     scale: (service, replicas) => desk.ask({ type: 'scale', service, replicas }),
     restart: (service, replica) =>
       desk.ask({ type: 'restart', service, ...(replica === undefined ? {} : { replica }) }),
     logs,
-    udp: listeners,
+    listeners,
+    metrics,
     recentEvents: () => desk.recentEvents(),
     onEvent: (listener) => desk.onEvent(listener),
     shutdown: (mode) => {
@@ -269,9 +331,36 @@ const operatedNode = (
   }
 }
 
-async function deploy(desk: OperatorDesk, source: DeploySource): Promise<DeployAnswer> {
+const configOf = (
+  seed: number,
+  { replicaPorts, drainTimeoutMs, metrics }: NodeSettings,
+): NodeConfig => ({
+  ...defaultNodeConfig(seed),
+  replicaPorts,
+  drainTimeoutMs,
+  metrics: metrics ?? null,
+})
+
+/** In the one way of writing each, so that the same ones again are no change. */
+const internalAddressesTo =
+  (pump: Engine['pump'], log: NodeOptions['log']): NodeHandle['internalAddresses'] =>
+  (texts) => {
+    const addresses: string[] = []
+    for (const text of texts) {
+      const ip = parseIp(text)
+      if (ip === undefined) log('warn', `internal address left out: "${text}" is no IP address`)
+      else addresses.push(formatIp(unmapped(ip)))
+    }
+    pump.send({ type: 'internal-addresses', addresses })
+  }
+
+async function deploy(
+  desk: OperatorDesk,
+  source: DeploySource,
+  settings: NodeSettings,
+): Promise<DeployAnswer> {
   const { text, file, directory } = source
-  const admitted = admitDeployment(text, file)
+  const admitted = admitDeployment(text, file, settings, directory)
   if (!admitted.ok) return { ok: false, code: 'invalid', problems: admitted.problems }
   const { deployment, warnings } = admitted
   const reply = await desk.deploy({ type: 'deploy', deployment, directory })

@@ -11,6 +11,10 @@ export function reasonOf(error: unknown): string {
 
 export const isAddressInUse = (error: unknown): boolean => codeOf(error) === 'EADDRINUSE'
 
+/** This machine does not have the address to listen on, or nothing of its family. */
+export const isAddressMissing = (error: unknown): boolean =>
+  codeOf(error) === 'EADDRNOTAVAIL' || codeOf(error) === 'EAFNOSUPPORT'
+
 /** There is no way to the peer, or nobody at its end: of all that is sent there, not of one send. */
 export const isUnreachable = (error: unknown): boolean => unreachableCodes.has(codeOf(error))
 
@@ -20,12 +24,14 @@ export const isHostLimit = (error: unknown): boolean => HOST_LIMITS.has(codeOf(e
 const WORDS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'the address is in use',
   EADDRNOTAVAIL: 'the address is not one of this machine',
+  EAFNOSUPPORT: 'this machine has no addresses of that family',
   EACCES: 'permission denied',
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
   EHOSTDOWN: 'host is down',
   EHOSTUNREACH: 'host unreachable',
   ENETUNREACH: 'network unreachable',
+  ENOENT: 'no such file',
   ENOTFOUND: 'name not found',
   ETIMEDOUT: 'timed out',
   EMFILE: 'out of file descriptors (limit of this process)',

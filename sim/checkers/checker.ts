@@ -1,13 +1,20 @@
-import type { NodeCommand } from '../../core/node/commands.ts'
+import type { NodeCommand, SocketCommand } from '../../core/node/commands.ts'
 import type { NodeEvent } from '../../core/node/events.ts'
 import type { StreamListenerCommand } from '../../core/stream/commands.ts'
+import type { EntranceCommand } from '../../core/stream/entrance/commands.ts'
+import type { EntranceEvent } from '../../core/stream/entrance/events.ts'
 import type { StreamListenerEvent } from '../../core/stream/events.ts'
 import type { FlowCommand } from '../../core/udp/commands.ts'
 import type { FlowEvent } from '../../core/udp/events.ts'
+import type { Arrivals } from '../faults/arrivals.ts'
 import type { UdpDoor } from '../faults/datagrams.ts'
+import type { Holder } from '../faults/host-ports.ts'
 import type { FrontDoor } from '../faults/listeners.ts'
-import type { Stream } from '../faults/streams.ts'
+import type { Group } from '../faults/runtime.ts'
+import type { SimSocket } from '../faults/sockets.ts'
+import type { ConnectionCommand, Stream } from '../faults/streams.ts'
 import type { Change, ClientFate } from '../trace.ts'
+import type { Via } from '../workloads/clients.ts'
 import type { SimulatedNode, World } from '../world.ts'
 
 export type CheckerName =
@@ -16,6 +23,8 @@ export type CheckerName =
   | 'ports'
   | 'settled'
   | 'listeners'
+  | 'sockets'
+  | 'entrances'
   | 'udp model'
   | 'udp routes'
   | 'udp lives'
@@ -56,6 +65,30 @@ export interface Checker {
   ): void
   /** After a flow table's step, before its commands. */
   onDatagram?(door: UdpDoor, event: FlowEvent, commands: readonly FlowCommand[], world: World): void
+  /** After an entrance's step, before its commands. */
+  onEntrance?(
+    arrivals: Arrivals,
+    event: EntranceEvent,
+    commands: readonly EntranceCommand[],
+    world: World,
+  ): void
+  /** A socket of the node's is there, in truth. */
+  onBound?(socket: SimSocket, world: World): void
+  /** The kernel refused it for somebody else's sake. */
+  onInUse?(
+    command: Extract<SocketCommand, { type: 'bind-socket' }>,
+    holder: Holder,
+    world: World,
+  ): void
+  /** A client is to be connected to a backend. */
+  onConnect?(
+    door: FrontDoor,
+    stream: Stream,
+    command: Extract<ConnectionCommand, { type: 'connect-upstream' }>,
+    world: World,
+  ): void
+  /** Somebody who came this way got through to a program, at that port of it. */
+  onReached?(via: Via, group: Group, port: number, world: World): void
   onClientGone?(
     door: FrontDoor,
     stream: Stream,

@@ -3,17 +3,18 @@
  * lost that could have finished, none refused that could have been served.
  */
 
-import type { ReplicaId } from '../../core/services/identity.ts'
+import { parseReplicaId, type ReplicaId, serviceKey } from '../../core/services/identity.ts'
 import type { StreamListenerCommand } from '../../core/stream/commands.ts'
 import type { StreamListenerEvent } from '../../core/stream/events.ts'
 import type { FlowCommand } from '../../core/udp/commands.ts'
 import type { FlowEvent } from '../../core/udp/events.ts'
 import type { UdpDoor } from '../faults/datagrams.ts'
 import type { FrontDoor } from '../faults/listeners.ts'
-import type { Stream } from '../faults/streams.ts'
+import { headerOf, type Stream } from '../faults/streams.ts'
 import type { ClientFate } from '../trace.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
+import { serviceOfListener } from './told.ts'
 
 export class Listeners implements Checker {
   readonly name = 'listeners'
@@ -52,6 +53,26 @@ export class Listeners implements Checker {
           }
       }
     }
+  }
+
+  onConnect(
+    door: FrontDoor,
+    stream: Stream,
+    { backend, tls, preface }: Parameters<NonNullable<Checker['onConnect']>>[2],
+    world: World,
+  ): void {
+    const { proxyProtocol, upstreamTls } = stream.config
+    const { service, deployment } = parseReplicaId(backend as ReplicaId)
+    if (serviceOfListener(door.id) !== serviceKey(deployment, service)) {
+      world.fail(this.name, `${door.id} connects to ${backend}, which is not its own`)
+    }
+    const { connectionsPerBackendMax: most } = door.config
+    const live = door.streams.attachedTo(backend as ReplicaId)
+    if (most > 0 && live > most) world.fail(this.name, `${backend} has ${live} of ${most} clients`)
+    if (tls !== upstreamTls) world.fail(this.name, `${door.id} connects to ${backend} in clear`)
+    const header = tls && proxyProtocol ? headerOf(stream.peers) : undefined
+    if (String(preface) === String(header)) return
+    world.fail(this.name, `${backend} is told of another client than ${stream.client}`)
   }
 
   onDatagram(
@@ -97,10 +118,12 @@ export class Listeners implements Checker {
       world.fail(this.name, `client ${stream.client} lost its connection (${reason})`)
     }
     if (reason === 'no-backend' && door.inForce.size === 0) return
-    if (reason === 'connections-max') return
-    if (reason === 'not-accepting' && !door.listening) return
+    if (reason === 'connections-max' || reason === 'backends-full') return
+    if (reason === 'not-accepting' && door.closed) return
     // Every backend it tried refused it, and it tried all, or as many as it may.
-    const allTried = [...door.inForce].every((id) => stream.tried.includes(id))
+    const isFull =
+      stream.config.connectionsPerBackendMax > 0 || door.config.connectionsPerBackendMax > 0
+    const allTried = isFull || [...door.inForce].every((id) => stream.tried.includes(id))
     if (reason === 'connect-failed' && (allTried || stream.tried.length >= ATTEMPTS_MAX)) return
     world.fail(this.name, `client ${stream.client} was refused (${reason}) without need`)
   }

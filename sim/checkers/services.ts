@@ -19,7 +19,8 @@ import type { Group } from '../faults/runtime.ts'
 import type { Change } from '../trace.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
-import { isChecked, type ReplicaTold, type Told } from './told.ts'
+import { isChecked, type ListenerTold, type ReplicaTold, type Told } from './told.ts'
+import { wantsOf } from './wanted.ts'
 
 export class Services implements Checker {
   readonly name = 'services'
@@ -105,7 +106,22 @@ export class Services implements Checker {
         return
       }
       case 'stopped':
-        return this.checkGone('', 'the node has stopped', world)
+        this.checkGone('', 'the node has stopped', world)
+        if (!this.told.aborting) this.checkFinished(world)
+    }
+  }
+
+  afterStep(world: World): void {
+    if (world.life === 'down') return // a step that a crash cut short
+    this.checkPatience(this.event, world)
+  }
+
+  /** An orderly end is one of every connection. */
+  private checkFinished(world: World): void {
+    for (const { id, streams } of world.listeners.doors.values()) {
+      for (const { client } of streams.live.values()) {
+        world.fail(this.name, `the node has stopped under client ${client} of ${id}`)
+      }
     }
   }
 
@@ -189,9 +205,7 @@ export class Services implements Checker {
     const wanted = world.operator.wanted(key)
     if (wanted === 0 || well.length < wanted) return false
     if (dependency.condition === 'healthy') return true
-    return this.told
-      .listenersOf(key)
-      .every(({ state, applied }) => state === 'closing' || state === 'shut' || applied > 0)
+    return this.told.listenersOf(key).every(({ closed, applied }) => closed || applied > 0)
   }
 
   // Stopping ----------------------------------------------------------------------------------
@@ -229,11 +243,17 @@ export class Services implements Checker {
     }
     const listener = this.told.listeners.get(id)
     // A set that waited for another one mixes what several events made necessary.
-    if (listener?.state !== 'open' || this.event.type === 'backends-applied') return
+    if (listener === undefined || this.isLeft(listener)) return
+    if (this.event.type === 'backends-applied') return
     const left = [...listener.sent].filter((each) => !kept.has(each))
     if (left.length > 0 && left.every((each) => this.isSpared(each, world))) {
       this.checkSpare(listener.service, kept.size, left, world)
     }
+  }
+
+  /** No socket leads to it: its set is being given up as a whole, or was never used. */
+  private isLeft({ id, closed }: ListenerTold): boolean {
+    return closed || !this.told.leadingTo(id)
   }
 
   /** It is taken out by choice: it is well, is one of those wanted, and nobody asked for it. */
@@ -257,9 +277,12 @@ export class Services implements Checker {
     gone: readonly ReplicaId[],
     world: World,
   ): void {
-    const update = world.operator.specOf(key)?.update
-    if (update === undefined) return
-    const { surgeMax, unavailableMax } = update
+    const spec = world.operator.specOf(key)
+    if (spec === undefined) return
+    const { unavailableMax } = spec.update
+    // Of a program that chooses its own port there is never a second one.
+    const isAlone = wantsOf(key, spec, []).some(({ bind }) => bind === 'never')
+    const surgeMax = isAlone ? 0 : spec.update.surgeMax
     const missing = surgeMax === 0 ? Math.max(1, unavailableMax) : unavailableMax
     const least = world.operator.wanted(key) - missing
     if (left >= least) return
@@ -271,7 +294,7 @@ export class Services implements Checker {
     world: World,
   ): void {
     const listener = this.told.listeners.get(id)
-    if (listener === undefined || this.told.aborting) return
+    if (listener === undefined || this.told.aborting || this.isPatienceOver(world)) return
     const leftAt = listener.leftAt.get(backend)
     // While an older set is under way it may be leaving without having been taken out.
     const since = leftAt ?? (listener.version > listener.applied ? listener.sentAt : undefined)
@@ -282,6 +305,24 @@ export class Services implements Checker {
         this.name,
         `${id} cuts ${backend} after ${world.nodeNow() - since} ms of ${drainMs}`,
       )
+    }
+  }
+
+  /** A shutdown waits for old work so long, and no longer. */
+  private isPatienceOver(world: World): boolean {
+    const { stoppingSince } = this.told
+    const { drainTimeoutMs } = world.options.node
+    return stoppingSince !== undefined && world.nodeNow() - stoppingSince >= drainTimeoutMs
+  }
+
+  /** Nothing lives past the drain time of the node. */
+  private checkPatience(event: NodeEvent, world: World): void {
+    if (event.type !== 'tick' || this.told.aborting || !this.isPatienceOver(world)) return
+    for (const { id, holding, cut } of this.told.listeners.values()) {
+      for (const replica of holding) {
+        if (cut.has(replica) || this.told.replicas.get(replica)?.removed === true) continue
+        world.fail(this.name, `${id} still has ${replica} after the drain time of the node`)
+      }
     }
   }
 
@@ -306,7 +347,7 @@ export class Services implements Checker {
     if (!replica.started) return
     for (const listener of this.told.listenersOf(replica.service)) {
       if (listener.version > listener.applied) return
-      if (listener.state !== 'open' && replica.passed) return
+      if (this.isLeft(listener) && replica.passed) return
       if (replica.passed && !listener.sent.has(id)) return
     }
     if (this.counted.has(id)) return

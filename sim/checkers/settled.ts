@@ -1,10 +1,13 @@
 /** What a node says about a deployment is so, as far as it was told. */
 import type { NodeCommand } from '../../core/node/commands.ts'
-import { serviceKey } from '../../core/services/identity.ts'
+import { type ListenerId, serviceKey } from '../../core/services/identity.ts'
 import type { ServiceSpec } from '../../core/spec/deployment.ts'
+import { covers, nameOf } from '../faults/host-ports.ts'
+import { listenersOf } from '../faults/sockets.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
-import { isChecked, type Told } from './told.ts'
+import { isChecked, serviceOfListener, type Told } from './told.ts'
+import { wantsOf } from './wanted.ts'
 
 export class Settled implements Checker {
   readonly name = 'settled'
@@ -42,8 +45,13 @@ export class Settled implements Checker {
     const probed = isChecked(spec)
     const retries = spec.health?.retries ?? DEFAULT_RETRIES
     const listeners = this.told.listenersOf(key)
-    const open = listeners.filter((each) => each.state === 'open')
-    const rest = listeners.filter((each) => each.state !== 'open')
+    const { sockets } = this.told
+    const leading = (id: ListenerId): boolean =>
+      [...sockets.values()].some(
+        ({ state, use }) => state === 'bound' && listenersOf(use).includes(id),
+      )
+    const open = listeners.filter(({ id, closed }) => !closed && leading(id))
+    const rest = listeners.filter((each) => !open.includes(each))
     const ready = this.told
       .replicasOf(key)
       .filter((each) => each.started && !each.exited && !each.signalled && !each.removeOrdered)
@@ -57,14 +65,25 @@ export class Settled implements Checker {
     if (ready.length < wanted) return `has ${ready.length} of ${wanted} replicas`
     const old = ready.find((each) => each.program.env.FLAVOUR !== spec.env.FLAVOUR)
     if (old !== undefined) return `still runs ${old.id} of an older file`
-    for (const endpoint of spec.endpoints) {
-      const protocol = endpoint.protocol === 'udp' ? 'udp' : 'tcp'
-      const listener = open.find(
-        (each) => each.port === endpoint.port && each.protocol === protocol,
+    for (const want of wantsOf(key, spec, world.internal)) {
+      if (want.bind === 'never' || want.isOptional) continue
+      const { namespace, host, port } = want
+      const socket = [...sockets.values()].find(
+        ({ state, place, use }) =>
+          state === 'bound' &&
+          place.namespace === namespace &&
+          place.port === port &&
+          covers(place, host) &&
+          listenersOf(use).some((id) => serviceOfListener(id) === key),
       )
-      if (listener === undefined) return `does not listen on ${endpoint.port}`
-      if (listener.sent.size === 0) return `has no backend on ${endpoint.port}`
-      if (listener.applied < listener.version) return `has no confirmed set on ${endpoint.port}`
+      const where = nameOf(namespace, host, port)
+      if (socket === undefined) return `does not listen on ${where}`
+      for (const id of listenersOf(socket.use)) {
+        const listener = this.told.listeners.get(id)
+        if (listener?.service !== key) continue
+        if (listener.sent.size === 0) return `has no backend on ${where}`
+        if (listener.applied < listener.version) return `has no confirmed set on ${where}`
+      }
     }
     return undefined
   }

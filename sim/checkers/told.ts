@@ -3,11 +3,14 @@
  * conversation, taken from the events and commands themselves; the checkers share it.
  */
 import type { Attempt, Instant } from '../../core/machine.ts'
-import type { NodeCommand, Program } from '../../core/node/commands.ts'
-import type { NodeEvent } from '../../core/node/events.ts'
+import type { NodeCommand, OpenListener, Program, SocketUse } from '../../core/node/commands.ts'
+import type { NodeEvent, SocketEvent } from '../../core/node/events.ts'
+import type { SocketId } from '../../core/publish/events.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../../core/services/identity.ts'
 import { parseReplicaId, serviceKey } from '../../core/services/identity.ts'
 import type { ServiceSpec } from '../../core/spec/deployment.ts'
+import type { Place } from '../faults/host-ports.ts'
+import { listenersOf, placeOf } from '../faults/sockets.ts'
 import type { Change } from '../trace.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
@@ -40,9 +43,9 @@ export interface ListenerTold {
   readonly id: ListenerId
   readonly service: ServiceKey
   readonly protocol: 'tcp' | 'udp'
-  readonly port: number
-  attempt: Attempt
-  state: 'opening' | 'open' | 'closing' | 'shut'
+  closed: boolean
+  /** A UDP one whose socket is being closed admits nobody any more, for ever. */
+  spent: boolean
   /** Sets: ordered last, and known to hold. */
   version: number
   applied: number
@@ -56,25 +59,45 @@ export interface ListenerTold {
   readonly cut: Set<ReplicaId>
 }
 
+export interface SocketTold {
+  readonly id: SocketId
+  readonly place: Place
+  attempt: Attempt
+  /** `failed`: there is none, and it may be tried again; `freed`: closed for sure, and for ever. */
+  state: 'binding' | 'bound' | 'failed' | 'unbinding' | 'freed'
+  /** As it was answered; 0 before. */
+  port: number
+  use: SocketUse
+  /** When it was first ordered, on the world's clock. */
+  readonly since: number
+}
+
 export class Told implements Checker {
   readonly name = 'universal'
   readonly replicas = new Map<ReplicaId, ReplicaTold>()
   readonly listeners = new Map<ListenerId, ListenerTold>()
+  /** Those that were ever ordered in this life. */
+  readonly sockets = new Map<SocketId, SocketTold>()
   aborting = false
+  /** When the first shutdown was asked for, on the node's clock. */
+  stoppingSince: Instant | undefined
   reaped = false
 
   onChange(change: Change): void {
     if (change.type !== 'node-booted') return
     this.replicas.clear()
     this.listeners.clear()
+    this.sockets.clear()
     this.aborting = false
+    this.stoppingSince = undefined
     this.reaped = false
   }
 
-  onEvent(event: NodeEvent): void {
+  onEvent(event: NodeEvent, world: World): void {
     switch (event.type) {
       case 'shutdown':
         this.aborting ||= event.mode === 'abort'
+        this.stoppingSince ??= world.nodeNow()
         return
       case 'leftovers-reaped':
         this.reaped = true
@@ -100,12 +123,13 @@ export class Told implements Checker {
         replica.failures = event.ok ? 0 : replica.failures + 1
         return
       }
-      case 'listener-opened':
-      case 'listener-failed':
-      case 'listener-closed': {
-        const listener = this.listeners.get(event.listener)
-        if (listener === undefined || listener.attempt !== event.attempt) return
-        listener.state = event.type === 'listener-opened' ? 'open' : 'shut'
+      case 'socket-bound':
+      case 'socket-failed':
+      case 'socket-unbound': {
+        const socket = this.sockets.get(event.socket)
+        if (socket === undefined || socket.attempt !== event.attempt) return
+        socket.state = SOCKET_STATES[event.type]
+        if (event.type === 'socket-bound') socket.port = portOf(event.address)
         return
       }
       case 'backends-applied': {
@@ -148,11 +172,14 @@ export class Told implements Checker {
         return this.addListener(command)
       case 'close-listener': {
         const listener = this.listeners.get(command.listener)
-        if (listener === undefined) return
-        listener.attempt = command.attempt
-        listener.state = 'closing'
+        if (listener !== undefined) listener.closed = true
         return
       }
+      case 'bind-socket':
+        return this.bind(command, world)
+      case 'route-socket':
+      case 'unbind-socket':
+        return this.noteSocket(command)
       case 'apply-backends':
         return this.applySet(command, world.nodeNow())
       case 'cut-backend':
@@ -166,6 +193,20 @@ export class Told implements Checker {
 
   listenersOf(service: ServiceKey): ListenerTold[] {
     return [...this.listeners.values()].filter((each) => each.service === service)
+  }
+
+  /** Those that are there, or may be. */
+  openSockets(): SocketTold[] {
+    return [...this.sockets.values()].filter(({ state }) => state !== 'failed' && state !== 'freed')
+  }
+
+  /** Whether a socket brings clients to it, or is to. */
+  leadingTo(listener: ListenerId): boolean {
+    for (const { state, use } of this.sockets.values()) {
+      const isThere = state === 'binding' || state === 'bound'
+      if (isThere && listenersOf(use).includes(listener)) return true
+    }
+    return false
   }
 
   private addReplica(
@@ -194,21 +235,13 @@ export class Told implements Checker {
     })
   }
 
-  private addListener(command: Extract<NodeCommand, { type: 'open-listener' }>): void {
-    const { listener: id, attempt, protocol, port } = command
-    const present = this.listeners.get(id)
-    if (present !== undefined) {
-      present.attempt = attempt
-      present.state = 'opening'
-      return
-    }
+  private addListener({ listener: id, protocol }: OpenListener): void {
     this.listeners.set(id, {
       id,
       service: serviceOfListener(id),
       protocol,
-      port,
-      attempt,
-      state: 'opening',
+      closed: false,
+      spent: false,
       version: 0,
       applied: 0,
       sentAt: 0,
@@ -217,6 +250,29 @@ export class Told implements Checker {
       holding: new Set(),
       cut: new Set(),
     })
+  }
+
+  private bind(command: Extract<NodeCommand, { type: 'bind-socket' }>, world: World): void {
+    const { socket: id, attempt, use } = command
+    const place = placeOf(command)
+    const since = this.sockets.get(id)?.since ?? world.now
+    this.sockets.set(id, { id, place, attempt, state: 'binding', port: 0, use, since })
+  }
+
+  private noteSocket(
+    command: Extract<NodeCommand, { type: 'route-socket' | 'unbind-socket' }>,
+  ): void {
+    const socket = this.sockets.get(command.socket)
+    if (socket === undefined) return
+    if (command.type === 'route-socket') {
+      socket.use = command.use
+      return
+    }
+    socket.attempt = command.attempt
+    socket.state = 'unbinding'
+    if (socket.use.kind !== 'udp') return
+    const listener = this.listeners.get(socket.use.listener)
+    if (listener !== undefined) listener.spent = true
   }
 
   private applySet(command: Extract<NodeCommand, { type: 'apply-backends' }>, now: Instant): void {
@@ -247,8 +303,16 @@ export const isChecked = (spec: ServiceSpec | undefined): boolean =>
   spec !== undefined &&
   (spec.health !== undefined || spec.endpoints.some((each) => each.protocol !== 'udp'))
 
+const SOCKET_STATES: Readonly<Record<SocketEvent['type'], SocketTold['state']>> = {
+  'socket-bound': 'bound',
+  'socket-failed': 'failed',
+  'socket-unbound': 'freed',
+}
+
+const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1))
+
 /** `shop/web` of `shop/web/e0#3`. */
-function serviceOfListener(id: ListenerId): ServiceKey {
+export function serviceOfListener(id: ListenerId): ServiceKey {
   const [deployment = '', service = ''] = id.split('/')
   return serviceKey(deployment, service)
 }

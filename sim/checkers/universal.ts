@@ -3,10 +3,12 @@
  * orders to things that are gone, one answer to each request, one release of each acquisition,
  * and a restored machine that goes on like the one it was taken from.
  */
-import type { NodeCommand } from '../../core/node/commands.ts'
+import type { NodeCommand, SocketCommand, SocketUse } from '../../core/node/commands.ts'
 import type { NodeEvent, RequestId } from '../../core/node/events.ts'
+import type { ListenerId } from '../../core/services/identity.ts'
 import type { Deployment } from '../../core/spec/deployment.ts'
-import { labelOf } from '../faults/host-ports.ts'
+import { addressOf, labelOf } from '../faults/host-ports.ts'
+import { listenersOf } from '../faults/sockets.ts'
 import type { Change } from '../trace.ts'
 import type { SimulatedNode, World } from '../world.ts'
 import type { Checker } from './checker.ts'
@@ -48,7 +50,8 @@ export class Universal implements Checker {
 
   private checkBound(event: NodeEvent, count: number, world: World): void {
     const { operator } = world
-    let known = this.told.replicas.size + this.told.listeners.size + operator.open.size
+    const { replicas, listeners, sockets } = this.told
+    let known = replicas.size + listeners.size + sockets.size + operator.open.size
     for (const { deployment } of operator.wishes.values()) known += sizeOf(deployment)
     if (event.type === 'deploy') known += sizeOf(event.deployment)
     if (event.type === 'scale') known += event.replicas
@@ -86,8 +89,9 @@ export class Universal implements Checker {
       if (!replica.removed) return `while ${replica.id} was created and never removed`
     }
     for (const listener of this.told.listeners.values()) {
-      if (listener.state !== 'shut') return `while ${listener.id} was opened and never closed`
+      if (!listener.closed) return `while ${listener.id} was opened and never closed`
     }
+    for (const { id, state } of this.told.openSockets()) return `while socket ${id} is ${state}`
     for (const [request, { event }] of world.operator.open) {
       return `while request ${request} (${event.type}) is unanswered`
     }
@@ -111,25 +115,23 @@ export class Universal implements Checker {
       case 'probe':
       case 'cancel-probe':
         return this.whyWrongReplica(command)
-      case 'open-listener': {
-        const state = this.told.listeners.get(command.listener)?.state ?? 'shut'
-        return state === 'shut' ? undefined : `${command.listener} while it is ${state}`
-      }
-      case 'close-listener': {
-        const state = this.told.listeners.get(command.listener)?.state
-        if (state === 'opening' || state === 'open') return undefined
-        return `${command.listener} while it is ${state ?? 'unknown'}`
-      }
+      case 'open-listener':
+        return this.told.listeners.has(command.listener) ? `${command.listener} twice` : undefined
+      case 'close-listener':
+        return this.whyWrongClose(command.listener)
       case 'configure-listener': {
-        const state = this.told.listeners.get(command.listener)?.state
-        if (state === 'opening' || state === 'open') return undefined
-        return `${command.listener} while it is ${state ?? 'unknown'}`
+        const listener = this.told.listeners.get(command.listener)
+        if (listener === undefined) return `of unknown ${command.listener}`
+        return listener.closed ? `${command.listener}, which is closed` : undefined
       }
+      case 'bind-socket':
+      case 'route-socket':
+      case 'unbind-socket':
+        return this.whyWrongSocket(command)
       case 'apply-backends': {
         const listener = this.told.listeners.get(command.listener)
         if (listener === undefined) return `for unknown ${command.listener}`
         if (command.version <= listener.version) return `${command.version} is not a new version`
-        if (listener.state === 'opening') return `${command.listener} is not open yet`
         for (const { id } of command.backends) {
           if (this.told.replicas.get(id)?.removed !== false) return `names ${id}, which is gone`
         }
@@ -142,6 +144,52 @@ export class Universal implements Checker {
       case 'settled':
         return undefined
     }
+  }
+
+  private whyWrongClose(id: ListenerId): string | undefined {
+    const listener = this.told.listeners.get(id)
+    if (listener === undefined) return `of unknown ${id}`
+    if (listener.closed) return `${id} twice`
+    for (const socket of this.told.openSockets()) {
+      if (listenersOf(socket.use).includes(id)) {
+        return `${id}, to which socket ${socket.id} leads, which is ${socket.state}`
+      }
+    }
+    return undefined
+  }
+
+  private whyWrongSocket(command: SocketCommand): string | undefined {
+    const { socket: id, type } = command
+    const socket = this.told.sockets.get(id)
+    if (type === 'bind-socket') {
+      if (socket !== undefined && socket.state !== 'failed')
+        return `${id} while it is ${socket.state}`
+      if (socket !== undefined && command.attempt <= socket.attempt)
+        return `${id} with an old attempt`
+    } else {
+      if (socket?.state !== 'binding' && socket?.state !== 'bound') {
+        return `${id} while it is ${socket?.state ?? 'unknown'}`
+      }
+      if (type === 'unbind-socket') return undefined
+      if (socket.use.kind !== command.use.kind) return `${id} to another kind of use`
+    }
+    return this.whyWrongUse(command.use)
+  }
+
+  private whyWrongUse(use: SocketUse): string | undefined {
+    for (const id of listenersOf(use)) {
+      const listener = this.told.listeners.get(id)
+      if (listener === undefined || listener.closed) return `leads to ${id}, which is not open`
+      if (listener.spent) return `leads to ${id}, which admits nobody any more`
+      if (listener.protocol !== use.kind) return `leads to ${id}, which is for ${listener.protocol}`
+    }
+    if (use.kind !== 'tcp') return undefined
+    const names = use.routes.map(({ serverName, tls }) =>
+      tls === 'off' ? '' : (serverName ?? '*'),
+    )
+    if (names.length === 0) return 'leads nowhere'
+    if (names.length > 1 && names.includes('')) return 'leads to several without TLS'
+    return new Set(names).size < names.length ? `leads ${names.join(', ')} to two` : undefined
   }
 
   private whyWrongReply(request: RequestId, world: World): string | undefined {
@@ -189,9 +237,9 @@ export class Universal implements Checker {
   }
 
   atEnd(world: World): void {
-    for (const [port, holder] of world.ports.held()) {
-      if (holder.type === 'listener') {
-        world.fail(this.name, `at the end port ${port} is held by ${labelOf(holder)}`)
+    for (const { host, port, holder } of world.ports.all()) {
+      if (holder.type === 'socket') {
+        world.fail(this.name, `at the end ${addressOf(host, port)} is held by ${labelOf(holder)}`)
       }
     }
     for (const group of world.runtime.groups.values()) {
@@ -203,8 +251,9 @@ export class Universal implements Checker {
 /** Replicas and endpoints that a deployment asks for. */
 function sizeOf({ services }: Deployment): number {
   let size = 0
-  for (const { endpoints, scale } of Object.values(services)) {
-    size += 1 + endpoints.length + (scale.mode === 'fixed' ? scale.replicas : 0)
+  for (const { endpoints, portMappings, scale } of Object.values(services)) {
+    size +=
+      1 + 2 * endpoints.length + portMappings.length + (scale.mode === 'fixed' ? scale.replicas : 0)
   }
   return size
 }

@@ -3,26 +3,39 @@
  * programs that answer what they are sent. What can go wrong with datagrams has a world of its own
  * (`sim/udp`); here it is about sets of backends, drains and ends.
  */
+import { strategyNamed } from '../../core/balance/strategies.ts'
 import { type Attempt, unreachable } from '../../core/machine.ts'
 import { formatPacked, type PackedAddress, packIpv4 } from '../../core/net/packed-address.ts'
 import type { Backend, ListenerSettings, OpenListener } from '../../core/node/commands.ts'
 import type { ListenerEvent } from '../../core/node/events.ts'
 import { udpConfigOf } from '../../core/node/udp-config.ts'
-import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
+import { type ListenerId, parseReplicaId, type ReplicaId } from '../../core/services/identity.ts'
 import type { FlowCommand } from '../../core/udp/commands.ts'
 import type { UdpConfig } from '../../core/udp/config.ts'
 import type { FlowEvent } from '../../core/udp/events.ts'
 import type { SimulatedTable } from '../udp/world.ts'
+import type { Via } from '../workloads/clients.ts'
+import { packed } from '../workloads/greetings.ts'
 import type { World } from '../world.ts'
 import type { FrontDoor, ListenerFaults } from './listeners.ts'
 
-/** A UDP listening socket and its table; lives on after the socket until it is empty. */
-export interface UdpDoor extends Pick<FrontDoor, 'id' | 'port' | 'listening' | 'inForce'> {
+/** The table behind a UDP socket; lives on after the socket until it is empty. */
+export interface UdpDoor extends Pick<FrontDoor, 'id' | 'closed' | 'inForce'> {
   readonly table: SimulatedTable
-  readonly sockets: Map<string, { readonly backend: ReplicaId; readonly port: number }>
-  /** To be answered when the socket is closed. */
-  closing: Attempt | undefined
+  readonly sockets: Map<string, Upstream>
+  /** How each client came last. */
+  readonly vias: Map<number, Via>
+  /** It said that it needs its listening socket no more. */
+  stopped: boolean
+  /** To be done then. */
+  readonly onStopped: (() => void)[]
   tickGeneration: number
+}
+
+interface Upstream {
+  readonly backend: ReplicaId
+  readonly host: string
+  readonly port: number
 }
 
 type Tell = (listener: ListenerId, event: ListenerEvent) => void
@@ -41,24 +54,23 @@ export class Datagrams {
 
   open(command: Extract<OpenListener, { protocol: 'udp' }>): void {
     const { world } = this
-    const { listener, attempt, host, port, balance } = command
-    if (this.doorOn(port) !== undefined) {
-      const reason = 'address in use'
-      return this.tell(listener, { type: 'listener-failed', listener, attempt, reason })
-    }
-    const { failOpen } = balance
+    const { listener, balance } = command
+    const { strategy, failOpen } = balance
     this.doors.set(listener, {
       id: listener,
-      port,
-      table: world.breed.table({ config: configOf(command), failOpen }),
+      table: world.breed.table({
+        config: configOf(command),
+        strategy: strategyNamed(strategy, world.options.node.seed),
+        failOpen,
+      }),
       sockets: new Map(),
-      listening: true,
+      closed: false,
       inForce: new Set(),
-      closing: undefined,
+      vias: new Map(),
+      stopped: false,
+      onStopped: [],
       tickGeneration: 0,
     })
-    const address = `${host}:${port}`
-    this.tell(listener, { type: 'listener-opened', listener, attempt, address })
   }
 
   configure(listener: ListenerId, settings: ListenerSettings): void {
@@ -67,13 +79,12 @@ export class Datagrams {
     this.step(door, { type: 'configure', config: configOf(settings) })
   }
 
-  /** It lets go of the port when the last answers are there, or after a while without them. */
-  close(listener: ListenerId, attempt: Attempt): void {
+  /** `done` when the last answers are there, or after a while without them. */
+  close(listener: ListenerId, done: () => void = () => {}): void {
     const door = this.doors.get(listener)
-    if (door === undefined || !door.listening) {
-      return this.tell(listener, { type: 'listener-closed', listener, attempt })
-    }
-    door.closing = attempt
+    if (door === undefined || door.stopped) return done()
+    door.onStopped.push(done)
+    door.closed = true
     this.step(door, { type: 'close' })
   }
 
@@ -95,7 +106,7 @@ export class Datagrams {
   }
 
   nodeDown(): void {
-    for (const door of this.doors.values()) door.listening = false
+    for (const door of this.doors.values()) door.closed = true
     this.doors.clear()
   }
 
@@ -103,18 +114,13 @@ export class Datagrams {
     for (const door of this.doors.values()) this.armTick(door)
   }
 
-  doorOn(port: number): UdpDoor | undefined {
-    for (const door of this.doors.values()) {
-      if (door.port === port && door.listening) return door
-    }
-    return undefined
-  }
-
   /** A client asks so many things at once. */
-  arrive(door: UdpDoor, client: number, requests: number): void {
+  arrive(door: UdpDoor, client: number, requests: number, via: Via): void {
+    door.vias.set(client, via)
+    const to = packed(via.address, via.port)
     for (let each = 0; each < requests; each++) {
       const payload = bytesOf(client)
-      this.step(door, { type: 'client-datagram', from: addressOf(client), to: LOCAL, payload })
+      this.step(door, { type: 'client-datagram', from: addressOf(client), to, payload })
     }
   }
 
@@ -137,16 +143,18 @@ export class Datagrams {
       case 'send-upstream':
         return this.send(door, command)
       case 'send-client':
-        if (formatPacked(command.to) === formatPacked(addressOf(clientOf(command.payload)))) return
+        if (formatPacked(command.to) === formatPacked(addressOf(clientOf(command.payload)))) {
+          return world.clients.gone(clientOf(command.payload), 'answered')
+        }
         return world.fail('listeners', `${formatPacked(command.to)} gets another client's answer`)
       case 'close-upstream':
       case 'close-flow':
         if (door.sockets.delete(nameOf(command))) return
         return world.fail('listeners', `${door.id} closes a socket that is not there`)
       case 'stop-listening':
-        door.listening = false
-        if (door.closing === undefined) return
-        return this.tell(listener, { type: 'listener-closed', listener, attempt: door.closing })
+        door.stopped = true
+        for (const done of door.onStopped.splice(0)) done()
+        return
       case 'backends-applied':
         return this.tell(listener, { ...command, listener })
       case 'backend-drained':
@@ -167,9 +175,9 @@ export class Datagrams {
     command: Extract<FlowCommand, { type: 'open-upstream' }>,
   ): void {
     const { world, faults } = this
-    const { flow, attempt, port } = command
+    const { flow, attempt, host, port } = command
     const backend = command.backend as ReplicaId
-    door.sockets.set(nameOf(command), { backend, port })
+    door.sockets.set(nameOf(command), { backend, host, port })
     if (this.happens(faults.connectHangs)) return
     const lacks = this.happens(faults.connectLacks)
     world.inNode(world.draws.clients.below(4), () => {
@@ -184,15 +192,20 @@ export class Datagrams {
     const { flow, attempt } = command
     const socket = door.sockets.get(nameOf(command))
     if (socket === undefined) return world.fail('listeners', `${door.id} sends on no socket`)
-    const holder = world.ports.holder(socket.port)
+    const holder = world.ports.at('udp', socket.host, socket.port)?.holder
     const group = holder?.type === 'group' ? world.runtime.groups.get(holder.pid) : undefined
     const payload = command.payload.slice()
     const delayMs = world.draws.clients.between(1, 40)
-    if (group?.listening === true && group.replica !== socket.backend) {
+    // A port that programs choose by themselves goes from one of a service to the next.
+    if (group?.listening === true && !isSibling(group.replica, socket.backend)) {
       return world.fail('listeners', `${group.replica} gets what was for ${socket.backend}`)
     }
     world.inNode(delayMs, () => {
       if (group?.listening === true) {
+        const via = door.vias.get(clientOf(payload))
+        for (const checker of world.checkers) {
+          if (via !== undefined) checker.onReached?.(via, group, socket.port, world)
+        }
         return this.step(door, { type: 'upstream-datagram', flow, attempt, payload })
       }
       const reason = 'connection refused'
@@ -221,6 +234,11 @@ const configOf = ({
 }: Extract<ListenerSettings, { protocol: 'udp' }>): UdpConfig =>
   udpConfigOf(udp, udp.flowsMax || FLOWS_SHARE, drainTimeoutMs)
 
+function isSibling(one: ReplicaId, other: ReplicaId): boolean {
+  const [a, b] = [parseReplicaId(one), parseReplicaId(other)]
+  return a.deployment === b.deployment && a.service === b.service && a.number === b.number
+}
+
 const nameOf = ({ flow, attempt }: { flow: number; attempt: Attempt }): string =>
   `${flow}.${attempt}`
 
@@ -231,7 +249,5 @@ const bytesOf = (client: number): Uint8Array =>
 
 const clientOf = (bytes: Uint8Array): number =>
   new DataView(bytes.buffer).getUint32(bytes.byteOffset)
-
-const LOCAL = packIpv4(0x7f00_0001, 53)
 /** What each listener is dealt of the host's descriptors. */
 const FLOWS_SHARE = 50

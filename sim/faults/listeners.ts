@@ -1,10 +1,10 @@
 /**
- * The simulated listeners: each real front door is the real stream machine over simulated
- * sockets. Ports are taken by strangers, closing is slow, sets take effect late.
+ * The simulated listeners: behind the sockets of each is the real stream machine, with simulated
+ * clients and programs. Sets take effect late; what it tells comes twice.
  */
-import type { Attempt } from '../../core/machine.ts'
+import { strategyNamed } from '../../core/balance/strategies.ts'
 import { unreachable } from '../../core/machine.ts'
-import type { ListenerCommand } from '../../core/node/commands.ts'
+import type { DoorCommand, ListenerCommand, OpenListener } from '../../core/node/commands.ts'
 import type { ListenerEvent } from '../../core/node/events.ts'
 import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
 import type { StreamSpec } from '../../core/spec/deployment.ts'
@@ -14,14 +14,20 @@ import type { StreamConfig } from '../../core/stream/state.ts'
 import type { Ratio } from '../prng.ts'
 import type { SimulatedListener, World } from '../world.ts'
 import { Datagrams } from './datagrams.ts'
-import { labelOf } from './host-ports.ts'
 import type { Group } from './runtime.ts'
+import { SimSockets } from './sockets.ts'
 import { Streams } from './streams.ts'
 
 export interface ListenerFaults {
   /** Not permitted, or out of descriptors. */
-  readonly openFails: Ratio
-  readonly closesSlowly: Ratio
+  readonly bindFails: Ratio
+  readonly bindsSlowly: Ratio
+  readonly unbindsSlowly: Ratio
+  /** A close ends a bind that is under way. */
+  readonly unbindOvertakes: Ratio
+  readonly routesLate: Ratio
+  /** What a socket has to say waits. */
+  readonly answersLate: Ratio
   readonly appliesLate: Ratio
   readonly slowMsMax: number
   readonly answersTwice: Ratio
@@ -31,15 +37,19 @@ export interface ListenerFaults {
   readonly connectLacks: Ratio
   /** A peer stops reading for a while. */
   readonly blocks: Ratio
+  /** A TLS handshake with a client fails, or never ends. */
+  readonly secureFails: Ratio
+  readonly secureHangs: Ratio
 }
 
-/** A listening socket and its machine; lives on after the socket until its last connection. */
+/** What is behind sockets; lives on after the last of them until its last connection. */
 export interface FrontDoor {
   readonly id: ListenerId
-  readonly port: number
   readonly machine: SimulatedListener
   readonly streams: Streams
-  listening: boolean
+  /** The one it was given last. */
+  config: StreamConfig
+  closed: boolean
   /** The set the machine was given last. */
   inForce: ReadonlySet<ReplicaId>
   tickGeneration: number
@@ -49,35 +59,51 @@ export interface FrontDoor {
 
 export class SimListeners {
   readonly doors = new Map<ListenerId, FrontDoor>()
+  readonly sockets: SimSockets
+  /** The UDP ones. */
+  readonly datagrams: Datagrams
   private readonly world: World
   private readonly faults: ListenerFaults
   /** Commands for one listener take effect in their order. */
-  private busyUntil = new Map<ListenerId, number>()
-  /** The UDP ones. */
-  readonly datagrams: Datagrams
+  private busyUntil = new Map<string, number>()
 
   constructor(world: World, faults: ListenerFaults) {
     this.world = world
     this.faults = faults
+    this.sockets = new SimSockets(world, faults)
     this.datagrams = new Datagrams(world, faults, (listener, event) => this.tell(listener, event))
   }
 
   apply(command: ListenerCommand): void {
+    switch (command.type) {
+      case 'bind-socket':
+      case 'route-socket':
+      case 'unbind-socket':
+        return this.sockets.apply(command)
+      default:
+        return this.applyDoor(command)
+    }
+  }
+
+  private applyDoor(command: DoorCommand): void {
     const { listener } = command
     switch (command.type) {
-      case 'open-listener':
-        return this.effect(listener, this.shortly(), () => this.open(command))
-      case 'close-listener': {
-        const delayMs = this.happens(this.faults.closesSlowly) ? this.slowly() : this.shortly()
-        return this.effect(listener, delayMs, () => this.close(listener, command.attempt))
-      }
+      case 'open-listener': // at once: a socket may lead to it by the next command
+        return this.open(command)
+      case 'close-listener':
+        return this.effect(listener, this.shortly(), () => {
+          const door = this.doors.get(listener)
+          if (door === undefined) return this.datagrams.close(listener)
+          door.closed = true
+          this.step(door, { type: 'close' })
+        })
       case 'configure-listener':
         return this.effect(listener, this.shortly(), () => {
           const door = this.doors.get(listener)
           if (command.protocol === 'udp') return this.datagrams.configure(listener, command)
-          if (door !== undefined) {
-            this.step(door, { type: 'configure', config: configOf(command.stream) })
-          }
+          if (door === undefined) return
+          door.config = configOf(command.stream)
+          this.step(door, { type: 'configure', config: door.config })
         })
       case 'apply-backends': {
         const delayMs = this.happens(this.faults.appliesLate) ? this.slowly() : this.shortly()
@@ -98,11 +124,11 @@ export class SimListeners {
   /** The kernel closes every socket of a process that is gone. */
   nodeDown(): void {
     for (const door of this.doors.values()) {
-      if (door.listening) this.world.ports.free(door.port)
-      door.listening = false
+      door.closed = true
       door.streams.nodeDown()
     }
     this.doors.clear()
+    this.sockets.nodeDown()
     this.datagrams.nodeDown()
     this.busyUntil = new Map()
   }
@@ -117,14 +143,8 @@ export class SimListeners {
       door.streams.excuse('the clock leapt')
       this.armTick(door)
     }
+    this.sockets.clockLeapt()
     this.datagrams.clockLeapt()
-  }
-
-  doorOn(port: number): FrontDoor | undefined {
-    for (const door of this.doors.values()) {
-      if (door.port === port && door.listening) return door
-    }
-    return undefined
   }
 
   /** Live connections of a replica, over all listeners. */
@@ -132,6 +152,11 @@ export class SimListeners {
     let count = 0
     for (const door of this.doors.values()) count += door.streams.connectionsOn(replica)
     return count
+  }
+
+  /** After all that was ordered for this listener. */
+  inOrder(listener: ListenerId, run: () => void): void {
+    this.effect(listener, 0, run)
   }
 
   /** One event into a stream machine; what it orders is carried out at once. */
@@ -144,44 +169,25 @@ export class SimListeners {
     this.armTick(door)
   }
 
-  private open(command: Extract<ListenerCommand, { type: 'open-listener' }>): void {
-    const { world } = this
-    const { listener, attempt, host, port } = command
-    if (command.protocol === 'tcp') world.ports.tempt(port, world.draws.faults)
-    if (this.happens(this.faults.openFails)) {
-      return this.tell(listener, {
-        type: 'listener-failed',
-        listener,
-        attempt,
-        reason: 'permission denied',
-      })
-    }
+  private open(command: OpenListener): void {
     if (command.protocol === 'udp') return this.datagrams.open(command)
-    const present = world.ports.holder(port)
-    if (present !== undefined || !world.ports.take(port, { type: 'listener', listener })) {
-      const reason = 'address in use'
-      const holder = present === undefined ? {} : { holder: labelOf(present) }
-      return this.tell(listener, { type: 'listener-failed', listener, attempt, reason, ...holder })
-    }
+    const { world } = this
+    const { listener, balance, stream } = command
+    const { strategy, failOpen } = balance
+    const config = configOf(stream)
     this.doors.set(listener, {
       id: listener,
-      port,
-      machine: world.breed.listen(configOf(command.stream)),
+      machine: world.breed.listen(config, {
+        strategy: strategyNamed(strategy, world.options.node.seed),
+        failOpen,
+      }),
       streams: new Streams(world, this.faults),
-      listening: true,
+      config,
+      closed: false,
       inForce: new Set(),
       tickGeneration: 0,
       busyUntil: 0,
     })
-    const address = `${host}:${port}`
-    this.tell(listener, { type: 'listener-opened', listener, attempt, address })
-  }
-
-  private close(listener: ListenerId, attempt: Attempt): void {
-    if (this.datagrams.doors.has(listener)) return this.datagrams.close(listener, attempt)
-    const door = this.doors.get(listener)
-    if (door !== undefined) this.step(door, { type: 'close' })
-    this.tell(listener, { type: 'listener-closed', listener, attempt })
   }
 
   private applyBackends(command: Extract<ListenerCommand, { type: 'apply-backends' }>): void {
@@ -208,9 +214,6 @@ export class SimListeners {
       case 'end':
       case 'close':
         return door.streams.obey(door, command)
-      case 'stop-listening':
-        door.listening = false
-        return this.world.ports.free(door.port)
       case 'backends-applied':
         return this.tell(listener, { ...command, listener })
       case 'backend-drained':
@@ -241,7 +244,7 @@ export class SimListeners {
 
   // Time and order ----------------------------------------------------------------------------
 
-  private effect(listener: ListenerId, delayMs: number, run: () => void): void {
+  private effect(listener: string, delayMs: number, run: () => void): void {
     const { now } = this.world
     const at = Math.max((this.busyUntil.get(listener) ?? 0) + 1, now + delayMs)
     this.busyUntil.set(listener, at)
@@ -251,8 +254,7 @@ export class SimListeners {
   /** Tells the node, after what it is being told about this listener already. */
   private tell(listener: ListenerId, event: ListenerEvent): void {
     const { world, faults } = this
-    const key = `${listener} facts` as ListenerId
-    this.effect(key, this.shortly(), () => world.step(event))
+    this.effect(`${listener} facts`, this.shortly(), () => world.step(event))
     if (this.happens(faults.answersTwice)) {
       // Out of its order: by then it may be about a set, or an attempt, of long ago.
       const againMs = world.draws.faults.between(1, 2 * faults.slowMsMax)
@@ -278,6 +280,9 @@ const configOf = (stream: StreamSpec): StreamConfig => ({
   connectAttemptsMax: 4,
   idleTimeoutMs: stream.idleTimeoutMs,
   connectionsMax: stream.connectionsMax,
+  connectionsPerBackendMax: stream.connectionsPerBackendMax,
+  proxyProtocol: stream.proxyProtocol,
+  upstreamTls: stream.tls === 'reoriginate',
 })
 
 const FAR_MS = 600_000

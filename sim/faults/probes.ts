@@ -80,11 +80,12 @@ export class SimProbes {
     const { world } = this
     const own = world.runtime.groupOf(replica)
     if (target.type === 'command') return isWell(own, world.now) ? '' : 'exit status 1'
-    const holder = world.ports.holder(target.port)
+    const namespace = target.type === 'udp' ? 'udp' : 'tcp'
+    const holder = world.ports.at(namespace, target.host, target.port)?.holder
     switch (holder?.type) {
       case undefined:
         return 'connection refused'
-      case 'listener':
+      case 'socket':
         return '' // our own front door, if ever it is asked
       case 'stranger':
         return target.type === 'tcp' ? '' : 'status 404'

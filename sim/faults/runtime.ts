@@ -7,9 +7,11 @@ import type { Attempt } from '../../core/machine.ts'
 import { unreachable } from '../../core/machine.ts'
 import type { Program, RuntimeCommand } from '../../core/node/commands.ts'
 import type { RuntimeEvent } from '../../core/node/events.ts'
+import type { PortNamespace } from '../../core/publish/claim.ts'
 import type { ReplicaId } from '../../core/services/identity.ts'
 import type { Ratio } from '../prng.ts'
 import type { World } from '../world.ts'
+import type { Place } from './host-ports.ts'
 
 export interface RuntimeFaults {
   /** The log cannot be opened. */
@@ -44,6 +46,8 @@ export interface Manner {
   readonly stopsAfterMs: number | undefined
   readonly diesAfterMs: number
   readonly leavesChildren: boolean
+  /** It listens on every address of the machine, IPv6 included, as careless programs do. */
+  readonly listensWide: boolean
 }
 
 /** A process group that was spawned; `replica` is unique only within `life`. */
@@ -160,9 +164,12 @@ export class SimRuntime {
     this.records.set(replica, record)
     this.effect(replica, () => {
       if (record.cancelled) return
-      const ports = Object.values(program.ports)
-      for (const port of ports) world.ports.tempt(port, world.draws.faults)
-      const portsTaken = ports.filter((port) => world.ports.holder(port) !== undefined)
+      // What it chooses by itself nobody but the program knows.
+      const places = placesOf({ ...program, argv: [] }, LOOPBACK)
+      for (const place of places) world.ports.tempt(place, world.draws.faults)
+      const portsTaken = places
+        .filter((place) => world.ports.inTheWay(place) !== undefined)
+        .map(({ port }) => port)
       if (portsTaken.length > 0) {
         const reason = `port ${portsTaken[0]} is taken`
         this.answer(replica, 0, {
@@ -300,9 +307,10 @@ export class SimRuntime {
   private listen(group: Group): void {
     if (!group.leaderAlive) return
     const { world } = this
-    const { pid, replica } = group
-    for (const port of Object.values(group.program.ports)) {
-      if (!world.ports.take(port, { type: 'group', pid, replica })) {
+    const { pid, replica, program, manner } = group
+    const everywhere = world.ports.has('::') ? '::' : '0.0.0.0'
+    for (const place of placesOf(program, manner.listensWide ? everywhere : '127.0.0.1')) {
+      if (world.ports.bind(place, { type: 'group', pid, replica }).type !== 'bound') {
         return this.endLeader(group, 'exit 1 (address in use)')
       }
     }
@@ -339,10 +347,7 @@ export class SimRuntime {
     if (!group.alive) return
     group.alive = false
     this.groups.delete(pid)
-    for (const port of Object.values(group.program.ports)) {
-      const holder = world.ports.holder(port)
-      if (holder?.type === 'group' && holder.pid === pid) world.ports.free(port)
-    }
+    world.ports.releaseAll((holder) => holder.type === 'group' && holder.pid === pid)
     world.change({ type: 'group-gone', replica, pid })
     const record = this.records.get(replica)
     if (record?.group === group) for (const gone of record.onGone.splice(0)) gone()
@@ -363,6 +368,7 @@ export class SimRuntime {
       stopsAfterMs: this.happens(faults.ignoresStop) ? undefined : draw.below(100),
       diesAfterMs: this.happens(faults.diesSlowly) ? draw.between(1_000, 15_000) : draw.below(5),
       leavesChildren: this.happens(faults.leavesChildren),
+      listensWide: world.draws.schedule.below(4) === 0,
     }
   }
 
@@ -415,6 +421,23 @@ export const GOOD_MANNER: Manner = {
   stopsAfterMs: 1,
   diesAfterMs: 1,
   leavesChildren: false,
+  listensWide: false,
+}
+
+/** Where a program listens: what it was told to, and what it chose by itself. */
+export function placesOf({ argv, ports, udpEndpoints }: Program, host: string): Place[] {
+  const places = new Map<string, Place>()
+  const add = (namespace: PortNamespace, port: number): void => {
+    places.set(`${namespace}:${port}`, { namespace, host, port, isV6Only: false })
+  }
+  for (const [endpoint, port] of Object.entries(ports)) {
+    add(udpEndpoints.includes(endpoint) ? 'udp' : 'tcp', port)
+  }
+  for (const word of argv) {
+    const [, namespace, port] = /^(tcp|udp):(\d+)$/.exec(word) ?? []
+    if (namespace !== undefined) add(namespace === 'udp' ? 'udp' : 'tcp', Number(port))
+  }
+  return [...places.values()]
 }
 
 const isBroken = (program: Program): boolean => program.argv[1] === BROKEN

@@ -1,14 +1,18 @@
 /**
- * The sockets of one listener: clients on one side, programs on the other. Each client sends a
+ * The connections of one listener: clients on one side, programs on the other. Each client sends a
  * request, the program thinks and answers, and both compare every byte with what was sent.
  */
 
 import { unreachable } from '../../core/machine.ts'
 import type { ReplicaId } from '../../core/services/identity.ts'
 import type { CloseReason, StreamListenerCommand } from '../../core/stream/commands.ts'
+import type { Peers } from '../../core/stream/entrance/events.ts'
 import type { ConnectionId, Side } from '../../core/stream/events.ts'
+import type { StreamConfig } from '../../core/stream/state.ts'
 import type { Ratio } from '../prng.ts'
 import type { ClientFate } from '../trace.ts'
+import type { Via } from '../workloads/clients.ts'
+import { type Greeting, v2Header } from '../workloads/greetings.ts'
 import type { World } from '../world.ts'
 import type { FrontDoor, ListenerFaults } from './listeners.ts'
 import type { Group } from './runtime.ts'
@@ -28,13 +32,33 @@ export interface ClientPlan {
   readonly halfCloses: boolean
   /** Leaves then, finished or not. */
   readonly leavesAfterMs: number | undefined
+  /** Somebody speaks for it whom the listener trusts. */
+  readonly throughProxy: boolean
+  /** What it says first. */
+  readonly greeting: Greeting
+}
+
+/** One that was let in. */
+export interface Admitted {
+  readonly client: number
+  readonly plan: ClientPlan
+  /** All that its program is to get of it. */
+  readonly wire: Uint8Array
+  /** The first bytes of it, which were read on the way in. */
+  readonly pushedBack: Uint8Array
+  readonly peers: Peers
+  readonly leavesAfterMs: number | undefined
+  readonly via: Via
 }
 
 /** One connection, in truth. */
-export interface Stream {
+export interface Stream extends Pick<Admitted, 'client' | 'plan' | 'wire' | 'peers' | 'via'> {
   readonly id: ConnectionId
-  readonly client: number
-  readonly plan: ClientPlan
+  /** Of the listener, when it came. */
+  readonly config: StreamConfig
+  /** What its program is told first about who it is. */
+  readonly header: Uint8Array
+  pushedBack: Uint8Array
   /** Backends the machine tried, in order. */
   readonly tried: ReplicaId[]
   attempt: number
@@ -76,28 +100,37 @@ export class Streams {
     this.faults = faults
   }
 
-  arrive(door: FrontDoor, client: number, plan: ClientPlan): void {
+  arrive(door: FrontDoor, admitted: Admitted): void {
     const { world } = this
+    const { client, plan, wire, pushedBack, peers, leavesAfterMs, via } = admitted
+    const { config } = door
     this.lastId += 1
     const stream: Stream = {
       id: this.lastId as ConnectionId,
       client,
       plan,
+      wire,
+      peers,
+      via,
+      config,
+      header: config.proxyProtocol && !config.upstreamTls ? headerOf(peers) : NO_BYTES,
+      pushedBack,
       tried: [],
       attempt: 0,
       group: undefined,
       joined: false,
       open: true,
-      request: newSource(plan.requestBytes, plan.halfCloses),
+      request: newSource(wire.length, plan.halfCloses),
       answer: newSource(0, false),
       excuse: undefined,
     }
     this.live.set(stream.id, stream)
     world.change({ type: 'client-arrived', client, listener: door.id })
-    if (plan.leavesAfterMs !== undefined) {
-      world.inNode(plan.leavesAfterMs, () => this.leave(door, stream))
+    if (leavesAfterMs !== undefined) {
+      world.inNode(leavesAfterMs, () => this.leave(door, stream))
     }
-    world.listeners.step(door, { type: 'accepted', connection: stream.id })
+    const { id: connection } = stream
+    world.listeners.step(door, { type: 'accepted', connection, peers })
   }
 
   obey(door: FrontDoor, command: ConnectionCommand): void {
@@ -138,6 +171,13 @@ export class Streams {
     return count
   }
 
+  /** Those being connected included. */
+  attachedTo(replica: ReplicaId): number {
+    let count = 0
+    for (const stream of this.live.values()) if (stream.tried.at(-1) === replica) count += 1
+    return count
+  }
+
   processEnded(door: FrontDoor, group: Group): void {
     for (const stream of this.live.values()) {
       if (stream.group !== group || stream.answer.ended) continue
@@ -170,15 +210,16 @@ export class Streams {
     command: Extract<ConnectionCommand, { type: 'connect-upstream' }>,
   ): void {
     const { world, faults } = this
-    const { connection, attempt, port } = command
+    const { connection, attempt, host, port } = command
     const backend = command.backend as ReplicaId
     stream.attempt = attempt
     stream.tried.push(backend)
+    for (const checker of world.checkers) checker.onConnect?.(door, stream, command, world)
     if (this.happens(faults.connectHangs)) return
     const lacks = this.happens(faults.connectLacks)
     this.tell(stream, world.draws.clients.between(0, 4), () => {
       if (stream.attempt !== attempt) return // abandoned
-      const holder = world.ports.holder(port)
+      const holder = world.ports.at('tcp', host, port)?.holder
       const group = holder?.type === 'group' ? world.runtime.groups.get(holder.pid) : undefined
       if (lacks) stream.excuse ??= 'out of descriptors'
       if (lacks || group === undefined || !group.listening) {
@@ -188,6 +229,7 @@ export class Streams {
         return
       }
       stream.group = group
+      for (const checker of world.checkers) checker.onReached?.(stream.via, group, port, world)
       world.change({
         type: 'client-connected',
         client: stream.client,
@@ -210,9 +252,8 @@ export class Streams {
       if (source.paused || source.ended) return
       const { id: connection } = stream
       if (source.sent < source.ready) {
-        const count = Math.min(source.ready - source.sent, CHUNK_BYTES)
-        const bytes = bytesOf(stream.client, side, source.sent, count)
-        source.sent += count
+        const bytes = nextOf(stream, side)
+        source.sent += bytes.length
         this.world.listeners.step(door, { type: 'data', connection, from: side, bytes })
       } else {
         source.ended = true
@@ -225,11 +266,10 @@ export class Streams {
   private write(door: FrontDoor, stream: Stream, to: Side, bytes: Uint8Array): void {
     const from: Side = to === 'client' ? 'upstream' : 'client'
     const source = sourceOf(stream, from)
-    const expected = bytesOf(stream.client, from, source.delivered, bytes.byteLength)
     for (let index = 0; index < bytes.byteLength; index++) {
-      if (bytes[index] !== expected[index]) {
-        this.world.fail('listeners', `client ${stream.client} got bytes that were not sent to it`)
-      }
+      if (bytes[index] === byteOf(stream, from, source.delivered + index)) continue
+      const whom = to === 'client' ? `client ${stream.client}` : `${stream.group?.replica}`
+      this.world.fail('listeners', `${whom} got bytes that were not sent to it`)
     }
     source.delivered += bytes.byteLength
     if (to === 'upstream') this.received(door, stream)
@@ -246,7 +286,7 @@ export class Streams {
   /** The program has the whole request: it thinks, and answers. */
   private received(door: FrontDoor, stream: Stream): void {
     const { plan, answer } = stream
-    if (stream.request.delivered < plan.requestBytes) return
+    if (stream.request.delivered < stream.header.length + stream.wire.length) return
     this.tell(stream, plan.thinkMs, () => {
       answer.ready = plan.responseBytes
       answer.wantsEnd = true
@@ -291,6 +331,7 @@ export class Streams {
     this.world.trace.mark(`client ${how}`)
     this.world.trace.mark(`close ${reason}`)
     this.world.change({ type: 'client-gone', client: stream.client, listener: door.id, how })
+    this.world.clients.gone(stream.client, how === 'answered' ? how : `${how} (${reason})`)
   }
 
   private checkStale(door: FrontDoor, command: ConnectionCommand): void {
@@ -327,12 +368,40 @@ const newSource = (ready: number, wantsEnd: boolean): Source => ({
 const sourceOf = (stream: Stream, side: Side): Source =>
   side === 'client' ? stream.request : stream.answer
 
+/** The next piece that a side has to say; what was read on the way in comes first, and at once. */
+function nextOf(stream: Stream, side: Side): Uint8Array {
+  const { client, pushedBack, wire } = stream
+  const { sent, ready } = sourceOf(stream, side)
+  if (side === 'client' && pushedBack.length > 0) {
+    stream.pushedBack = NO_BYTES
+    return pushedBack
+  }
+  const count = Math.min(ready - sent, CHUNK_BYTES)
+  return side === 'client' ? wire.slice(sent, sent + count) : bytesOf(client, side, sent, count)
+}
+
+/** What the other side is to get at this place. */
+function byteOf({ client, header, wire }: Stream, from: Side, at: number): number | undefined {
+  if (from === 'upstream') return (saltOf(client, from) + at * 7) & 255
+  return at < header.length ? header[at] : wire[at - header.length]
+}
+
 /** Every byte says whose it is and where in the stream: one in the wrong place is seen. */
 function bytesOf(client: number, side: Side, from: number, count: number): Uint8Array {
   const bytes = new Uint8Array(count)
-  const salt = client * 31 + (side === 'client' ? 0 : 101)
+  const salt = saltOf(client, side)
   for (let index = 0; index < count; index++) bytes[index] = salt + (from + index) * 7
   return bytes
 }
 
+const saltOf = (client: number, side: Side): number => client * 31 + (side === 'client' ? 0 : 101)
+
+export const requestBytes = (client: number, from: number, count: number): Uint8Array =>
+  bytesOf(client, 'client', from, count)
+
+/** What an upstream is told about a client. */
+export const headerOf = ({ source, destination }: Peers): Uint8Array =>
+  v2Header(source, destination)
+
+const NO_BYTES = new Uint8Array(0)
 const CHUNK_BYTES = 16

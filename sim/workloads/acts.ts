@@ -5,6 +5,7 @@
  */
 import { unreachable } from '../../core/machine.ts'
 import type { NodeEvent } from '../../core/node/events.ts'
+import type { PortNamespace } from '../../core/publish/claim.ts'
 import type { Manner } from '../faults/runtime.ts'
 import type { World } from '../world.ts'
 import type { DeploymentSketch } from './deployments.ts'
@@ -22,7 +23,15 @@ export type Act =
   | { readonly type: 'sicken'; readonly pick: number; readonly forMs: number }
   | { readonly type: 'manner'; readonly manner: Partial<Manner> } // of the next program started
   // what befalls the host
-  | { readonly type: 'stranger'; readonly port: number; readonly forMs: number }
+  | {
+      readonly type: 'stranger'
+      readonly namespace?: PortNamespace
+      readonly host?: string
+      readonly port: number
+      readonly forMs: number
+    }
+  // the internal network gives it these addresses; it has them so much later
+  | { readonly type: 'internal'; readonly addresses: readonly string[]; readonly lateMs: number }
   // what befalls the node
   | { readonly type: 'crash'; readonly downMs: number }
   | { readonly type: 'pause'; readonly forMs: number }
@@ -62,7 +71,17 @@ export function perform(world: World, act: Act): void {
       runtime.scripted.push(act.manner)
       return
     case 'stranger':
-      return world.ports.settleStranger(act.port, act.forMs)
+      return world.ports.settleStranger(
+        {
+          namespace: act.namespace ?? 'tcp',
+          host: act.host ?? '0.0.0.0',
+          port: act.port,
+          isV6Only: true,
+        },
+        act.forMs,
+      )
+    case 'internal':
+      return world.renumber(act.addresses, act.lateMs)
     case 'crash':
       world.crash()
       return world.at(act.downMs, () => world.boot())

@@ -1,6 +1,16 @@
-/** People who use what the node serves: connections that arrive at whatever door is open. */
+/** People who use what the node serves: they connect to addresses, and come in where somebody listens. */
+
+import type { Instant } from '../../core/machine.ts'
+import type { PackedAddress } from '../../core/net/packed-address.ts'
+import type { SocketRoute } from '../../core/node/commands.ts'
+import type { PortNamespace } from '../../core/publish/claim.ts'
+import type { SocketId } from '../../core/publish/events.ts'
+import type { Newcomer } from '../faults/arrivals.ts'
+import { covers } from '../faults/host-ports.ts'
+import { listenersOf, type SimSocket } from '../faults/sockets.ts'
 import type { ClientPlan } from '../faults/streams.ts'
 import type { World } from '../world.ts'
+import { type Greeting, PLAIN, packed } from './greetings.ts'
 
 export interface ClientOptions {
   /** Mean time between two arrivals; 0: nobody comes. */
@@ -12,13 +22,33 @@ export interface ClientOptions {
   readonly bytesMax: number
   /** Of a hundred clients, so many leave before they have their answer. */
   readonly hastyPercent: number
+  /** Of a hundred clients, so many stop in the middle of what they say first. */
+  readonly stallsPercent: number
+  /** Of a hundred clients, so many say first what nobody understands. */
+  readonly rudePercent: number
   /** Live connections at one time; nobody comes beyond. */
   readonly liveMax: number
 }
 
+/** The way a client came. */
+export interface Via {
+  readonly namespace: PortNamespace
+  readonly address: string
+  readonly port: number
+  /** Asked for by TLS. */
+  readonly serverName: string | undefined
+  readonly socket: SocketId
+  /** When it was accepted, on the world's clock. */
+  readonly at: Instant
+}
+
+/** How a visit ended. */
+export type Outcome = string
+
 export class Clients {
   private readonly world: World
   private readonly options: ClientOptions
+  private readonly visits = new Map<number, (outcome: Outcome) => void>()
   private count = 0
 
   constructor(world: World, options: ClientOptions) {
@@ -40,46 +70,150 @@ export class Clients {
     })
   }
 
-  /** One client at a door that is open, if there is any. */
+  /** One client at a socket, if there is any. */
   arrive(thinkMs?: number): void {
-    const { world } = this
+    const { world, options } = this
+    const { clients: draw } = world.draws
     if (world.life === 'down') return
-    const open = [...world.listeners.doors.values()].filter((door) => door.listening)
-    const served = open.filter((door) => door.inForce.size > 0)
+    const open = this.socketsOf('tcp')
+    const served = open.filter(({ use }) => listenersOf(use).some((id) => this.isServed(id)))
     // Most go where they are served; the others find out that they are not.
-    const doors = world.draws.clients.below(8) > 0 ? served : open
-    if (doors.length === 0) return
-    const door = world.draws.clients.pick(doors)
-    if (door.streams.live.size >= this.options.liveMax) return
-    this.count += 1
-    const client = this.count
-    const drawn = this.drawPlan()
+    const sockets = draw.below(8) > 0 ? served : open
+    if (sockets.length === 0) return
+    const socket = draw.pick(sockets)
+    if (socket.use.kind !== 'tcp') return
+    const route = draw.pick(socket.use.routes)
+    const live = world.listeners.doors.get(route.listener)?.streams.live.size ?? 0
+    if (live + (socket.arrivals?.live.size ?? 0) >= options.liveMax) return
+    const drawn = this.drawPlan(socket, route)
     const plan = thinkMs === undefined ? drawn : { ...drawn, thinkMs, leavesAfterMs: undefined }
-    // Through the node's own queue: a paused node accepts nobody until it wakes. By then the socket
-    // may be closed, and the client is one that the kernel had taken in before.
-    world.inNode(world.draws.clients.below(2), () => {
-      if (world.listeners.doors.has(door.id)) door.streams.arrive(door, client, plan)
-    })
+    const address = draw.pick(this.addressesOf(socket))
+    this.connect(socket, address, plan)
   }
 
-  /** One client at a UDP door, if there is any; some come back. */
+  /**
+   * Somebody looks whether a place is served, and knows how to ask. `done` hears `answered`, or what
+   * else became of it.
+   */
+  visit(
+    namespace: PortNamespace,
+    address: string,
+    port: number,
+    serverName: string | undefined,
+    done: (outcome: Outcome) => void,
+  ): void {
+    const socket = this.world.listeners.sockets.at(namespace, address, port)
+    if (socket === undefined) return done('nobody listens')
+    const { use } = socket
+    if (use.kind === 'udp') {
+      this.count += 1
+      this.visits.set(this.count, done)
+      return this.ask(socket, address, this.count, 1)
+    }
+    if (use.kind !== 'tcp') return done(`it is for ${use.kind}`)
+    const isTls = use.routes.some(({ tls }) => tls !== 'off')
+    const greeting: Greeting = isTls ? { ...PLAIN, tls: 'hello', serverName } : PLAIN
+    const plan: ClientPlan = { ...QUICK, greeting }
+    this.connect(socket, address, plan, done)
+  }
+
+  /** One client at a UDP socket, if there is any; some come back. */
   private send(): void {
     const { world } = this
     if (world.life === 'down') return
-    const open = [...world.listeners.datagrams.doors.values()].filter((door) => door.listening)
+    const open = this.socketsOf('udp')
     if (open.length === 0) return
     const { clients: draw } = world.draws
-    const door = draw.pick(open)
+    const socket = draw.pick(open)
     const client = draw.below(3) === 0 ? draw.below(this.count + 1) : ++this.count
-    const requests = draw.between(1, 3)
-    world.inNode(draw.below(2), () => world.listeners.datagrams.arrive(door, client, requests))
+    this.ask(socket, draw.pick(this.addressesOf(socket)), client, draw.between(1, 3))
   }
 
-  private drawPlan(): ClientPlan {
+  private ask(socket: SimSocket, address: string, client: number, requests: number): void {
+    const { world } = this
+    const { port } = socket.held
+    const via: Via = {
+      namespace: 'udp',
+      address,
+      port,
+      serverName: undefined,
+      socket: socket.id,
+      at: world.now,
+    }
+    world.inNode(world.draws.clients.below(2), () => {
+      const { datagrams, sockets } = world.listeners
+      const { use } = sockets.bound.get(socket.id) ?? socket
+      const door = use.kind === 'udp' ? datagrams.doors.get(use.listener) : undefined
+      if (door === undefined) return this.gone(client, 'no table')
+      datagrams.arrive(door, client, requests, via)
+    })
+  }
+
+  // What becomes of them ----------------------------------------------------------------------
+
+  /** Not let in. */
+  turnedAway(client: number, why: string): void {
+    this.world.trace.mark('client refused')
+    this.world.change({ type: 'client-turned-away', client, why })
+    this.gone(client, why)
+  }
+
+  gone(client: number, outcome: Outcome): void {
+    const done = this.visits.get(client)
+    this.visits.delete(client)
+    done?.(outcome)
+  }
+
+  nodeDown(): void {
+    this.visits.clear()
+  }
+
+  // Drawing them ------------------------------------------------------------------------------
+
+  private connect(
+    socket: SimSocket,
+    address: string,
+    plan: ClientPlan,
+    done?: (outcome: Outcome) => void,
+  ): void {
+    const { world } = this
+    const { clients: draw } = world.draws
+    this.count += 1
+    const client = this.count
+    if (done !== undefined) this.visits.set(client, done)
+    const { port } = socket.held
+    const isIpv6 = address.includes(':')
+    const from = sourceOf(client, isIpv6, plan.throughProxy)
+    const peers = { source: from, destination: packed(address, port) }
+    const isTold = done === undefined && draw.below(4) === 0 && !plan.throughProxy
+    const via: Via = {
+      namespace: 'tcp',
+      address,
+      port,
+      serverName: plan.greeting.tls === 'hello' ? plan.greeting.serverName : undefined,
+      socket: socket.id,
+      at: world.now,
+    }
+    const newcomer: Newcomer = {
+      client,
+      plan,
+      via,
+      peers,
+      isTold: !isTold,
+      announced: announcedFor(client, draw.below(2) === 0),
+    }
+    // Through the node's own queue: a paused node accepts nobody until it wakes. By then the socket
+    // may be closed, and the client is one that the kernel had taken in before.
+    world.inNode(draw.below(2), () => socket.arrivals?.accept(newcomer))
+  }
+
+  private drawPlan(socket: SimSocket, route: SocketRoute): ClientPlan {
     const { options } = this
     const draw = this.world.draws.clients
     const patient = draw.below(100) < options.patientPercent
     const thinkMs = draw.below(options.thinkMsMax + 1) * (patient ? 100 : 1)
+    const trusted = socket.use.kind === 'tcp' && socket.use.acceptProxyProtocol.length > 0
+    const throughProxy = trusted && draw.below(2) === 0
     return {
       requestBytes: draw.between(1, options.bytesMax),
       responseBytes: draw.between(1, options.bytesMax),
@@ -87,6 +221,80 @@ export class Clients {
       halfCloses: draw.below(2) === 0,
       leavesAfterMs:
         draw.below(100) < options.hastyPercent ? draw.between(1, thinkMs + 10) : undefined,
+      throughProxy,
+      greeting: this.drawGreeting(route, throughProxy),
     }
   }
+
+  private drawGreeting(route: SocketRoute, throughProxy: boolean): Greeting {
+    const { options } = this
+    const draw = this.world.draws.clients
+    const isRude = (): boolean => draw.below(100) < options.rudePercent
+    const isTls = route.tls !== 'off'
+    const header = throughProxy
+      ? isRude()
+        ? draw.pick(['none', 'broken-v1', 'broken-v2'] as const)
+        : draw.pick(['v1', 'v2', 'v2', 'local', 'unknown'] as const)
+      : isRude()
+        ? draw.pick(['v1', 'v2'] as const) // from nobody we trust: it is data
+        : 'none'
+    return {
+      header,
+      tls: isTls ? (isRude() ? draw.pick(['rubbish', 'none'] as const) : 'hello') : 'none',
+      serverName: isRude() ? rudeName(draw.below(2)) : nameFor(route, draw.below(4)),
+      pieceBytes: draw.pick([1, 9, 64, 200]),
+      stallsAfter: draw.below(100) < options.stallsPercent ? draw.below(120) : undefined,
+    }
+  }
+
+  private socketsOf(namespace: PortNamespace): SimSocket[] {
+    return [...this.world.listeners.sockets.bound.values()].filter(
+      ({ held, use }) => held.namespace === namespace && use.kind !== 'metrics',
+    )
+  }
+
+  private isServed(listener: SocketRoute['listener']): boolean {
+    return (this.world.listeners.doors.get(listener)?.inForce.size ?? 0) > 0
+  }
+
+  /** Of this machine, where one comes to that socket. */
+  private addressesOf({ held }: SimSocket): readonly string[] {
+    const own = [...this.world.ports.addresses].filter(
+      (each) => this.world.ports.has(each) && covers(held, each),
+    )
+    return own.length > 0 ? own : [held.host]
+  }
+}
+
+const rudeName = (how: number): string | undefined => (how === 0 ? undefined : 'nobody.test')
+
+/** As a client writes the name it asks for. */
+function nameFor({ serverName }: SocketRoute, how: number): string {
+  const name = serverName?.replace('*', 'www') ?? 'else.test'
+  return how === 0 ? name.toUpperCase() : name
+}
+
+const sourceOf = (client: number, isIpv6: boolean, throughProxy: boolean): PackedAddress => {
+  const network = throughProxy ? TRUSTED_NETWORKS : CLIENT_NETWORKS
+  const last = 1 + (client % 200)
+  return packed(isIpv6 ? `${network.ipv6}${last.toString(16)}` : `${network.ipv4}${last}`, 9_000)
+}
+
+const announcedFor = (client: number, isIpv6: boolean): Newcomer['announced'] => ({
+  source: packed(isIpv6 ? `2001:db8:5::${1 + (client % 99)}` : `203.0.113.${1 + (client % 99)}`, 7),
+  destination: packed(isIpv6 ? '2001:db8:6::1' : '198.51.100.1', 443),
+})
+
+const CLIENT_NETWORKS = { ipv4: '10.1.0.', ipv6: 'fd01::' } as const
+const TRUSTED_NETWORKS = { ipv4: '10.9.0.', ipv6: 'fd09::' } as const
+/** Whom files trust to say who a client is. */
+export const TRUSTED_PROXIES: readonly string[] = ['10.9.0.0/16', 'fd09::/64']
+
+const QUICK: Omit<ClientPlan, 'greeting'> = {
+  requestBytes: 4,
+  responseBytes: 4,
+  thinkMs: 1,
+  halfCloses: false,
+  leavesAfterMs: undefined,
+  throughProxy: false,
 }

@@ -1,18 +1,13 @@
 /**
  * Deployments to run. A sketch says what matters in a few numbers, so that a seed can draw one, a
- * script can hold one and fast-check can shrink one; {@link deploymentOf} fills in the rest as the
- * deployment file's defaults would.
+ * script can hold one and fast-check can shrink one; `deploymentOf` fills in the rest as the
+ * deployment file's defaults would. Files that `weir check` refuses are not drawn.
  */
-import type {
-  DependencySpec,
-  Deployment,
-  EndpointSpec,
-  HealthSpec,
-  ServiceSpec,
-  UdpSpec,
-} from '../../core/spec/deployment.ts'
-import { BROKEN } from '../faults/runtime.ts'
+import type { StrategyName } from '../../core/balance/strategies.ts'
+import type { PortNamespace } from '../../core/publish/claim.ts'
+import { EPHEMERAL_FIRST, INTERNAL_ADDRESSES, OUTER_ADDRESSES } from '../faults/host-ports.ts'
 import type { Prng } from '../prng.ts'
+import { changeService } from './changes.ts'
 
 export interface DeploymentSketch {
   readonly name: string
@@ -24,6 +19,9 @@ export interface ServiceSketch {
   /** Indexes of services before this one: no cycle can be sketched. */
   readonly depends: readonly DependencySketch[]
   readonly endpoints: readonly EndpointSketch[]
+  readonly mappings?: readonly MappingSketch[]
+  /** `localhost_reachability`; `auto` when not said. */
+  readonly reach?: 'auto' | 'always' | 'never'
   readonly health: 'default' | 'tcp' | 'http' | 'command'
   readonly intervalMs: number
   readonly retries: number
@@ -48,10 +46,30 @@ export interface DependencySketch {
   readonly onTimeout: 'fail' | 'warn' | 'continue'
 }
 
+/** Whatever is not said is as in a file that does not say it. */
 export interface EndpointSketch {
-  readonly protocol: 'http' | 'tcp' | 'udp' | 'websocket'
+  readonly protocol: 'http' | 'https' | 'tcp' | 'udp' | 'websocket'
   readonly port: number
   readonly expose: 'public' | 'internal'
+  /** The program itself listens there. */
+  readonly targetPort?: number
+  readonly tls?: 'terminate' | 'passthrough' | 'reoriginate'
+  /** Server name. */
+  readonly host?: string
+  /** It believes the proxies of `TRUSTED_PROXIES`. */
+  readonly proxyIn?: boolean
+  readonly proxyOut?: boolean
+  readonly strategy?: StrategyName
+  readonly perBackendMax?: number
+}
+
+export interface MappingSketch {
+  /** 0: ephemeral. */
+  readonly hostPort: number
+  /** An endpoint's port or target port, or one of the program's own. */
+  readonly containerPort: number
+  readonly protocol: PortNamespace
+  readonly hostIp: string
 }
 
 export interface DeploymentLimits {
@@ -63,6 +81,8 @@ export interface DeploymentLimits {
   /** Times of health and drain are divided by this, so that short runs see many of them. */
   readonly haste: number
   readonly brokenPercent: number
+  /** Whether there are mappings, TLS, proxies, ports of programs and policies, and changes of them. */
+  readonly publishing: boolean
 }
 
 export const SERVICE_NAMES = ['web', 'db', 'api', 'cache', 'mail'] as const
@@ -74,32 +94,56 @@ export function drawDeployment(
   limits: DeploymentLimits,
   draw: Prng,
 ): DeploymentSketch {
-  const free = Array.from({ length: limits.hostPorts }, (_, index) => HOST_PORT_FIRST + index)
+  const free = poolOf(limits, draw)
   const services: ServiceSketch[] = []
   const count = draw.between(1, limits.servicesMax)
   for (let index = 0; index < count; index++) services.push(drawService(index, free, limits, draw))
   return { name, services }
 }
 
-/** The same deployment with one service changed. */
+/** The same deployment with one service changed, or two that exchange a port. */
 export function redraw(
   sketch: DeploymentSketch,
   limits: DeploymentLimits,
   draw: Prng,
 ): DeploymentSketch {
-  const at = draw.below(sketch.services.length)
-  const services = sketch.services.map((service, index) => {
-    if (index !== at) return service
-    switch (draw.below(4)) {
-      case 0:
-        return { ...service, replicas: draw.below(limits.replicasMax + 1) }
-      case 1:
-        return { ...service, retries: draw.between(1, 4), stopGraceMs: draw.between(1, 5_000) }
-      default:
-        return { ...service, flavour: service.flavour + 1, broken: false }
-    }
-  })
-  return { ...sketch, services }
+  const { services } = sketch
+  const at = draw.below(services.length)
+  const free = poolOf(limits, draw)
+  const used = new Set(services.flatMap(portsOf))
+  free.plain = free.plain.filter((port) => !used.has(port))
+  free.own = free.own.filter((port) => !used.has(port))
+  free.tls = free.tls.filter(
+    (each) => !services.some((service) => hasRoute(service, each) || disagrees(service, each)),
+  )
+  if (limits.publishing && draw.below(8) === 0)
+    return { ...sketch, services: swapped(services, draw) }
+  return {
+    ...sketch,
+    services: services.map((service, index) =>
+      index === at ? changeService(service, free, limits, draw) : service,
+    ),
+  }
+}
+
+/** Two endpoints of the file get each other's port. */
+function swapped(services: readonly ServiceSketch[], draw: Prng): readonly ServiceSketch[] {
+  const plain = services.flatMap(({ endpoints }) => endpoints.filter((each) => !isTls(each)))
+  if (plain.length < 2) return services
+  const [one, other] = [draw.pick(plain), draw.pick(plain)]
+  const portOf = (each: EndpointSketch): number =>
+    each === one ? other.port : each === other ? one.port : each.port
+  const isTwin = (each: EndpointSketch): boolean =>
+    plain.some((twin) => twin !== each && twin.port === each.port)
+  if (isTwin(one) || isTwin(other)) return services
+  return services.map((service) => ({
+    ...service,
+    endpoints: service.endpoints.map((each) => ({ ...each, port: portOf(each) })),
+    // What leads to an endpoint by its number would lead elsewhere.
+    mappings: (service.mappings ?? []).filter(
+      ({ containerPort }) => containerPort !== one.port && containerPort !== other.port,
+    ),
+  }))
 }
 
 /** Every service with a working program, as an operator would mend it. */
@@ -108,14 +152,71 @@ export const mended = (sketch: DeploymentSketch): DeploymentSketch => ({
   services: sketch.services.map((service) => ({ ...service, broken: false })),
 })
 
+// Ports -----------------------------------------------------------------------------------------
+
+/** What a file may still ask for: services of one file never collide, `weir check` refuses that. */
+export interface Pool {
+  plain: number[]
+  tls: TlsRoute[]
+  own: number[]
+}
+
+/** All tenants of a port agree about who reaches it and whom they trust. */
+type TlsRoute = Pick<EndpointSketch, 'port' | 'expose' | 'proxyIn' | 'host'>
+
+function poolOf(limits: DeploymentLimits, draw: Prng): Pool {
+  const plain = Array.from({ length: limits.hostPorts }, (_, index) => HOST_PORT_FIRST + index)
+  if (!limits.publishing) return { plain, tls: [], own: [] }
+  // Ports that others may have for reasons of their own.
+  if (draw.below(6) === 0) plain.push(REPLICA_PORT_FIRST + draw.below(80))
+  if (draw.below(6) === 0) plain.push(EPHEMERAL_FIRST + draw.below(8))
+  const odd = draw.below(8) === 0
+  const tls = TLS_HOSTS.flatMap((host) => [
+    { port: TLS_PORT_FIRST, expose: odd ? 'internal' : 'public', ...said({ host }) } as const,
+    { port: TLS_PORT_FIRST + 1, expose: 'internal', proxyIn: !odd, ...said({ host }) } as const,
+  ])
+  return { plain, tls, own: Array.from({ length: 4 }, (_, index) => OWN_PORT_FIRST + index) }
+}
+
+const said = ({ host }: { host: string | undefined }): { host?: string } =>
+  host === undefined ? {} : { host }
+
+const portsOf = ({ endpoints, mappings = [] }: ServiceSketch): number[] => [
+  ...endpoints.flatMap(({ port, targetPort = 0 }) => [port, targetPort]),
+  ...mappings.flatMap(({ hostPort, containerPort }) => [hostPort, containerPort]),
+]
+
+/** Tenants of one port in one file agree; `weir check` sees to it. */
+const disagrees = ({ endpoints }: ServiceSketch, route: TlsRoute): boolean =>
+  endpoints.some(
+    ({ port, expose, proxyIn = false }) =>
+      port === route.port && (expose !== route.expose || proxyIn !== (route.proxyIn ?? false)),
+  )
+
+const hasRoute = ({ endpoints }: ServiceSketch, { port, host }: TlsRoute): boolean =>
+  endpoints.some((each) => each.port === port && each.host === host)
+
+export const isTls = ({ protocol, tls }: EndpointSketch): boolean =>
+  protocol === 'https' || tls !== undefined
+
+/** Its program chooses a port by itself, so there cannot be two of it. */
+export const isAlone = ({ endpoints, mappings = [] }: ServiceSketch): boolean =>
+  endpoints.some(({ targetPort }) => targetPort !== undefined) ||
+  mappings.some(
+    ({ containerPort, protocol }) =>
+      !endpoints.some(
+        (each) => each.port === containerPort && (each.protocol === 'udp') === (protocol === 'udp'),
+      ),
+  )
+
 function drawService(
   index: number,
-  free: number[],
+  free: Pool,
   limits: DeploymentLimits,
   draw: Prng,
 ): ServiceSketch {
   const { haste } = limits
-  return {
+  const service: ServiceSketch = {
     replicas: draw.below(limits.replicasMax + 1),
     depends: drawDepends(index, haste, draw),
     endpoints: drawEndpoints(free, limits, draw),
@@ -132,8 +233,18 @@ function drawService(
     onPanic: draw.pick(['restart', 'restart', 'restart', 'shutdown', 'isolate']),
     broken: draw.below(100) < limits.brokenPercent,
     flavour: draw.below(3),
+    ...(limits.publishing ? { reach: draw.pick(['auto', 'auto', 'always', 'never']) } : {}),
   }
+  if (!limits.publishing) return service
+  const mappings: MappingSketch[] = []
+  while (draw.below(3) === 0 && mappings.length < 2) {
+    mappings.push(...drawMapping(service.endpoints, free, draw))
+  }
+  return lone({ ...service, mappings })
 }
+
+export const lone = (service: ServiceSketch): ServiceSketch =>
+  isAlone(service) ? { ...service, replicas: Math.min(1, service.replicas) } : service
 
 function drawDepends(index: number, haste: number, draw: Prng): DependencySketch[] {
   const depends: DependencySketch[] = []
@@ -149,136 +260,107 @@ function drawDepends(index: number, haste: number, draw: Prng): DependencySketch
   return depends
 }
 
-/** Takes ports out of `free`: services of one file never collide, `weir check` refuses that. */
-function drawEndpoints(free: number[], limits: DeploymentLimits, draw: Prng): EndpointSketch[] {
+/** Takes ports out of `free`. */
+function drawEndpoints(free: Pool, limits: DeploymentLimits, draw: Prng): EndpointSketch[] {
   const endpoints: EndpointSketch[] = []
   const count = draw.below(limits.endpointsMax + 1)
-  for (let index = 0; index < count && free.length > 0; index++) {
-    const [port] = free.splice(draw.below(free.length), 1)
-    endpoints.push({
-      protocol: draw.pick(['http', 'tcp', 'tcp', 'udp', 'websocket']),
-      port: port!,
-      expose: draw.pick(['public', 'internal']),
-    })
-  }
+  for (let index = 0; index < count; index++) endpoints.push(...drawEndpoint(free, limits, draw))
   return endpoints
 }
 
-// From a sketch to a deployment -----------------------------------------------------------------
-
-export function deploymentOf(sketch: DeploymentSketch): Deployment {
-  const services: Record<string, ServiceSpec> = {}
-  sketch.services.forEach((service, index) => {
-    services[SERVICE_NAMES[index]!] = serviceOf(service)
-  })
-  return {
-    version: 'v1',
-    name: sketch.name,
-    services,
-    externals: {},
-    api: { enabled: false, bind: '127.0.0.1:3669', swagger: true },
+/** None when no port is left. Now and then two, of one number: 53/tcp and 53/udp. */
+export function drawEndpoint(free: Pool, limits: DeploymentLimits, draw: Prng): EndpointSketch[] {
+  if (limits.publishing && draw.below(4) === 0) {
+    const [route] = free.tls.splice(draw.below(free.tls.length), 1)
+    if (route !== undefined) return [drawTls(route, draw)]
   }
+  const [port] = free.plain.splice(draw.below(free.plain.length), 1)
+  if (port === undefined) return []
+  const endpoint: EndpointSketch = {
+    protocol: draw.pick(['http', 'tcp', 'tcp', 'udp', 'websocket']),
+    port,
+    expose: draw.pick(['public', 'internal']),
+  }
+  if (!limits.publishing) return [endpoint]
+  if (draw.below(12) === 0) {
+    return [
+      { ...endpoint, protocol: 'tcp' },
+      { ...endpoint, protocol: 'udp' },
+    ]
+  }
+  const own = draw.below(10) === 0 ? free.own.splice(0, 1) : []
+  return [
+    {
+      ...endpoint,
+      ...(own[0] === undefined ? {} : { targetPort: own[0] }),
+      ...(endpoint.protocol === 'tcp' ? drawStream(draw) : {}),
+      ...(draw.below(4) === 0 ? { strategy: draw.pick(STRATEGIES) } : {}),
+    },
+  ]
 }
 
-export const serviceOf = (sketch: ServiceSketch): ServiceSpec => ({
-  rtype: 'service',
-  runtime: 'process',
-  command: { entrypoint: [], args: ['serve', sketch.broken ? BROKEN : 'well', '$PORT'] },
-  env: { FLAVOUR: String(sketch.flavour) },
-  envInherit: [],
-  endpoints: sketch.endpoints.map((endpoint, index) => endpointOf(endpoint, index, sketch)),
-  scale: { mode: 'fixed', replicas: sketch.replicas },
-  replicaGroups: [],
-  depends: sketch.depends.map(dependencyOf),
-  ...healthOf(sketch),
-  init: { steps: [] },
-  errors: { onInitFailure: 'fail', onPanic: sketch.onPanic },
-  update: {
-    surgeMax: sketch.surgeMax,
-    unavailableMax: sketch.unavailableMax,
-    readyMinMs: sketch.readyMinMs,
-    onFailure: 'pause',
-  },
-  stopSignal: 'SIGTERM',
-  stopGraceMs: sketch.stopGraceMs,
-  logs: { destination: 'disk', bytesMax: 1_048_576, retentionMs: 86_400_000 },
-  localhostReachability: 'auto',
-  portMappings: [],
-  storage: [],
-  resources: { extra: {} },
-  networkMode: 'host',
-  labels: {},
-  extra: {},
-})
-
-const dependencyOf = (sketch: DependencySketch): DependencySpec => ({
-  service: SERVICE_NAMES[sketch.on]!,
-  condition: sketch.condition,
-  timeoutMs: sketch.timeoutMs,
-  onTimeout: sketch.onTimeout,
-})
-
-const endpointOf = (
-  sketch: EndpointSketch,
-  index: number,
-  service: ServiceSketch,
-): EndpointSpec => ({
-  name: `e${index}`,
-  protocol: sketch.protocol,
-  port: sketch.port,
-  path: '/',
-  expose: sketch.expose,
-  balance: { strategy: 'round_robin', rise: 1, fall: 3, failOpen: true },
-  stream: {
-    tls: 'off',
-    proxyProtocol: false,
-    acceptProxyProtocol: [],
-    connectTimeoutMs: 2_000,
-    idleTimeoutMs: 3_600_000,
-    connectionsMax: service.connectionsMax,
-    drainTimeoutMs: service.drainMs,
-  },
-  ...(sketch.protocol === 'udp' ? { udp: UDP } : {}),
-})
-
-const UDP: UdpSpec = {
-  affinity: 'source_ip_port',
-  responses: 0,
-  requests: 0,
-  frontTimeoutMs: 30_000,
-  backTimeoutMs: 30_000,
-  halfOpenTimeoutMs: 5_000,
-  lifetimeMaxMs: 0,
-  flowsMax: 0,
-  flowsPerSourceMax: 0,
-  datagramBytesMax: 65_507,
-  proxyProtocol: 'off',
-  acceptProxyProtocol: [],
+const drawTls = (route: TlsRoute, draw: Prng): EndpointSketch => {
+  const { proxyIn, ...rest } = route
+  const kind = draw.pick([
+    'https',
+    'terminate',
+    'passthrough',
+    'passthrough',
+    'reoriginate',
+  ] as const)
+  if (kind === 'https' && proxyIn !== true) return { ...rest, protocol: 'https' }
+  const tls = kind === 'https' ? 'terminate' : kind
+  const proxies = proxyIn === true ? { proxyIn } : {}
+  const out = draw.below(3) === 0 ? { proxyOut: true } : {}
+  return { ...rest, protocol: 'tcp', tls, ...proxies, ...out }
 }
 
-function healthOf(sketch: ServiceSketch): { health?: HealthSpec } {
-  const common = {
-    startGraceMs: sketch.graceMs,
-    intervalMs: sketch.intervalMs,
-    timeoutMs: Math.max(50, sketch.intervalMs >> 1),
-    retries: sketch.retries,
-  }
-  // A check that connects needs something to connect to.
-  const connectable = sketch.endpoints.some((each) => each.protocol !== 'udp')
-  const health = connectable || sketch.health === 'command' ? sketch.health : 'default'
-  switch (health) {
-    case 'default':
-      return {}
-    case 'tcp':
-      return { health: { ...common, check: { type: 'tcp', port: 0 } } }
-    case 'http':
-      return {
-        health: {
-          ...common,
-          check: { type: 'http', url: 'http://localhost/healthz', expectStatus: 200 },
-        },
-      }
-    case 'command':
-      return { health: { ...common, check: { type: 'command', command: 'check-me' } } }
-  }
+const drawStream = (draw: Prng): Partial<EndpointSketch> => ({
+  ...(draw.below(5) === 0 ? { proxyIn: true } : {}),
+  ...(draw.below(5) === 0 ? { proxyOut: true } : {}),
+  ...(draw.below(8) === 0 ? { perBackendMax: draw.between(1, 3) } : {}),
+})
+
+/** None when no port is left. */
+export function drawMapping(
+  endpoints: readonly EndpointSketch[],
+  free: Pool,
+  draw: Prng,
+): MappingSketch[] {
+  const hostIp = draw.pick(MAPPING_HOSTS)
+  const isEphemeral = draw.below(2) === 0
+  const hostPort = isEphemeral ? 0 : free.plain.splice(draw.below(free.plain.length), 1)[0]
+  const target = endpoints.length > 0 && draw.below(4) > 0 ? draw.pick(endpoints) : undefined
+  const containerPort = target?.port ?? free.own.splice(0, 1)[0]
+  if (hostPort === undefined || containerPort === undefined) return []
+  const protocol = target === undefined ? draw.pick(['tcp', 'udp'] as const) : undefined
+  return [
+    {
+      hostPort,
+      containerPort,
+      protocol: protocol ?? (target?.protocol === 'udp' ? 'udp' : 'tcp'),
+      hostIp,
+    },
+  ]
 }
+
+export const STRATEGIES: readonly StrategyName[] = [
+  'round_robin',
+  'hrw',
+  'maglev',
+  'least_connections',
+  'power_of_two',
+]
+const MAPPING_HOSTS = [
+  '0.0.0.0',
+  '0.0.0.0',
+  '127.0.0.1',
+  '::',
+  ...OUTER_ADDRESSES,
+  ...INTERNAL_ADDRESSES,
+] as const
+const TLS_HOSTS = ['a.test', 'b.test', '*.wild.test', undefined] as const
+const TLS_PORT_FIRST = 8_443
+/** Of programs that choose for themselves. */
+const OWN_PORT_FIRST = 7_000
+const REPLICA_PORT_FIRST = 20_000

@@ -9,17 +9,18 @@ import type { Reply } from '../../core/node/commands.ts'
 import type { OperatorEvent, RequestId } from '../../core/node/events.ts'
 import { parseServiceKey, type ServiceKey, serviceKey } from '../../core/services/identity.ts'
 import type { Deployment, ServiceSpec } from '../../core/spec/deployment.ts'
+import { INTERNAL_ADDRESSES, OUTER_ADDRESSES } from '../faults/host-ports.ts'
 import type { World } from '../world.ts'
 import { type Act, perform } from './acts.ts'
 import {
   DEPLOYMENT_NAMES,
   type DeploymentLimits,
   type DeploymentSketch,
-  deploymentOf,
   drawDeployment,
   HOST_PORT_FIRST,
   redraw,
 } from './deployments.ts'
+import { deploymentOf } from './specs.ts'
 
 export interface OperatorOptions {
   /** Mean time between two acts; 0: nothing but what a script does. */
@@ -44,6 +45,7 @@ export type ActKind =
   | 'kill'
   | 'sicken'
   | 'stranger'
+  | 'internal'
   | 'crash'
   | 'pause'
   | 'leap'
@@ -63,6 +65,7 @@ export const ACT_KINDS: readonly ActKind[] = [
   'kill',
   'sicken',
   'stranger',
+  'internal',
   'crash',
   'pause',
   'leap',
@@ -91,6 +94,8 @@ interface OpenRequest {
 export class Operator {
   /** By name; what the present life accepted and did not give up. */
   readonly wishes = new Map<string, Wish>()
+  /** Rises with every change of `wishes`. */
+  revision = 0
   /** Requests that were delivered and not answered. */
   readonly open = new Map<RequestId, OpenRequest>()
   /** What people want, whatever became of the node. */
@@ -146,6 +151,7 @@ export class Operator {
 
   nodeDown(): void {
     this.wishes.clear()
+    this.revision += 1
     this.open.clear()
     this.coming.clear()
     this.isolated.clear()
@@ -221,6 +227,7 @@ export class Operator {
         return this.onDeployed(event.deployment, asked.sketch)
       case 'remove':
         this.wishes.delete(event.deployment)
+        this.revision += 1
         return
       case 'scale': {
         const { deployment, service } = parseServiceKey(event.service as ServiceKey)
@@ -235,6 +242,7 @@ export class Operator {
         return
       }
       case 'boot':
+      case 'internal-addresses':
       case 'shutdown':
         return
       default:
@@ -251,6 +259,7 @@ export class Operator {
     if (sketch === undefined) return
     const { name } = deployment
     this.memory.set(name, sketch)
+    this.revision += 1
     this.wishes.set(name, {
       name,
       sketch,
@@ -335,7 +344,13 @@ export class Operator {
         return { type: 'sicken', pick, forMs: draw.between(1, 30_000) }
       case 'stranger': {
         const port = HOST_PORT_FIRST + draw.below(limits.hostPorts)
-        return { type: 'stranger', port, forMs: draw.between(1, 20_000) }
+        const host = draw.pick(STRANGER_HOSTS)
+        const namespace = draw.below(3) === 0 ? 'udp' : 'tcp'
+        return { type: 'stranger', namespace, host, port, forMs: draw.between(1, 20_000) }
+      }
+      case 'internal': {
+        const addresses = INTERNAL_ADDRESSES.filter(() => draw.below(2) === 0)
+        return { type: 'internal', addresses, lateMs: draw.pick([0, 0, 500, 40_000]) }
       }
       case 'crash':
         return { type: 'crash', downMs: draw.between(1, 5_000) }
@@ -400,3 +415,5 @@ export class Operator {
     })
   }
 }
+
+const STRANGER_HOSTS = ['0.0.0.0', '0.0.0.0', '127.0.0.1', '::', ...OUTER_ADDRESSES] as const

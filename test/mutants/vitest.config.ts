@@ -6,24 +6,16 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 process.stdin.on('end', () => process.kill(-process.pid, 'SIGKILL')).resume()
 if ('unref' in process.stdin) process.stdin.unref()
 
-const ORDER = [
-  '/life/',
-  '/backends/',
-  '/proxy/',
-  '/storage/',
-  '/sheet',
-  '/weak',
-  '/config',
-  '/snapshot',
-]
+/** How paths in `test/core` begin. */
+const TESTS = (process.env.TESTS ?? '').split(' ')
 
 /** The tests of the very file that a mutant is in, if there are any by its name, before all. */
-const OWN = ['/snapshot', '/storage/'].filter((part) => process.env.MUTATED?.includes(part))
+const OWN = (process.env.MUTATED ?? '').replace(/^core\//, '').replace(/\.ts$/, '')
+const ORDER = OWN === '' ? TESTS : [`${OWN}.`, `${OWN}/`, ...TESTS]
 
 const rank = ({ moduleId }: TestSpecification): number => {
-  const order = [...OWN, ...ORDER]
-  const place = order.findIndex((part) => moduleId.includes(`/test/core/udp${part}`))
-  return place < 0 ? order.length : place
+  const place = ORDER.findIndex((part) => moduleId.includes(`/test/core/${part}`))
+  return place < 0 ? ORDER.length : place
 }
 
 class InOrder extends BaseSequencer {
@@ -35,9 +27,10 @@ class InOrder extends BaseSequencer {
 export default defineConfig({
   cacheDir: '.cache',
   test: {
-    include: ['test/core/udp/**/*.test.ts'],
+    include: TESTS.map((each) => `test/core/${each}${each.endsWith('/') ? '**/' : ''}*.test.ts`),
     // Of what no mutant is in, and what takes long.
     exclude: ['**/{page,bundle,flood}.test.ts'],
+    setupFiles: ['./test/mutants/one-seed.ts'],
     sequence: { sequencer: InOrder },
     fileParallelism: false,
     isolate: false,

@@ -39,15 +39,15 @@ export class Workshop {
   }
 
   /** With a mutant, or as it is; what takes longer than `limitMs` hangs. */
-  async run(mutant: Mutant | undefined, limitMs: number): Promise<Trial> {
-    if (mutant === undefined) return this.#test(limitMs)
+  async run(tests: readonly string[], mutant: Mutant | undefined, limitMs: number): Promise<Trial> {
+    if (mutant === undefined) return this.#test(tests, limitMs)
     const path = join(this.#home, mutant.file)
     const sound = readFileSync(path, 'utf8')
     const result = planted(sound, mutant)
     if ('why' in result) throw new Error(`${mutant.name}: ${result.why}`)
     writeFileSync(path, result.text)
     try {
-      return await this.#test(limitMs, mutant.file)
+      return await this.#test(tests, limitMs, mutant.file)
     } finally {
       writeFileSync(path, sound)
     }
@@ -60,14 +60,20 @@ export class Workshop {
     rmSync(this.#home, { recursive: true })
   }
 
-  async #test(limitMs: number, file = ''): Promise<Trial> {
+  async #test(tests: readonly string[], limitMs: number, file = ''): Promise<Trial> {
     const startedAt = performance.now()
     rmSync(this.#report, { force: true })
     const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
     const child = spawn(process.execPath, [vitest, 'run'], {
       cwd: this.#home,
-      // One seed for all: what fails with a mutant passed without it.
-      env: { ...process.env, FC_RUNS: '1000', FC_SEED: '1', CI: '1', MUTATED: file },
+      env: {
+        ...process.env,
+        TESTS: tests.join(' '),
+        MUTATED: file,
+        FC_RUNS: '1000',
+        FC_SEED: '1',
+        CI: '1',
+      },
       // The pipe to it is never written to: it ends when this process does, however that comes about.
       stdio: ['pipe', 'ignore', 'pipe'],
       detached: true, // a group of its own: what hangs is killed with all it started
@@ -116,4 +122,11 @@ interface Report {
   }[]
 }
 
-const COPIED = ['core', 'sim', 'test/core/udp', 'package.json', 'tsconfig.json']
+const COPIED = [
+  'core',
+  'sim',
+  'test/core',
+  'test/mutants/one-seed.ts',
+  'package.json',
+  'tsconfig.json',
+]

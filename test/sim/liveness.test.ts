@@ -41,13 +41,13 @@ test('a service that needs one of which none is wanted is excused, and nothing e
 
 test('a stall without damage is a failure that names what is waited for', () => {
   const breed = plant(() => ({
-    tell: (event) => (event.type === 'listener-opened' ? [] : [event]),
+    tell: (event) => (event.type === 'socket-bound' ? [] : [event]),
   }))
   const script = [after(0, deploy(service({ endpoints: [endpoint()] })))]
   expect(simulateScript(script, { breed }).failure).toMatchObject({
     class: 'liveness',
     checker: 'liveness',
-    message: expect.stringContaining('shop/web to have 1 backends on 8000'),
+    message: expect.stringContaining('shop to be called ready'),
   })
 })
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe } from 'vitest'
 import type { NodeCommand } from '../../core/node/commands.ts'
 import {
   type ListenerId,
@@ -6,22 +6,8 @@ import {
   type ReplicaId,
   serviceKey,
 } from '../../core/services/identity.ts'
-import type { CheckerName } from '../../sim/checkers/checker.ts'
-import { type RunFailure, simulate } from '../../sim/simulate.ts'
-import type { Breed } from '../../sim/world.ts'
+import { type Planted, testPlanted } from './catching.ts'
 import { plant, plantInListeners, withServices } from './planted.ts'
-
-interface Planted {
-  readonly bug: string
-  readonly breed: Breed
-  readonly checker: CheckerName | 'liveness' | 'none'
-  /** What the checker says. */
-  readonly says: RegExp
-  /** It says so within so many seeds of 300 steps. */
-  readonly seeds: number
-}
-
-const STEPS = 300
 
 const PLANTED: readonly Planted[] = [
   {
@@ -195,27 +181,6 @@ const PLANTED: readonly Planted[] = [
     seeds: 60,
   },
   {
-    bug: 'a port is opened anew before its old listener let go of it',
-    breed: plant(() => ({
-      order: (commands, _event, tell) =>
-        commands.flatMap((each) =>
-          each.type === 'close-listener'
-            ? [
-                each,
-                ...tell({
-                  type: 'listener-closed',
-                  listener: each.listener,
-                  attempt: each.attempt,
-                }),
-              ]
-            : each,
-        ),
-    })),
-    checker: 'ports',
-    says: /opens port \d+ of|is removed, but|is not free/,
-    seeds: 60,
-  },
-  {
     bug: 'a port is given again at once',
     breed: plant(() => ({
       order: (commands) =>
@@ -319,17 +284,4 @@ const PLANTED: readonly Planted[] = [
   },
 ]
 
-describe('a planted bug is caught', () => {
-  for (const { bug, breed, checker, says, seeds } of PLANTED) {
-    test(`${bug}: by ${checker}, within ${seeds} seeds`, () => {
-      const others: RunFailure[] = []
-      for (let seed = 0; seed < seeds; seed++) {
-        const { failure } = simulate(seed, STEPS, { breed, only: 'node' })
-        if (failure === undefined) continue
-        if (failure.checker === checker && says.test(failure.message)) return
-        others.push(failure)
-      }
-      expect(others, 'nothing was found, or something else').toEqual('caught')
-    })
-  }
-})
+describe('a planted bug is caught', () => testPlanted(PLANTED))

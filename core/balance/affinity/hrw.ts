@@ -1,6 +1,6 @@
 import type { Member } from '../group.ts'
 import { RoundRobin } from '../round-robin.ts'
-import type { AffinityKey, Strategy } from '../strategy.ts'
+import { type AffinityKey, isPassedOver, type Strategy } from '../strategy.ts'
 import { AFFINITY_SEED, AffinityHash, compareHashes } from './hash.ts'
 import { type Identified, identified } from './identity.ts'
 import { negativeLog } from './logarithm.ts'
@@ -41,7 +41,7 @@ export class HighestRandomWeight implements Strategy {
     let best: Member | undefined
     let bestScore = 0
     for (const { member, weight, identity } of this.#candidates) {
-      if (exclude.length > 0 && exclude.includes(member)) continue
+      if (isPassedOver(member, exclude)) continue
       const hash = this.#hash.from(keyed).add(identity).finish()
       // Among equal weights the score rises with the hash, strictly: see the logarithm.
       const score = this.#equalWeights ? 0 : weight / negativeLog(hash)

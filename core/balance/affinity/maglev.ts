@@ -1,7 +1,7 @@
 import { assert } from '../../machine.ts'
 import type { Member } from '../group.ts'
 import { RoundRobin } from '../round-robin.ts'
-import type { AffinityKey, Strategy } from '../strategy.ts'
+import { type AffinityKey, isPassedOver, type Strategy } from '../strategy.ts'
 import { AFFINITY_SEED, AffinityHash, moduloOf } from './hash.ts'
 import { type Identified, identified, sameIdentities } from './identity.ts'
 
@@ -55,13 +55,13 @@ export class Maglev implements Strategy {
   /** O(1) while most may be chosen. */
   choose(exclude: readonly Member[], key?: AffinityKey): Member | undefined {
     if (key === undefined) return this.#turns.choose(exclude)
-    if (this.#candidates.every((member) => exclude.includes(member))) return undefined
+    if (this.#candidates.every((member) => isPassedOver(member, exclude))) return undefined
     const { table } = this
     let slot = moduloOf(key, this.#size)
     for (let passed = 0; passed < this.#size; passed++) {
       const place = table[slot]!
       const { member } = this.#backends[place]!
-      if (this.#isOpen[place] && !exclude.includes(member)) return member
+      if (this.#isOpen[place] && !isPassedOver(member, exclude)) return member
       slot = slot + 1 === this.#size ? 0 : slot + 1
     }
     return this.#turns.choose(exclude) // more backends than slots

@@ -2,13 +2,18 @@
 import { assert } from '../../machine.ts'
 import {
   checkedEndpoint,
+  DOWN_INTERVAL_MS,
   type EndpointCheck,
   type EndpointCheckName,
   endpointChecks,
   endpointTarget,
+  isPassive,
+  passiveCheck,
 } from '../../services/endpoint-checks.ts'
 import { type HealthCommand, type HealthEvent, HealthMonitor } from '../../services/health.ts'
+import { type MappingTarget, namespaceOf } from '../../services/port-mappings.ts'
 import { isChecked } from '../../services/replica-life.ts'
+import type { ServiceSpec } from '../../spec/deployment.ts'
 import type { Replica, Service, Step } from '../state.ts'
 import { noteHealth } from './monitors.ts'
 import { isCurrent, notice, serviceOf } from './replicas.ts'
@@ -27,6 +32,7 @@ export function updateChecks(step: Step, replica: Replica, service: Service): vo
   const wanted = new Map(checksFor(replica, service).map((check) => [check.name, check]))
   const wasSound = isSound(replica)
   for (const name of [...replica.checks.keys()]) {
+    // What was suspected is looked at anew, if it still is when somebody connects.
     if (!wanted.has(name)) stopCheck(step, replica, name)
   }
   for (const check of wanted.values()) {
@@ -81,6 +87,22 @@ export function driveCheck(
     for (const listener of service.listeners) state.toApply.add(listener)
   }
   for (const command of commands) obeyCheck(step, replica, service, name, command, before)
+  if (isPassive(name)) settlePassive(step, replica, name, monitor, before)
+}
+
+/** It is over when it passes, and in no hurry once the backend is down. */
+function settlePassive(
+  step: Step,
+  replica: Replica,
+  name: EndpointCheckName,
+  { state: { verdict, reason, phase, policy } }: HealthMonitor,
+  before: HealthMonitor['state']['verdict'],
+): void {
+  if (phase !== 'waiting' || verdict === 'unknown') return
+  if (verdict === 'healthy' && reason === '') return stopCheck(step, replica, name)
+  if (verdict === before || verdict === 'healthy') return
+  const slower = { ...policy, intervalMs: DOWN_INTERVAL_MS }
+  driveCheck(step, replica, name, { type: 'policy', policy: slower })
 }
 
 function obeyCheck(
@@ -95,7 +117,9 @@ function obeyCheck(
   switch (command.type) {
     case 'probe': {
       const { attempt, timeoutMs } = command
-      const check = endpointChecks(service.spec).find((each) => each.name === name)
+      const check = isPassive(name)
+        ? passiveCheck(service.spec, checkedEndpoint(name))
+        : endpointChecks(service.spec).find((each) => each.name === name)
       const target = check && endpointTarget(check, service.spec, replica.host, replica.ports)
       assert(target !== undefined, `${id} has a check ${name} that its file has not`)
       step.out.push({ type: 'probe', replica: id, check: name, attempt, target, timeoutMs })
@@ -116,11 +140,34 @@ function obeyCheck(
   }
 }
 
-/** A connection or a datagram did not get through to an endpoint: look now. */
-export function hurryChecks(step: Step, replica: Replica, endpoint: string): void {
-  for (const name of [...replica.checks.keys()]) {
-    if (checkedEndpoint(name) === endpoint) driveCheck(step, replica, name, { type: 'hurry' })
-  }
+/**
+ * A connection or a datagram did not get through to an endpoint: look now. A TCP one that has no
+ * check of its own gets one, which lasts until it passes: it counts the failure that began it.
+ */
+export function onBackendFailed(
+  step: Step,
+  replica: Replica,
+  target: MappingTarget,
+  reason: string,
+): void {
+  if (!('endpoint' in target) || !isChecked(replica.state)) return
+  const { endpoint } = target
+  const names = [...replica.checks.keys()].filter((name) => checkedEndpoint(name) === endpoint)
+  for (const name of names) driveCheck(step, replica, name, { type: 'hurry' })
+  const service = serviceOf(step, replica)
+  const check = passiveCheck(service.spec, endpoint)
+  if (names.length > 0 || check === undefined) return
+  if (endpointTarget(check, service.spec, replica.host, replica.ports) === undefined) return
+  const { name, policy } = check
+  const monitor = HealthMonitor.suspecting(policy, step.now, replica.checkAttempts)
+  replica.checks.set(name, monitor)
+  driveCheck(step, replica, name, {
+    type: 'result',
+    attempt: monitor.state.attempt,
+    ok: false,
+    reason,
+  })
+  driveCheck(step, replica, name, { type: 'hurry' })
 }
 
 // What others ask
@@ -132,17 +179,40 @@ export const isSound = ({ checks }: Replica): boolean =>
 export const failsCheck = ({ checks }: Replica): boolean =>
   [...checks.values()].some(({ state }) => state.verdict === 'unhealthy')
 
-export const isDownAt = (replica: Replica, endpoint: string): boolean =>
-  replica.state === 'unhealthy' ||
-  [...replica.checks].some(
-    ([name, { state }]) => state.verdict === 'unhealthy' && checkedEndpoint(name) === endpoint,
-  )
+/**
+ * One verdict for each address: what a check of one endpoint says holds for every other one that
+ * leads to the same port. A program that fails its own check is down everywhere, whatever can be
+ * connected to.
+ */
+export function isDownAt(replica: Replica, target: MappingTarget, spec: ServiceSpec): boolean {
+  if (replica.state === 'unhealthy') return true
+  for (const [name, { state }] of replica.checks) {
+    if (state.verdict !== 'unhealthy') continue
+    if ('endpoint' in target && leadTogether(spec, replica, checkedEndpoint(name), target.endpoint))
+      return true
+  }
+  return false
+}
+
+/** Both are at one port of the replica. */
+function leadTogether(
+  { endpoints }: ServiceSpec,
+  { ports }: Replica,
+  name: string,
+  other: string,
+): boolean {
+  if (name === other) return true
+  if (ports[name] === undefined || ports[name] !== ports[other]) return false
+  const [a, b] = [name, other].map((each) => endpoints.find((endpoint) => endpoint.name === each))
+  return a !== undefined && b !== undefined && namespaceOf(a) === namespaceOf(b)
+}
 
 /** `fails udp_probe at dns: no answer within 2s`; empty when it fails none. */
 export function checkProblem({ checks }: Replica): string {
   for (const [name, { state }] of checks) {
     if (state.verdict !== 'unhealthy') continue
     const endpoint = checkedEndpoint(name)
+    if (isPassive(name)) return `cannot be reached at ${endpoint}: ${state.reason}`
     return `fails ${name.slice(endpoint.length + 1)} at ${endpoint}: ${state.reason}`
   }
   return ''

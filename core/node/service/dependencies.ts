@@ -1,13 +1,13 @@
 /** Waiting for other services: each dependency with its own deadline, all side by side. */
 import { serviceKey } from '../../services/identity.ts'
 import type { Dependency, Service, Step } from '../state.ts'
-import { convergeListeners, isClosing, isRouted, listenersOf } from './listeners.ts'
-import { isServed, say } from './standing.ts'
+import { convergeListeners } from './listeners.ts'
+import { isFailing, isServed, say } from './standing.ts'
 
 /** Lets a service begin: once its dependencies are there, or their time is over. */
 export function beginService(step: Step, service: Service): void {
   const { state, now } = step
-  convergeListeners(step, service)
+  convergeListeners(step, [service])
   service.stage = 'waiting'
   service.haltReason = ''
   service.dependencies = service.spec.depends.map((spec) => ({
@@ -59,12 +59,7 @@ function isMet(step: Step, { on, spec }: Dependency): boolean {
       return service.running > 0
     case 'healthy':
       // A failed bind is a fault of the way to it, not of the service itself.
-      return (
-        service.state === 'healthy' &&
-        listenersOf(step, service).every(
-          (each) => each.state === 'retrying' || isClosing(each) || isRouted(each),
-        )
-      )
+      return service.state === 'healthy' && isServed(step, service, isFailing)
     case 'ready':
       return service.state === 'healthy' && isServed(step, service)
   }

@@ -1,59 +1,59 @@
 /** Listeners: what the endpoints of a service are reached through, and which replicas take part. */
 
 import { canonicalJson } from '../../journal/canonical-json.ts'
-import { assert, type Instant } from '../../machine.ts'
-import { listenerId, type ReplicaId, type ServiceKey } from '../../services/identity.ts'
+import { assert } from '../../machine.ts'
+import type { PublishedBackend } from '../../publish/claim.ts'
+import { listenerId, type ReplicaId } from '../../services/identity.ts'
 import { takesPart } from '../../services/replica-life.ts'
 import type { EndpointSpec } from '../../spec/deployment.ts'
-import type { Backend, ListenerSettings, NoticeCode } from '../commands.ts'
+import type { Backend, ListenerSettings } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
-import {
-  type Listener,
-  nextAttempt,
-  type PortKey,
-  type Replica,
-  replicaOf,
-  type Service,
-  type Step,
-} from '../state.ts'
-import { hurryChecks, isDownAt } from './checks.ts'
-import { namespaceOf } from './claims.ts'
+import { type Listener, type Replica, replicaOf, type Service, type Step } from '../state.ts'
+import { isDownAt, onBackendFailed } from './checks.ts'
+import { type Door, doorsOf } from './doors.ts'
 import { driveMonitor } from './monitors.ts'
-import { finishDrain } from './replicas.ts'
+import { finishDrain, patienceMs } from './replicas.ts'
+import { claimPorts, driveLedger } from './sockets.ts'
 
-/** Makes the listeners of a service those its endpoints ask for, touching none that did not change. */
-export function convergeListeners(step: Step, service: Service): void {
-  const { rtype, endpoints } = service.spec
-  const wanted = new Map((rtype === 'service' ? endpoints : []).map((each) => [each.name, each]))
-  for (const listener of listenersOf(step, service)) {
-    if (isClosing(listener)) continue
-    const endpoint = wanted.get(listener.endpoint.name)
-    if (endpoint === undefined || bindingOf(endpoint) !== bindingOf(listener.endpoint)) {
-      closeListener(step, listener)
-      continue
+/** Makes the listeners of services those their files ask for, touching none that did not change. */
+export function convergeListeners(step: Step, services: readonly Service[]): void {
+  const replaced: Listener[] = []
+  for (const service of services) {
+    const { state } = step
+    const doors = new Map(doorsOf(service.spec, state.internal).map((door) => [door.key, door]))
+    const left: Listener[] = []
+    for (const listener of listenersOf(step, service)) {
+      if (isClosing(listener)) continue
+      const door = doors.get(listener.door)
+      doors.delete(listener.door)
+      if (door === undefined) left.push(listener)
+      else adjust(step, listener, door)
     }
-    configure(step, listener, endpoint)
-    step.state.toApply.add(listener.id) // its role filter may have changed
-    wanted.delete(endpoint.name)
+    const names = new Set([...doors.values()].map(({ endpoint }) => endpoint.name))
+    for (const listener of left) {
+      listener.isReplaced = names.has(listener.endpoint.name)
+      if (listener.isReplaced && listener.endpoint.protocol === 'udp') replaced.push(listener)
+      beginClosing(listener)
+    }
+    for (const door of doors.values()) openListener(step, service, door)
+    for (const listener of left) letGo(step, listener)
   }
-  for (const endpoint of wanted.values()) openListener(step, service, endpoint)
+  // A UDP socket and its flows are one: the new listener's is another one at the same place.
+  if (replaced.length > 0) giveUpSockets(step, services, replaced)
+  claimPorts(step, services)
 }
 
-/** What a socket must be opened anew for. */
-const bindingOf = (endpoint: EndpointSpec): string => {
-  const { name, port, expose, balance } = endpoint
-  const { strategy, failOpen } = balance
-  return canonicalJson({ name, port, expose, strategy, failOpen, on: namespaceOf(endpoint) })
-}
-
-/** All else holds without another socket, and nobody who is connected notices. */
-function configure({ out }: Step, listener: Listener, endpoint: EndpointSpec): void {
+/** All else holds without another listener, and nobody who is connected notices. */
+function adjust(
+  { state, out }: Step,
+  listener: Listener,
+  { endpoint, target, claims }: Door,
+): void {
   const settings = settingsOf(endpoint)
   const differs = canonicalJson(settings) !== canonicalJson(settingsOf(listener.endpoint))
-  listener.endpoint = endpoint
-  // One that is not open yet is opened with them.
-  if (!differs || (listener.state !== 'opening' && listener.state !== 'listening')) return
-  out.push({ type: 'configure-listener', listener: listener.id, ...settings })
+  Object.assign(listener, { endpoint, target, claims })
+  state.toApply.add(listener.id) // its role filter may have changed
+  if (differs) out.push({ type: 'configure-listener', listener: listener.id, ...settings })
 }
 
 function settingsOf({ protocol, stream, udp }: EndpointSpec): ListenerSettings {
@@ -62,87 +62,105 @@ function settingsOf({ protocol, stream, udp }: EndpointSpec): ListenerSettings {
   return { protocol: 'udp', udp, drainTimeoutMs: stream.drainTimeoutMs }
 }
 
-function openListener(step: Step, service: Service, endpoint: EndpointSpec): void {
-  const { state } = step
+function openListener(step: Step, service: Service, door: Door): void {
+  const { state, out } = step
+  const { endpoint, target, claims } = door
   state.generations += 1
   const listener: Listener = {
     id: listenerId(service.key, endpoint.name, state.generations),
     service: service.key,
+    door: door.key,
     endpoint,
-    host: listenHost(endpoint),
-    state: 'blocked',
-    attempt: 0,
-    failures: 0,
-    reason: '',
-    address: '',
+    target,
+    claims,
+    state: 'open',
+    isReplaced: false,
+    sockets: new Set(),
     sentVersion: 0,
     appliedVersion: 0,
-    sent: new Set(),
+    sent: new Map(),
     down: new Set(),
     holding: new Map(),
   }
   state.listeners.set(listener.id, listener)
   service.listeners.add(listener.id)
-  const port = portKey(endpoint)
-  state.byPort.set(port, [...(state.byPort.get(port) ?? []), listener.id])
-  tryListen(step, listener)
+  state.toApply.add(listener.id)
+  const { strategy, failOpen } = endpoint.balance
+  const balance = { strategy, failOpen }
+  out.push({ type: 'open-listener', listener: listener.id, balance, ...settingsOf(endpoint) })
 }
 
-/** Public binds all interfaces; internal binds loopback while there is no overlay network. */
-const listenHost = (endpoint: EndpointSpec): string =>
-  endpoint.expose === 'public' ? '0.0.0.0' : '127.0.0.1'
+/** Everything of a service that takes connections, at once. */
+export function closeListeners(step: Step, service: Service): void {
+  const open = listenersOf(step, service).filter((each) => !isClosing(each))
+  if (open.length === 0) return
+  for (const listener of open) beginClosing(listener)
+  claimPorts(step, [service])
+  for (const listener of open) letGo(step, listener)
+}
 
-/** tcp and udp are apart (udp W35). */
-export const portKey = (endpoint: EndpointSpec): PortKey =>
-  `${namespaceOf(endpoint)}:${endpoint.port}`
+function beginClosing(listener: Listener): void {
+  listener.state = 'closing'
+  listener.claims = new Map()
+}
 
-/** Listens, unless an older listener of ours has not let go of the port yet. */
-function tryListen(step: Step, listener: Listener): void {
+/** Once no socket leads to it, what came in goes on without it. */
+export function letGo(step: Step, listener: Listener): void {
+  if (listener.state !== 'closing' || listener.sockets.size > 0) return
   const { state, out } = step
-  const first = state.byPort.get(portKey(listener.endpoint))?.[0]
-  if (first !== listener.id) {
-    listener.state = 'blocked'
-    return
-  }
-  listener.state = 'opening'
-  listener.attempt = nextAttempt(state)
-  const { id, attempt, host, endpoint } = listener
-  const { port, balance } = endpoint
-  const { strategy, failOpen } = balance
-  out.push({
-    type: 'open-listener',
-    listener: id,
-    attempt,
-    host,
-    port,
-    balance: { strategy, failOpen },
-    ...settingsOf(endpoint),
-  })
+  listener.state = 'closed'
+  out.push({ type: 'close-listener', listener: listener.id })
+  state.toApply.add(listener.id)
+  state.toPlan.add(listener.service)
+  state.toJudge.add(listener.service)
+  if (!listener.isReplaced) armCut(step, listener)
+  forgetIfDone(step, listener)
 }
 
-export function closeListener(step: Step, listener: Listener): void {
-  const { state, out } = step
-  switch (listener.state) {
-    case 'opening':
-    case 'listening':
-      listener.state = 'closing'
-      listener.attempt = nextAttempt(state)
-      out.push({ type: 'close-listener', listener: listener.id, attempt: listener.attempt })
-      state.toApply.add(listener.id)
-      return
-    case 'blocked':
-    case 'retrying':
-      state.timers.cancel(`listener ${listener.id}`)
-      return closed(step, listener)
-    case 'closing':
-    case 'closed':
-      return
+/**
+ * A UDP listener is over with its socket: its table admits nobody any more. Who is to be reached at
+ * the same place again is another one.
+ */
+export function renewListener(step: Step, listener: Listener): void {
+  const { state } = step
+  const service = state.services.get(listener.service)
+  if (listener.state !== 'open' || listener.endpoint.protocol !== 'udp') return
+  if (service === undefined || state.phase === 'draining') return
+  const { door: key, endpoint, target, claims } = listener
+  listener.isReplaced = true
+  beginClosing(listener)
+  openListener(step, service, { key, endpoint, target, claims })
+}
+
+function giveUpSockets(
+  step: Step,
+  services: readonly Service[],
+  replaced: readonly Listener[],
+): void {
+  const { state } = step
+  for (const { key } of services) {
+    const ids = new Set(
+      replaced
+        .filter(({ service }) => service === key)
+        .flatMap(({ sockets }) => [...sockets])
+        .flatMap((id) => state.ledger.socket(id)?.carries ?? [])
+        .map(({ claim }) => claim.id),
+    )
+    if (ids.size === 0) continue
+    const kept = state.ledger.claimsOf(key).map(({ claim }) => claim)
+    const claims = kept.filter(({ id }) => !ids.has(id))
+    driveLedger(step, { type: 'claim', wishes: [{ owner: key, claims }] })
   }
 }
 
-/** Ends every connection of a listener at once. */
-export function cutListener(step: Step, listener: Listener): void {
+/** Ends every connection of a listener at once, but those to backends that are cut already. */
+export function cutListener(
+  step: Step,
+  listener: Listener,
+  done: ReadonlySet<ReplicaId> = NONE,
+): void {
   for (const backend of listener.holding.keys()) {
+    if (done.has(backend)) continue
     step.out.push({ type: 'cut-backend', listener: listener.id, backend })
   }
 }
@@ -153,21 +171,6 @@ export function onListenerEvent(step: Step, event: ListenerEvent): void {
   const listener = step.state.listeners.get(event.listener)
   if (listener === undefined) return
   switch (event.type) {
-    case 'listener-opened':
-      if (listener.state !== 'opening' || event.attempt !== listener.attempt) return
-      listener.state = 'listening'
-      listener.address = event.address
-      listener.failures = 0
-      listener.reason = ''
-      step.state.toApply.add(listener.id)
-      step.state.toJudge.add(listener.service)
-      return notice(step, 'info', 'listening', listener, `listens on ${event.address}`)
-    case 'listener-failed':
-      if (event.attempt !== listener.attempt) return
-      return onListenFailed(step, listener, event)
-    case 'listener-closed':
-      if (listener.state !== 'closing' || event.attempt !== listener.attempt) return
-      return closed(step, listener)
     case 'backends-applied':
       if (event.version !== listener.sentVersion) return
       listener.appliedVersion = event.version
@@ -180,65 +183,21 @@ export function onListenerEvent(step: Step, event: ListenerEvent): void {
       const replica = step.state.replicas.get(event.backend)
       if (replica === undefined) return
       driveMonitor(step, replica, { type: 'hurry' })
-      return hurryChecks(step, replica, listener.endpoint.name)
+      return onBackendFailed(step, replica, listener.target, event.reason)
     }
   }
 }
 
-function onListenFailed(
-  step: Step,
-  listener: Listener,
-  event: Extract<ListenerEvent, { type: 'listener-failed' }>,
-): void {
-  const { state, now } = step
-  if (listener.state === 'closing') return closed(step, listener)
-  if (listener.state !== 'opening') return
-  const by = event.holder === undefined ? '' : `, held by ${event.holder}`
-  const reason = `${event.reason}${by}`
-  const isNews = reason !== listener.reason
-  listener.state = 'retrying'
-  listener.failures += 1
-  listener.reason = reason
-  state.timers.set(`listener ${listener.id}`, now + retryDelayMs(listener.failures))
-  state.toJudge.add(listener.service)
-  if (isNews) {
-    const where = `${listener.host}:${listener.endpoint.port}`
-    notice(
-      step,
-      'error',
-      'listen-failed',
-      listener,
-      `cannot listen on ${where}: ${reason}; retrying`,
-    )
-  }
-}
-
 export function onListenerTimer(step: Step, listener: Listener): void {
-  if (listener.state === 'retrying') return tryListen(step, listener)
   if (listener.state !== 'closed') return
   cutListener(step, listener)
-  armCut(step, listener)
+  step.state.timers.set(`listener ${listener.id}`, step.now + CUT_AGAIN_MS)
 }
 
 /** Connections of a listener that is gone end by themselves, or when its drain is over. */
-function armCut({ state, now }: Step, listener: Listener): void {
-  const { drainTimeoutMs } = listener.endpoint.stream
-  state.timers.set(`listener ${listener.id}`, now + Math.max(1, drainTimeoutMs))
-}
-
-function closed(step: Step, listener: Listener): void {
-  const { state } = step
-  listener.state = 'closed'
-  state.toApply.add(listener.id)
-  const port = portKey(listener.endpoint)
-  const left = (state.byPort.get(port) ?? []).filter((id) => id !== listener.id)
-  if (left.length === 0) state.byPort.delete(port)
-  else state.byPort.set(port, left)
-  const next = state.listeners.get(left[0] ?? listener.id)
-  if (next?.state === 'blocked') tryListen(step, next)
-  state.toPlan.add(listener.service)
-  armCut(step, listener)
-  forgetIfDone(step, listener)
+function armCut(step: Step, listener: Listener): void {
+  const waitMs = patienceMs(step, listener.endpoint.stream.drainTimeoutMs)
+  step.state.timers.set(`listener ${listener.id}`, step.now + Math.max(1, waitMs))
 }
 
 function onDrained(step: Step, listener: Listener, backend: ReplicaId, version: number): void {
@@ -268,27 +227,52 @@ function forgetIfDone(step: Step, listener: Listener): void {
  */
 export function applyBackends(step: Step, listener: Listener): void {
   if (listener.sentVersion !== listener.appliedVersion) return
-  const isOpen = listener.state === 'listening'
+  const isOpen = listener.state === 'open'
   if (!isOpen && listener.sentVersion === 0) return
   const backends = isOpen ? backendsOf(step, listener) : []
   if (isSent(backends, listener)) return
   listener.sentVersion += 1
   const version = listener.sentVersion
   const before = listener.sent
-  listener.sent = new Set(backends.map((each) => each.id))
+  listener.sent = new Map(backends.map(({ id, host, port }) => [id, { id, host, port }]))
   listener.down = new Set(backends.filter((each) => each.down).map((each) => each.id))
-  for (const id of before) if (!listener.sent.has(id)) listener.holding.set(id, version)
-  for (const id of listener.sent) listener.holding.set(id, 0)
+  for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.set(id, version)
+  for (const id of listener.sent.keys()) listener.holding.set(id, 0)
   step.out.push({ type: 'apply-backends', listener: listener.id, version, backends })
+  publish(step, listener, before)
+}
+
+/** The ledger knows what is behind each claim: a port is published while somebody takes what comes. */
+function publish(
+  step: Step,
+  { service: owner, claims, sent }: Listener,
+  before: ReadonlyMap<string, PublishedBackend>,
+): void {
+  for (const claim of claims.keys()) {
+    for (const backend of sent.values()) {
+      if (!before.has(backend.id)) driveLedger(step, { type: 'publish', owner, claim, backend })
+    }
+    for (const backend of before.keys()) {
+      if (!sent.has(backend as ReplicaId)) {
+        driveLedger(step, { type: 'withdraw', owner, backend, claim })
+      }
+    }
+  }
+}
+
+/** Claims that are new, or were not granted before. */
+export function republish(step: Step, service: Service): void {
+  for (const listener of listenersOf(step, service)) publish(step, listener, new Map())
 }
 
 /**
  * Every replica that has been ready and was not asked to leave, so that a table of hashes does not
  * move when one of them fails a check, and what remains can be tried when all of them do.
  */
-function backendsOf({ state }: Step, { service: key, endpoint }: Listener): Backend[] {
+function backendsOf({ state }: Step, { service: key, endpoint, target }: Listener): Backend[] {
+  const service = state.services.get(key)
   const serving: Replica[] = []
-  for (const slot of state.services.get(key)?.slots.values() ?? []) {
+  for (const slot of service?.slots.values() ?? []) {
     const replica = replicaOf(state, slot)
     if (replica === undefined || !takesPart(replica.state)) continue
     if (endpoint.targetRole === undefined || replica.role === endpoint.targetRole)
@@ -297,9 +281,9 @@ function backendsOf({ state }: Step, { service: key, endpoint }: Listener): Back
   serving.sort((a, b) => a.number - b.number)
   return serving.flatMap((replica) => {
     const { id, host, ports } = replica
-    const port = ports[endpoint.name]
-    if (port === undefined) return []
-    return [{ id, host, port, ...(isDownAt(replica, endpoint.name) ? { down: true } : {}) }]
+    const port = 'port' in target ? target.port : ports[target.endpoint]
+    if (port === undefined || service === undefined) return []
+    return [{ id, host, port, ...(isDownAt(replica, target, service.spec) ? { down: true } : {}) }]
   })
 }
 
@@ -309,34 +293,16 @@ const isSent = (backends: readonly Backend[], { sent, down }: Listener): boolean
 
 // What others ask
 
-export const isClosing = (listener: Listener): boolean =>
-  listener.state === 'closing' || listener.state === 'closed'
+export const isClosing = (listener: Listener): boolean => listener.state !== 'open'
 
-/** Its clients are where its endpoints say, and the set they are sent to holds. */
-export const isRouted = (listener: Listener): boolean =>
-  listener.state === 'listening' &&
-  listener.sentVersion === listener.appliedVersion &&
-  listener.sent.size > 0
+/** The set its clients are sent to holds, and there is one. */
+export const isSupplied = (listener: Listener): boolean =>
+  listener.sentVersion === listener.appliedVersion && listener.sent.size > 0
 
 export function listenersOf({ state }: Pick<Step, 'state'>, service: Service): Listener[] {
   return [...service.listeners].flatMap((id) => state.listeners.get(id) ?? [])
 }
 
-/** Milliseconds before the next attempt to listen. */
-const retryDelayMs = (failures: number): Instant =>
-  Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (failures - 1))
-
-const RETRY_FIRST_MS = 250
-const RETRY_MAX_MS = 10_000
-
-function notice(
-  step: Step,
-  level: 'info' | 'error',
-  code: NoticeCode,
-  listener: Listener,
-  text: string,
-): void {
-  const service: ServiceKey = listener.service
-  const name = `${service}/${listener.endpoint.name}`
-  step.out.push({ type: 'notice', level, code, service, text: `${name} ${text}` })
-}
+const NONE: ReadonlySet<ReplicaId> = new Set()
+/** A cut is done at once; this is for a shell that lost it. */
+const CUT_AGAIN_MS = 1_000

@@ -2,13 +2,14 @@
 import { assert } from '../../machine.ts'
 import { serviceKey } from '../../services/identity.ts'
 import { type ObservedSlot, planService, type StopReason } from '../../services/planner.ts'
+import { ownPortsOf } from '../../services/port-mappings.ts'
 import { isLeaving } from '../../services/replica-life.ts'
 import type { ServiceSpec } from '../../spec/deployment.ts'
 import { type Replica, replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import { isSound } from './checks.ts'
-import { releaseClaims } from './claims.ts'
-import { closeListener, listenersOf } from './listeners.ts'
+import { closeListeners } from './listeners.ts'
 import { rolesOf, startReplica, stopReplica } from './replicas.ts'
+import { claimPorts, releaseClaims } from './sockets.ts'
 import { say } from './standing.ts'
 
 /** Plans one service and begins what the plan asks for. O(slots of this service). */
@@ -105,8 +106,7 @@ function standingOf(replica: Replica, service: Service): ObservedSlot['state'] {
 }
 
 /** A program that listens on a port of its own cannot have a second one beside it. */
-export const listensItself = (spec: ServiceSpec): boolean =>
-  spec.endpoints.some((each) => each.targetPort !== undefined)
+export const listensItself = (spec: ServiceSpec): boolean => ownPortsOf(spec).length > 0
 
 function slotFor({ now }: Step, service: Service, number: number, role: string): Slot {
   const present = service.slots.get(number)
@@ -164,7 +164,7 @@ function beginLeaving(step: Step, service: Service): boolean {
     const dependent = step.state.services.get(key)
     if (dependent !== undefined && mayUse(dependent, service)) return false
   }
-  for (const listener of listenersOf(step, service)) closeListener(step, listener)
+  closeListeners(step, service)
   return true
 }
 
@@ -177,7 +177,9 @@ const mayUse = (dependent: Service, { name }: Service): boolean =>
 function forgetIfGone(step: Step, service: Service): void {
   const { state, out } = step
   if (service.stage !== 'leaving' || service.slots.size > 0 || service.listeners.size > 0) return
+  claimPorts(step, [service])
   state.services.delete(service.key)
+  state.deferred.delete(service.key)
   for (const kind of ['plan', 'wait'] as const) state.timers.cancel(`${kind} ${service.key}`)
   say(step, service, 'info', 'removed', 'is gone')
   for (const { service: name } of service.spec.depends) {

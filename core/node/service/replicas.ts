@@ -1,6 +1,7 @@
 /** The lives of replicas: from a slot that wants one to a process group that is gone. */
 import { assert } from '../../machine.ts'
 import { parseServiceKey, replicaId, replicaLabel } from '../../services/identity.ts'
+import { ownPortsOf } from '../../services/port-mappings.ts'
 import { buildProgram } from '../../services/program.ts'
 import {
   isChecked,
@@ -17,10 +18,10 @@ import type { NodeCommand, NoticeCode } from '../commands.ts'
 import type { RuntimeEvent } from '../events.ts'
 import { nextAttempt, type Replica, type Service, type Slot, type Step } from '../state.ts'
 import { isSound } from './checks.ts'
-import { leasePorts, releasePorts } from './claims.ts'
 import { exchangePorts, failReplica, recordFailure } from './failures.ts'
 import { startMonitors, stopMonitors } from './monitors.ts'
 import { dropIfUnused } from './plans.ts'
+import { leasePorts, releasePorts } from './ports.ts'
 
 // The beginning
 
@@ -51,6 +52,7 @@ export function startReplica(step: Step, service: Service, slot: Slot): void {
     startedAt: now,
     attempt: 0,
     ports,
+    ownPorts: service.spec.runtime === 'process' ? ownPortsOf(service.spec) : [],
     host: '',
     pid: 0,
     monitor: undefined,
@@ -125,9 +127,17 @@ function armStateTimer({ state, now }: Step, replica: Replica, service: Service)
   const timeout = STATE_TIMEOUT_MS[replica.state]
   if (timeout === 'none') return state.timers.cancel(`replica ${replica.id}`)
   const ms =
-    timeout === 'grace' ? spec.stopGraceMs : timeout === 'drain' ? drainTimeoutMs(service) : timeout
+    timeout === 'grace'
+      ? spec.stopGraceMs
+      : timeout === 'drain'
+        ? patienceMs({ state, now }, drainTimeoutMs(service))
+        : timeout
   state.timers.set(`replica ${replica.id}`, now + Math.max(1, ms))
 }
+
+/** How long old work may go on: a shutdown has an end of its own. */
+export const patienceMs = ({ state, now }: Pick<Step, 'state' | 'now'>, ms: number): number =>
+  state.phase === 'draining' ? Math.max(0, Math.min(ms, state.drainEndsAt - now)) : ms
 
 const drainTimeoutMs = ({ spec }: Service): number =>
   spec.endpoints.length === 0
@@ -195,10 +205,13 @@ export function finishDrain(step: Step, replica: Replica): void {
 }
 
 function cut(step: Step, replica: Replica, service: Service): void {
-  for (const id of service.listeners) {
-    if (!step.state.listeners.get(id)?.holding.has(replica.id)) continue
-    notice(step, 'warn', 'drain-cut', replica, 'still had connections and they are cut')
-    step.out.push({ type: 'cut-backend', listener: id, backend: replica.id })
+  const held = [...service.listeners].filter((id) =>
+    step.state.listeners.get(id)?.holding.has(replica.id),
+  )
+  if (held.length === 0) return
+  notice(step, 'warn', 'drain-cut', replica, 'still had connections and they are cut')
+  for (const listener of held) {
+    step.out.push({ type: 'cut-backend', listener, backend: replica.id })
   }
 }
 

@@ -1,11 +1,14 @@
 /** What a service amounts to, and its deployment: for dependents, operators and `settled`. */
 import { assert } from '../../machine.ts'
+import { describeConflict } from '../../publish/ledger.ts'
+import type { SocketState, SocketView } from '../../publish/view.ts'
 import type { NodeCommand, NoticeCode } from '../commands.ts'
 import { replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import type { ServiceState } from '../view.ts'
 import { checkProblem } from './checks.ts'
 import { checkDependencies } from './dependencies.ts'
-import { isClosing, isRouted, listenersOf } from './listeners.ts'
+import { isClosing, isSupplied, listenersOf } from './listeners.ts'
+import { foreignConflicts, problemOfSocket } from './sockets.ts'
 
 type Seen = Pick<Step, 'state'>
 
@@ -13,7 +16,7 @@ type Seen = Pick<Step, 'state'>
 export function judge(step: Step, service: Service): void {
   const { state } = step
   service.state = stateOf(service)
-  const routed = isServed(step, service)
+  const routed = `${isServed(step, service)} ${isServed(step, service, isFailing)}`
   const standing = `${service.state} ${routed} ${service.running > 0} ${problemOf(step, service)}`
   if (standing === service.standing) return
   service.standing = standing
@@ -42,9 +45,20 @@ function stateOf(service: Service): ServiceState {
   return service.sound > 0 ? 'degraded' : 'unhealthy'
 }
 
-/** Every endpoint listens and has a backend that holds. */
-export const isServed = (step: Seen, service: Service): boolean =>
-  listenersOf(step, service).every((each) => isClosing(each) || isRouted(each))
+/** Every endpoint listens wherever it is to, or need not, and has a backend that holds. */
+export const isServed = (
+  { state }: Seen,
+  service: Service,
+  needNot: (socket: SocketView) => boolean = () => false,
+): boolean =>
+  service.conflicts.length === 0 &&
+  listenersOf({ state }, service).every((each) => isClosing(each) || isSupplied(each)) &&
+  state.ledger.socketsOf(service.key).every((each) => SERVED.has(each.state) || needNot(each))
+
+/** Tried, and not for the first time. */
+export const isFailing = ({ failures }: SocketView): boolean => failures > 0
+
+const SERVED: ReadonlySet<SocketState> = new Set(['listening', 'absent', 'releasing'])
 
 /** Why a service is not (yet) what it should be, for people; empty when there is nothing to say. */
 export function detailOf(step: Seen, service: Service): string {
@@ -62,12 +76,12 @@ function problemOf(step: Seen, service: Service): string {
   if (service.stage === 'halted') return service.haltReason
   if (service.stage !== 'running' && service.stage !== 'waiting') return ''
   // Also while the next attempt is under way: its reason holds until that succeeds.
-  const deaf = listenersOf(step, service).find(
-    ({ state, failures }) => state === 'retrying' || (state === 'opening' && failures > 0),
-  )
-  if (deaf !== undefined) {
-    return `cannot listen on ${deaf.host}:${deaf.endpoint.port}: ${deaf.reason}`
+  for (const socket of step.state.ledger.socketsOf(service.key)) {
+    const problem = problemOfSocket(socket)
+    if (problem !== '') return problem
   }
+  const [conflict] = foreignConflicts(service, service.conflicts)
+  if (conflict !== undefined) return `cannot listen: ${describeConflict(conflict)}`
   // Who waits for a service that will not come waits in vain.
   for (const { state, on, spec } of service.stage === 'waiting' ? service.dependencies : []) {
     const other = state === 'pending' ? step.state.services.get(on) : undefined

@@ -1,5 +1,5 @@
 /** Keys for containers, clusters and name servers: kept for the runtimes that use them. */
-import { parseIp } from '../../net/address.ts'
+import { formatIp, parseIp, unmapped } from '../../net/address.ts'
 import type { ExtraSpec, PortMappingSpec } from '../deployment.ts'
 import { forms, list, record } from '../schema/collections.ts'
 import { byDefault, object, optional, required } from '../schema/objects.ts'
@@ -12,6 +12,20 @@ const ip = text('an IP address', {
   fault: (written) =>
     parseIp(written) === undefined ? `must be an IP address, not ${quote(written)}` : undefined,
 })
+/** One way to write each, as sockets are compared by it: `::ffff:10.0.0.1` is 10.0.0.1. */
+const hostIp: Shape<string> = mapped(
+  text('an IP address', {
+    fault: (written) => {
+      if (parseIp(written) !== undefined) return undefined
+      const hint = written === 'localhost' ? '; write 127.0.0.1' : ''
+      return `must be an IP address, not ${quote(written)}${hint}`
+    },
+  }),
+  (written) => {
+    const parsed = parseIp(written)
+    return parsed && formatIp(unmapped(parsed))
+  },
+)
 const texts = list(text('text'), 'a list of texts')
 const labelMap = record(anyText, 'a map from names to texts')
 const protocol = oneOf(['tcp', 'udp'])
@@ -191,11 +205,18 @@ export const portMapping: Shape<PortMappingSpec> = placed(
       {
         host_port: optional(
           integer(0, 65535, 'a number from 0 to 65535'),
-          'Port of the host; absent or 0 is any free one.',
+          'Port of the host; absent or 0 is one that the kernel picks, shown by weir status.',
         ),
-        container_port: required(port, 'Port of the replica.'),
+        container_port: required(
+          port,
+          "An endpoint's target_port or port: the port each replica has for it. Of a process any other is where the program itself listens.",
+        ),
         protocol: byDefault(protocol, 'tcp', 'tcp or udp.'),
-        host_ip: byDefault(ip, '0.0.0.0', 'Address of the host.'),
+        host_ip: byDefault(
+          hostIp,
+          '0.0.0.0',
+          'Address of the host; 0.0.0.0 is all of IPv4, :: all of IPv6.',
+        ),
       },
       { target_port: 'write container_port', port: 'write host_port or container_port' },
     ),

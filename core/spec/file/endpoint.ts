@@ -1,4 +1,5 @@
 /** Ports a service is reached at, and how traffic to them is spread. */
+import { parseIp } from '../../net/address.ts'
 import { parseCidr } from '../../net/cidr.ts'
 import type {
   BalanceSpec,
@@ -9,15 +10,20 @@ import type {
   UdpSpec,
 } from '../deployment.ts'
 import { ENDPOINT_NAME } from '../grammar/names.ts'
-import type { Path } from '../problem.ts'
+import { checkKeys } from '../rules/endpoint-keys.ts'
 import { forms, list } from '../schema/collections.ts'
 import { byDefault, object, optional, refused, required } from '../schema/objects.ts'
-import type { Reading } from '../schema/reading.ts'
 import { bool, duration, integer, oneOf, port, size, text } from '../schema/scalars.ts'
 import { given, mapped, placed, type Shape } from '../schema/shape.ts'
 import { quote } from '../schema/words.ts'
 import { streamCheck, udpHealth } from './health.ts'
 import { role } from './scale.ts'
+
+const NAME =
+  /^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
+const HOST = new RegExp(NAME.source.replace('^', '^(\\*\\.)?'))
+/** RFC 1035, 2.3.4, as text without the last dot. */
+const NAME_MAX = 253
 
 export const isL7 = (protocol: EndpointProtocol): boolean =>
   protocol !== 'tcp' && protocol !== 'udp'
@@ -48,7 +54,7 @@ const balance = object('balance', 'a balance block', {
   rise: byDefault(
     count(1, 1000),
     1,
-    "Good results in a row of the endpoint's own checks that bring a backend back.",
+    'Good results in a row, of a check of the endpoint or of probes after a connection failed, that bring a replica back.',
   ),
   fall: byDefault(count(1, 1000), 3, 'Bad results in a row that take it out.'),
   fail_open: optional(
@@ -65,14 +71,42 @@ const tls: Shape<StreamSpec['tls']> = forms<StreamSpec['tls']>(
 
 const stream: Shape<StreamSpec> = mapped(
   object('stream', 'a stream block', {
-    tls: byDefault(tls, 'off', 'Who ends TLS; true is terminate.'),
+    tls: byDefault(
+      tls,
+      'off',
+      'Who ends TLS: nobody here; Weir; Weir, which begins it anew with the replica; the replica. true is terminate.',
+    ),
     proxy_protocol: byDefault(bool, false, 'Whether replicas are told the client in a v2 header.'),
     accept_proxy_protocol: accepted,
-    session_timeout: optional(duration(1), 'How long a quiet session is kept.'),
+    session_timeout: optional(duration(1), 'Not used: idle_timeout is, and front_timeout for udp.'),
     health_check: optional(streamCheck, 'How replicas are probed, besides their health.'),
     connect_timeout: byDefault(duration(1), '2s', 'How long connecting to a replica may take.'),
-    idle_timeout: byDefault(duration(1), '1h', 'How long a connection may be quiet both ways.'),
+    idle_timeout: byDefault(
+      duration(1),
+      '1h',
+      'How long a connection may be quiet in both directions.',
+    ),
     max_connections: byDefault(count(1, 1_000_000), 10_000, 'Connections at one time.'),
+    max_connections_per_backend: byDefault(
+      count(0, 1_000_000),
+      0,
+      'Connections to one replica at one time; 0 is any number.',
+    ),
+    backend_ca: optional(
+      text('the path of a file'),
+      "A PEM file of certificates; a replica's must be signed by one of them. Relative to the deployment file. For tls: reoriginate.",
+    ),
+    backend_name: optional(
+      text('a name such as db.internal', {
+        pattern: NAME,
+        charactersMax: NAME_MAX,
+        fault: (written) =>
+          parseIp(written) === undefined
+            ? undefined
+            : `must be a name, not ${quote(written)}: TLS asks for names only (RFC 6066, 3)`,
+      }),
+      "The name replicas are asked for and their certificates must have; the endpoint's host when not said. For tls: reoriginate.",
+    ),
     drain_timeout: byDefault(
       duration(0),
       '30s',
@@ -83,10 +117,16 @@ const stream: Shape<StreamSpec> = mapped(
     tls: read.tls,
     proxyProtocol: read.proxy_protocol,
     acceptProxyProtocol: read.accept_proxy_protocol,
-    ...given({ sessionTimeoutMs: read.session_timeout, healthCheck: read.health_check }),
+    ...given({
+      sessionTimeoutMs: read.session_timeout,
+      healthCheck: read.health_check,
+      backendCa: read.backend_ca,
+      backendName: read.backend_name?.toLowerCase(),
+    }),
     connectTimeoutMs: read.connect_timeout,
     idleTimeoutMs: read.idle_timeout,
     connectionsMax: read.max_connections,
+    connectionsPerBackendMax: read.max_connections_per_backend,
     drainTimeoutMs: read.drain_timeout,
   }),
 )
@@ -179,9 +219,6 @@ const http: Shape<HttpSpec> = mapped(
   }),
 )
 
-const HOST =
-  /^(\*\.)?([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
-
 const endpointFields = {
   name: required(
     text('a name of letters, digits, dots, hyphens and underscores', { pattern: ENDPOINT_NAME }),
@@ -202,13 +239,13 @@ const endpointFields = {
     { written: '/' },
   ),
   host: optional(
-    text('a host such as example.com or *.example.com', { pattern: HOST }),
-    'Name that requests must be for; any when not said. http, https and websocket only.',
+    text('a host such as example.com or *.example.com', { pattern: HOST, charactersMax: NAME_MAX }),
+    'Name that requests must be for, with tls the server name asked for; any other when not said. Not for udp, nor for tcp without tls.',
   ),
   expose: byDefault(
     oneOf(['public', 'internal'], { hints: { private: 'write internal' } }),
     'internal',
-    'public listens on all addresses, internal on this machine only.',
+    "public listens on all addresses, internal on the node's internal ones, or on loopback while it has none.",
   ),
   target_role: optional(role, 'Only replicas of this role of replica_groups get traffic.'),
   balance: optional(balance, 'How traffic is spread over replicas.'),
@@ -232,7 +269,8 @@ export const endpoint: Shape<EndpointSpec> = placed(
     }),
     (read, path, reading): EndpointSpec => {
       const { name, protocol, port, expose } = read
-      reportMisplaced(read, protocol, path, reading)
+      checkKeys(read, path, reading)
+      const host = read.host?.toLowerCase()
       const { rise, fall, strategy, fail_open } = read.balance ?? DEFAULT_BALANCE
       const spread: BalanceSpec = {
         strategy: strategy ?? (protocol === 'udp' ? 'hrw' : 'round_robin'),
@@ -247,10 +285,10 @@ export const endpoint: Shape<EndpointSpec> = placed(
         path: read.path ?? '/',
         expose,
         balance: spread,
-        stream: read.stream ?? DEFAULT_STREAM,
+        stream: streamOf(protocol, read.stream ?? DEFAULT_STREAM, host),
         ...given({
           targetPort: read.target_port,
-          host: read.host?.toLowerCase(),
+          host,
           targetRole: read.target_role,
           udp: protocol === 'udp' ? (read.udp ?? DEFAULT_UDP) : undefined,
           http: isL7(protocol) ? (read.http ?? DEFAULT_HTTP) : undefined,
@@ -260,33 +298,10 @@ export const endpoint: Shape<EndpointSpec> = placed(
   ),
 )
 
-/** A key that would do nothing for this protocol is a mistake worth telling. */
-function reportMisplaced(
-  read: Readonly<Partial<Record<string, unknown>>> & { readonly stream?: StreamSpec },
-  protocol: EndpointProtocol,
-  path: Path,
-  reading: Reading,
-): void {
-  const useless = isL7(protocol) ? ['stream', 'udp'] : ['path', 'host', 'http']
-  if (protocol === 'tcp') useless.push('udp')
-  for (const key of useless) {
-    if (read[key] === undefined) continue
-    reading.report([...path, key], `${key} means nothing for a ${protocol} endpoint; remove it`)
-  }
-  const { tls, healthCheck, proxyProtocol, acceptProxyProtocol } = read.stream ?? DEFAULT_STREAM
-  if (protocol === 'udp' && tls !== 'off') {
-    reading.report([...path, 'stream', 'tls'], 'tls is not possible on a udp endpoint', 'value')
-  }
-  const ofTcp = {
-    proxy_protocol: proxyProtocol,
-    accept_proxy_protocol: acceptProxyProtocol.length > 0,
-  }
-  for (const [key, isSaid] of Object.entries(ofTcp)) {
-    if (protocol !== 'udp' || !isSaid) continue
-    reading.report([...path, 'stream', key], `${key} of a udp endpoint belongs into its udp block`)
-  }
-  if (protocol === 'tcp' && healthCheck?.type === 'udp_probe') {
-    const at = [...path, 'stream', 'health_check', 'type']
-    reading.report(at, 'udp_probe cannot check a tcp endpoint; write tcp_connect', 'value')
-  }
+/** What follows from the protocol and the host: https is ended here, a replica goes by the host's name. */
+function streamOf(protocol: EndpointProtocol, stream: StreamSpec, host?: string): StreamSpec {
+  if (protocol === 'https') return { ...stream, tls: 'terminate' }
+  const isNamed = stream.backendName !== undefined || host === undefined || host.startsWith('*')
+  if (stream.tls !== 'reoriginate' || isNamed) return stream
+  return { ...stream, backendName: host }
 }

@@ -111,7 +111,7 @@ export const update: Shape<Partial<UpdateSpec>> = mapped(
   object('update', 'an update policy', {
     max_surge: optional(
       replicas,
-      'Replicas more than wanted while updating; 1 when not said, 0 for a process with a target_port. Above 0 a stand-in runs beside the others, so write 0 for a program with files of its own.',
+      'Replicas more than wanted while updating; 1 when not said, 0 for a process that listens on a port of its own choice. Above 0 a stand-in runs beside the others, so write 0 for a program with files of its own.',
     ),
     max_unavailable: optional(
       replicas,

@@ -1,4 +1,5 @@
 /** One service of the file. */
+import { ownPortsOf } from '../../services/port-mappings.ts'
 import type { DependencySpec, HealthSpec, ServiceSpec, StopSignal } from '../deployment.ts'
 import { parseCron } from '../grammar/cron.ts'
 import { VARIABLE_NAME, variableNameFault } from '../grammar/names.ts'
@@ -191,12 +192,12 @@ const serviceFields = {
   localhost_reachability: byDefault(
     oneOf(['auto', 'always', 'never']),
     'auto',
-    'Whether internal endpoints are on 127.0.0.1 too; auto is for single replicas.',
+    'Whether internal endpoints of a node with internal addresses are on 127.0.0.1 and ::1 too; auto is for single replicas.',
   ),
   port_mappings: byDefault(
     list(portMapping, 'a list of port mappings'),
     [],
-    'Ports of the host that lead straight to a replica.',
+    'Ports of the host that lead to replicas, besides those of the endpoints.',
   ),
   storage: byDefault(list(storage, 'a list of storage entries'), [], 'Files it sees.'),
   resources: byDefault(resources, {}, 'Limits.'),
@@ -284,7 +285,8 @@ function scaleOf(read: Raw): ServiceSpec['scale'] {
  * the old one first.
  */
 function updateOf(read: Raw, runtime: ServiceSpec['runtime']): ServiceSpec['update'] {
-  const alone = runtime === 'process' && read.endpoints.some((each) => each.targetPort)
+  const { endpoints, port_mappings: portMappings } = read
+  const alone = runtime === 'process' && ownPortsOf({ endpoints, portMappings }).length > 0
   const surgeMax = read.update?.surgeMax ?? (alone ? 0 : 1)
   return {
     readyMinMs: 2000,

@@ -1,156 +1,208 @@
 /**
- * Who has which port of the host. A tcp or udp port belongs to one service; an http, https or
- * websocket port belongs to the ingress, and services share it by host and path. A program that
- * chooses its own port (`target_port` of a process) has that port too. tcp and udp are apart.
+ * Who has which port of the host, compared as the kernel does: `0.0.0.0` covers every IPv4 address,
+ * `::` every IPv6 one, tcp and udp are apart. A port belongs to one service, but for endpoints that
+ * tell their clients apart: http by host and path, TLS by the server name that is asked for. A
+ * program that chooses its own port has that port too, on every address for all we know.
  */
-import { parseSocketAddress } from '../../net/address.ts'
-import type { Deployment, EndpointSpec, ServiceSpec } from '../deployment.ts'
-import { isL7 } from '../file/endpoint.ts'
-import type { Path } from '../problem.ts'
+import type { Deployment } from '../deployment.ts'
 import type { Reading } from '../schema/reading.ts'
-
-interface Claim {
-  readonly kind: 'endpoint' | 'mapping' | 'program' | 'api' | 'ingress'
-  readonly namespace: 'tcp' | 'udp'
-  readonly port: number
-  /** `service web`, `external db`. */
-  readonly owner: string
-  /** `endpoint http of service web`. */
-  readonly what: string
-  readonly at: Path
-  readonly tls: boolean
-  /** What tells tenants of one L7 port apart, or mappings of one port: host and path, or address. */
-  readonly route: string
-}
-
-/** What is known of one port so far; each is the first of its kind. */
-interface Holders {
-  l4?: Claim
-  ingress?: Claim
-  program?: Claim
-  endpoint?: Claim
-  readonly routes: Map<string, Claim>
-}
+import {
+  type AddressClaim,
+  type Claim,
+  claimsOf,
+  type EndpointClaim,
+  type ProgramClaim,
+} from './port-claims.ts'
 
 export function checkPorts(deployment: Deployment, reading: Reading): void {
-  const ports = new Map<string, Holders>()
+  const ports = new Map<string, Port>()
   for (const claim of claimsOf(deployment, reading)) {
     const key = `${claim.namespace}/${claim.port}`
-    const holders: Holders = ports.get(key) ?? { routes: new Map() }
-    ports.set(key, holders)
-    const conflict = conflictOf(claim, holders)
+    const port = ports.get(key) ?? new Port(`${claim.namespace} port ${claim.port}`)
+    ports.set(key, port)
+    const conflict = port.conflictOf(claim)
     if (conflict !== undefined) reading.report(claim.at, conflict, 'value')
-    remember(claim, holders)
+    port.add(claim)
   }
 }
 
-/** Listening ports first, so that a program's port is compared with all of them. */
-function claimsOf({ services, externals, api }: Deployment, reading: Reading): readonly Claim[] {
-  const claims: Claim[] = []
-  const programs: Claim[] = []
-  for (const [name, spec] of Object.entries(services)) {
-    const owner = `service ${name}`
-    for (const endpoint of spec.endpoints) claims.push(endpointClaim(endpoint, owner, reading))
-    for (const mapping of spec.portMappings) {
-      if (mapping.hostPort === undefined) continue
-      claims.push({
-        kind: 'mapping',
-        namespace: mapping.protocol,
-        port: mapping.hostPort,
-        owner,
-        what: `a port mapping of ${owner}`,
-        at: [...reading.pathOf(mapping), 'host_port'],
-        tls: false,
-        route: mapping.hostIp,
-      })
+/** What is known of one port so far. Every question is answered in O(1), however many are there. */
+class Port {
+  readonly #name: string
+  /** The first endpoint that shares it with nobody. */
+  #alone: EndpointClaim | undefined
+  /** The first one that shares it. */
+  #shared: EndpointClaim | undefined
+  /** Of http and https: the first one of each host and path. */
+  readonly #routes = new Map<string, EndpointClaim>()
+  /** The first one of each server name, of https and of other TLS. */
+  readonly #names = {
+    https: new Map<string, EndpointClaim>(),
+    tls: new Map<string, EndpointClaim>(),
+  }
+  /** The first that names each address. */
+  readonly #named = new Map<string, AddressClaim>()
+  /** Whatever listens on one address, and on any address of a family. */
+  readonly #onHost = new Map<string, Places>()
+  readonly #onFamily = { 4: new Places(), 6: new Places() }
+  #listener: Claim | undefined
+  #program: ProgramClaim | undefined
+
+  constructor(name: string) {
+    this.#name = name
+  }
+
+  /** What is wrong with one more, and what to do. */
+  conflictOf(claim: Claim): string | undefined {
+    switch (claim.kind) {
+      case 'endpoint':
+        return claim.sharing === 'none' ? this.#aloneConflict(claim) : this.#sharedConflict(claim)
+      case 'mapping':
+      case 'api':
+        return this.#addressConflict(claim)
+      case 'program':
+        return this.#programConflict(claim)
     }
-    programs.push(...programClaims(spec, owner, reading))
   }
-  for (const [name, spec] of Object.entries(externals)) {
-    const owner = `external ${name}`
-    for (const endpoint of spec.endpoints) claims.push(endpointClaim(endpoint, owner, reading))
-  }
-  const bound = api.enabled ? parseSocketAddress(api.bind) : undefined
-  if (bound !== undefined) {
-    const at = [...reading.pathOf(api), 'bind']
-    const claim = { kind: 'api', namespace: 'tcp', owner: 'api', what: 'the api', at } as const
-    claims.push({ ...claim, port: bound.port, tls: false, route: '' })
-  }
-  return [...claims, ...programs]
-}
 
-function endpointClaim(endpoint: EndpointSpec, owner: string, reading: Reading): Claim {
-  const { protocol, port, name, host, path } = endpoint
-  return {
-    kind: isL7(protocol) ? 'ingress' : 'endpoint',
-    namespace: protocol === 'udp' ? 'udp' : 'tcp',
-    port,
-    owner,
-    what: `endpoint ${name} of ${owner}`,
-    at: [...reading.pathOf(endpoint), 'port'],
-    tls: protocol === 'https',
-    // trailing slashes make no difference to a prefix
-    route: `${host ?? 'any host'}${path.replace(/\/+$/, '') || '/'}`,
-  }
-}
-
-const programClaims = (spec: ServiceSpec, owner: string, reading: Reading): Claim[] =>
-  spec.runtime !== 'process'
-    ? []
-    : spec.endpoints.flatMap((endpoint) =>
-        endpoint.targetPort === undefined
-          ? []
-          : [
-              {
-                ...endpointClaim(endpoint, owner, reading),
-                kind: 'program',
-                port: endpoint.targetPort,
-                what: `the program of ${owner}`,
-                at: [...reading.pathOf(endpoint), 'target_port'],
-              },
-            ],
-      )
-
-function conflictOf(claim: Claim, held: Holders): string | undefined {
-  const port = `${claim.namespace} port ${claim.port}`
-  if (claim.kind === 'program') return programConflict(claim, port, held)
-  if (claim.kind === 'ingress') {
-    if (held.l4 !== undefined) return `${held.l4.what} has ${port} already; choose another port`
-    if (held.ingress !== undefined && held.ingress.tls !== claim.tls) {
-      const [theirs, ours] = claim.tls ? ['plain', 'TLS'] : ['TLS', 'plain']
-      return `${port} is ${theirs} for ${held.ingress.what} and would be ${ours} here; choose another port`
+  add(claim: Claim): void {
+    if (claim.kind === 'program') {
+      this.#program ??= claim
+      return
     }
-    const same = held.routes.get(claim.route)
+    this.#listener ??= claim
+    for (const host of claim.hosts) {
+      const places = this.#onHost.get(host) ?? new Places()
+      this.#onHost.set(host, places)
+      places.add(claim)
+      this.#onFamily[familyOf(host)].add(claim)
+    }
+    if (claim.kind !== 'endpoint') {
+      for (const host of claim.hosts) addFirst(this.#named, host, claim)
+      return
+    }
+    if (claim.sharing === 'none') {
+      this.#alone ??= claim
+      return
+    }
+    this.#shared ??= claim
+    if (claim.sharing !== 'tls') addFirst(this.#routes, claim.route, claim)
+    if (claim.sharing !== 'http') addFirst(this.#names[claim.sharing], claim.host, claim)
+  }
+
+  /** All endpoints of a port overlap: public is everywhere, and internal may be on loopback. */
+  #aloneConflict(claim: EndpointClaim): string | undefined {
+    const other = this.#shared
+    if (other !== undefined) {
+      return isTls(other)
+        ? `${this.#name} is TLS for ${other.what} and would be plain here; choose another port`
+        : `${other.what} has ${this.#name} already; choose another port`
+    }
+    return this.#alone && this.#taken(this.#alone, claim)
+  }
+
+  #sharedConflict(claim: EndpointClaim): string | undefined {
+    const port = this.#name
+    const other = this.#alone ?? this.#shared
+    if (other === undefined) return undefined
+    if (isTls(other) !== isTls(claim)) {
+      const [theirs, ours] = isTls(claim) ? ['plain', 'TLS'] : ['TLS', 'plain']
+      return `${port} is ${theirs} for ${other.what} and would be ${ours} here; choose another port`
+    }
+    if (other.sharing === 'none') return `${other.what} has ${port} already; choose another port`
+    return (
+      (isTls(claim) ? this.#tlsConflict(claim, other) : undefined) ?? this.#routeConflict(claim)
+    )
+  }
+
+  /** One socket takes what comes in for all of them, before it is known whom a client asks for. */
+  #tlsConflict(claim: EndpointClaim, other: EndpointClaim): string | undefined {
+    const { expose } = claim
+    if (expose !== other.expose) {
+      const opened = expose === 'public' ? 'that one' : 'this one'
+      const is = `${this.#name} is ${other.expose} for ${other.what} and would be ${expose} here`
+      return `${is}: sharing it would open ${opened} to everybody; choose another port`
+    }
+    if (claim.trusted === other.trusted) return undefined
+    const differs = `${other.what} on ${this.#name} trusts other senders of PROXY headers`
+    return `${differs}; give both the same accept_proxy_protocol, or choose another port`
+  }
+
+  #routeConflict({ sharing, host, route }: EndpointClaim): string | undefined {
+    const port = this.#name
+    const { https, tls } = this.#names
+    const named =
+      sharing === 'http' ? undefined : (tls.get(host) ?? (sharing === 'tls' && https.get(host)))
+    if (named) return `${named.what} serves ${host} on ${port} already; choose another port or host`
+    const same = sharing === 'tls' ? undefined : this.#routes.get(route)
     if (same === undefined) return undefined
-    return `${same.what} serves ${claim.route} on ${port} already; choose another port, host or path`
+    return `${same.what} serves ${route} on ${port} already; choose another port, host or path`
   }
-  if (held.ingress !== undefined) {
-    return `${held.ingress.what} has ${port} already; choose another port`
+
+  #addressConflict(claim: AddressClaim): string | undefined {
+    for (const host of claim.hosts) {
+      const given = this.#named.get(host)
+      if (given !== undefined) return this.#taken(given, claim)
+      const family = familyOf(host)
+      const wildcard = family === 4 ? '0.0.0.0' : '::'
+      const other =
+        host === wildcard
+          ? this.#onFamily[family].otherThan(claim.place)
+          : (this.#onHost.get(host)?.otherThan(claim.place) ??
+            this.#onHost.get(wildcard)?.otherThan(claim.place))
+      if (other !== undefined) return this.#taken(other, claim)
+    }
+    return undefined
   }
-  if (held.l4 !== undefined && held.l4.owner !== claim.owner) {
-    return `${held.l4.what} has ${port} already; a ${claim.namespace} port belongs to one service`
+
+  #taken(other: Exclude<Claim, ProgramClaim>, { owner, namespace, kind }: Claim): string {
+    const isNamed = other.kind !== 'endpoint'
+    const has = `${other.what} has ${this.#name}${isNamed ? ` on ${other.hosts.join()}` : ''} already`
+    if (kind === 'endpoint') {
+      return other.owner === owner
+        ? `${has}; choose another port`
+        : `${has}; a ${namespace} port belongs to one service`
+    }
+    if (isNamed) return `${has}; choose another port or address`
+    if (other.owner !== owner) return `${has}; choose another port`
+    return `${has} and leads elsewhere; choose another port`
   }
-  const same =
-    claim.kind === 'endpoint' ? held.endpoint : held.routes.get(`${claim.kind} ${claim.route}`)
-  return same && `${same.what} has ${port} already; choose another port`
+
+  #programConflict(claim: ProgramClaim): string | undefined {
+    const { advice, owner } = claim
+    if (this.#listener !== undefined) {
+      const why = `Weir itself listens on ${this.#name}, for ${this.#listener.what}, so the program cannot`
+      return `${why}; ${advice}`
+    }
+    const other = this.#program
+    if (other === undefined || other.owner === owner) return undefined
+    return `${other.what} listens on ${this.#name} already; ${advice}`
+  }
 }
 
-function programConflict(claim: Claim, port: string, held: Holders): string | undefined {
-  const listener = held.ingress ?? held.l4
-  if (listener !== undefined) {
-    return `Weir itself listens on ${port}, for ${listener.what}, so the program cannot; remove target_port and let the program listen on $PORT, or choose another`
+/** The first claims of two places: enough to find one of another place than any given. */
+class Places {
+  #first: Listener | undefined
+  #second: Listener | undefined
+
+  add(claim: Listener): void {
+    this.#first ??= claim
+    if (claim.place !== this.#first.place) this.#second ??= claim
   }
-  if (held.program === undefined || held.program.owner === claim.owner) return undefined
-  return `${held.program.what} listens on ${port} already; choose another target_port`
+
+  otherThan(place: string): Listener | undefined {
+    return this.#first?.place === place ? this.#second : this.#first
+  }
 }
 
-function remember(claim: Claim, held: Holders): void {
-  const route = claim.kind === 'ingress' ? claim.route : `${claim.kind} ${claim.route}`
-  if (!held.routes.has(route)) held.routes.set(route, claim)
-  if (claim.kind === 'ingress') held.ingress ??= claim
-  else if (claim.kind === 'program') held.program ??= claim
-  else {
-    held.l4 ??= claim
-    if (claim.kind === 'endpoint') held.endpoint ??= claim
-  }
+type Listener = EndpointClaim | AddressClaim
+
+const isTls = ({ sharing }: EndpointClaim): boolean => sharing === 'https' || sharing === 'tls'
+
+function familyOf(host: string): 4 | 6 {
+  return host.includes(':') ? 6 : 4
+}
+
+function addFirst<T>(map: Map<string, T>, key: string, item: T): void {
+  if (!map.has(key)) map.set(key, item)
 }

@@ -1,6 +1,7 @@
 /** What must hold among the keys of one service. */
+import { namespaceOf, targetOf } from '../../services/port-mappings.ts'
 import { portVariable } from '../../services/program.ts'
-import type { CommandSpec, EndpointSpec, ServiceSpec } from '../deployment.ts'
+import type { CommandSpec, EndpointSpec, PortMappingSpec, ServiceSpec } from '../deployment.ts'
 import type { Path } from '../problem.ts'
 import type { Reading } from '../schema/reading.ts'
 import { checkEndpointHealth } from './endpoint-health.ts'
@@ -150,18 +151,43 @@ const isEmpty = ({ entrypoint, args }: CommandSpec): boolean =>
 
 /** A program that chooses its own port can run once only. */
 function checkOwnPorts(spec: ServiceSpec, path: Path, reading: Reading): void {
+  // whether a mapping leads to an endpoint cannot be told while one of them is not understood
+  const endpointsKnown = !reading.isSpoilt([...path, 'endpoints'])
+  const scaleKnown = !reading.isSpoilt([...path, 'scale'])
   const own = spec.endpoints.filter(({ targetPort }) => targetPort !== undefined)
   for (const endpoint of own) {
     const count = replicasMost(spec, endpoint.targetRole)
-    if (count <= 1 || reading.isSpoilt([...path, 'scale'])) continue
+    if (count <= 1 || !scaleKnown) continue
     const at = [...reading.pathOf(endpoint), 'target_port']
     const why = `${count} replicas of a process cannot all listen on port ${endpoint.targetPort}`
     reading.report(at, `${why}; remove target_port and let the program listen on $PORT`, 'value')
   }
+  const besides = spec.portMappings.filter(
+    (each) => endpointsKnown && 'port' in targetOf(each, spec.endpoints),
+  )
+  const count = replicasMost(spec, undefined)
+  for (const mapping of besides) {
+    if (count <= 1 || !scaleKnown) continue
+    const at = [...reading.pathOf(mapping), 'container_port']
+    const why = `${count} replicas of a process cannot all listen on port ${mapping.containerPort}`
+    reading.report(at, `${why}; ${endpointAdvice(mapping, spec.endpoints)}`, 'value')
+  }
   const at = [...path, 'update', 'max_surge']
-  if (own.length === 0 || spec.update.surgeMax === 0 || reading.isSpoilt(at)) return
-  const why = 'target_port lets one replica run at a time, so an update cannot add one'
-  reading.report(at, `${why}; write max_surge: 0 or remove the target_port`, 'value')
+  if (spec.update.surgeMax === 0 || reading.isSpoilt(at)) return
+  const [key, cure] =
+    own.length > 0 ? ['target_port', 'remove the target_port'] : ['container_port', MAPPED_CURE]
+  if (own.length === 0 && besides.length === 0) return
+  const why = `${key} lets one replica run at a time, so an update cannot add one`
+  reading.report(at, `${why}; write max_surge: 0 or ${cure}`, 'value')
+}
+
+const MAPPED_CURE = "map an endpoint's port"
+
+function endpointAdvice(mapping: PortMappingSpec, endpoints: readonly EndpointSpec[]): string {
+  const first = endpoints.find((each) => namespaceOf(each) === mapping.protocol)
+  return first === undefined
+    ? `add a ${mapping.protocol} endpoint with this port, and let the program listen on $PORT`
+    : `write an endpoint's port, such as ${first.port} for ${first.name}`
 }
 
 /** The most replicas, of a role or of all, that can run without anybody scaling by hand. */

@@ -64,19 +64,24 @@ export const optional = <T>(
   ...(alias === undefined ? {} : { alias }),
 })
 
-/** A key of the reference's format that Weir leaves out on purpose. */
-export const refused: Field<never, 'refused'> = {
+const refusedAs = (why: string): Field<never, 'refused'> => ({
   shape: {
     what: 'absent',
     read(_value, path, reading) {
-      reading.report(path, `${subject(path)} is not supported here; remove it`)
+      reading.report(path, `${subject(path)} is ${why}; remove it`)
       return undefined
     },
     describe: () => false as never,
   },
-  doc: 'Not supported here.',
+  doc: `${why[0]!.toUpperCase()}${why.slice(1)}.`,
   presence: 'refused',
-}
+})
+
+/** A key of the reference's format that Weir leaves out on purpose. */
+export const refused = refusedAs('not supported here')
+
+/** A key whose work is to come, where leaving it out would change what the file means. */
+export const notBuilt = refusedAs('not built yet')
 
 /**
  * A map with exactly these keys. `id` names it among the definitions of the JSON Schema, `what`

@@ -5,7 +5,7 @@ import { DONE, FAILED, Failure, failed } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'
 import type { Terminal } from '../screen/terminal.ts'
 import { plainLine } from '../screen/width.ts'
-import { printWarnings } from './check.ts'
+import { printWarnings } from './problems.ts'
 
 export async function deploy(
   terminal: Terminal,

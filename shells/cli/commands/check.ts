@@ -1,58 +1,70 @@
-/** `weir check` and `weir schema`: the deployment file without a node. */
+/** `weir check` and `weir schema`: deployment file and node file without a node. */
+import { resolve } from 'node:path'
+import { defaultNodeSettings } from '../../../core/spec/node/settings.ts'
 import { jsonSchema, loadDeployment } from '../../node/file/deployment-file.ts'
-import { readSource } from '../arguments.ts'
+import { type LoadedNodeFile, loadNodeFile, nodeFileSchema } from '../../node/file/node-file.ts'
+import { readNodeSource, readSource } from '../arguments.ts'
 import { DONE, FAILED } from '../failure.ts'
 import { countText } from '../screen/describe.ts'
-import { styled } from '../screen/table.ts'
 import type { Terminal } from '../screen/terminal.ts'
+import { placedProblem, printProblems, printWarnings } from './problems.ts'
 
-export function check(terminal: Terminal, file: string, options: { json?: boolean }): number {
+export interface CheckOptions {
+  readonly json?: boolean
+  /** The node file. */
+  readonly node?: string
+}
+
+export function check(terminal: Terminal, file: string, options: CheckOptions): number {
+  const node = options.node === undefined ? undefined : nodeSettings(options.node, file)
   const source = readSource(file)
-  const loaded = loadDeployment(source.text, file)
+  // without good settings nothing is known of what the node has
+  const loaded = loadDeployment(source.text, file, node?.ok ? node.settings : undefined)
+  const problems = [
+    ...placed(options.node ?? '', node?.ok === false ? node.problems : []),
+    ...placed(file, loaded.ok ? [] : loaded.problems),
+  ]
+  const warnings = [
+    ...placed(options.node ?? '', node?.ok ? node.warnings : []),
+    ...placed(file, loaded.ok ? loaded.warnings : []),
+  ]
+  const isGood = loaded.ok && problems.length === 0
   if (options.json) {
-    const answer = loaded.ok
+    const answer = isGood
       ? {
           ok: true,
           deployment: loaded.deployment.name,
           services: Object.keys(loaded.deployment.services).sort(),
-          warnings: loaded.warnings.map((text) => placedProblem(text, file)),
+          warnings: warnings.map(({ text, of }) => placedProblem(text, of)),
         }
-      : { ok: false, problems: loaded.problems.map((text) => placedProblem(text, file)) }
+      : { ok: false, problems: problems.map(({ text, of }) => placedProblem(text, of)) }
     terminal.out(`${JSON.stringify(answer, null, 2)}\n`)
-    return loaded.ok ? DONE : FAILED
+    return isGood ? DONE : FAILED
   }
-  if (!loaded.ok) {
-    printProblems(terminal, loaded.problems)
-    return FAILED
-  }
-  printWarnings(terminal, loaded.warnings)
+  const texts = (found: typeof problems) => found.map(({ text }) => text)
+  printProblems(terminal, texts(problems))
+  if (!isGood) return FAILED
+  printWarnings(terminal, texts(warnings))
   const services = countText(Object.keys(loaded.deployment.services).length, 'service')
-  terminal.out(`${file}: ok, deployment ${loaded.deployment.name} with ${services}\n`)
+  const fits = options.node === undefined ? '' : `; ${options.node}: ok`
+  terminal.out(`${file}: ok, deployment ${loaded.deployment.name} with ${services}${fits}\n`)
   return DONE
 }
 
-export function schema(terminal: Terminal): number {
-  terminal.out(`${JSON.stringify(jsonSchema(), null, 2)}\n`)
+export function schema(terminal: Terminal, options: { readonly node?: boolean }): number {
+  terminal.out(`${JSON.stringify(options.node ? nodeFileSchema() : jsonSchema(), null, 2)}\n`)
   return DONE
 }
 
-/** Each on a line of its own, unchanged: editors jump to FILE:LINE:COLUMN. */
-export function printProblems(terminal: Terminal, problems: readonly string[]): void {
-  for (const problem of problems) terminal.error(`${problem}\n`)
+/** What the node file says, or the defaults when there is none; its paths count from its directory. */
+export function nodeSettings(file: string | undefined, deploymentFile: string): LoadedNodeFile {
+  if (file === undefined) return { ok: true, settings: defaultNodeSettings, warnings: [] }
+  const source = readNodeSource(file, deploymentFile)
+  const loaded = loadNodeFile(source.text, file)
+  if (!loaded.ok || loaded.settings.certificates === undefined) return loaded
+  const certificates = resolve(source.directory, loaded.settings.certificates)
+  return { ...loaded, settings: { ...loaded.settings, certificates } }
 }
 
-export function printWarnings(terminal: Terminal, warnings: readonly string[]): void {
-  const mark = styled('warning:', 'yellow', terminal.errorColour)
-  for (const warning of warnings) terminal.error(`${mark} ${warning}\n`)
-}
-
-/** `FILE:LINE:COLUMN: message` taken apart for programs; `file` may hold colons itself. */
-export function placedProblem(
-  text: string,
-  file: string,
-): { file: string; line?: number; column?: number; message: string } {
-  const rest = text.startsWith(`${file}:`) ? text.slice(file.length + 1) : text
-  const place = /^(\d+):(\d+): (.*)$/s.exec(rest)
-  if (place === null) return { file, message: text }
-  return { file, line: Number(place[1]), column: Number(place[2]), message: place[3]! }
-}
+const placed = (of: string, texts: readonly string[]): { of: string; text: string }[] =>
+  texts.map((text) => ({ of, text }))

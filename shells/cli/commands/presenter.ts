@@ -1,6 +1,7 @@
 /** What `weir up` shows while it runs: plain lines for a pipe, a table drawn in place for people. */
 import type { NodeView } from '../../../core/node/view.ts'
 import type { NoticeLine } from '../../node/operator/api.ts'
+import { worthSaying } from '../screen/drain.ts'
 import { frameLines, HIDE_CURSOR, repaint, SHOW_CURSOR } from '../screen/live-table.ts'
 import type { SteadyOutput } from '../screen/output.ts'
 import { type Style, styled } from '../screen/table.ts'
@@ -13,8 +14,11 @@ export interface Presenter {
   say(text: string, style?: Style): void
   /** The view may have changed. */
   changed(): void
-  /** What goes on; empty: nothing, the spinner stops. */
-  status(text: () => string): void
+  /**
+   * What goes on; empty: nothing, the spinner stops. `gist` changes when the text has news, which a
+   * file is told without delay.
+   */
+  status(text: () => string, gist?: () => string): void
   /** Leaves the terminal as it was found, the last table included. */
   close(): void
 }
@@ -31,6 +35,13 @@ export function plainPresenter(
     if (text !== '' && text !== last) output.write(`${text}\n`)
     last = text
   }
+  const lookForNews = (text: () => string, gist: () => string) => {
+    const isNews = worthSaying()
+    isNews(gist(), performance.now()) // said when it began
+    return () => {
+      if (isNews(gist(), performance.now())) writeStatus(plainLine(text()))
+    }
+  }
   return {
     notice: (line) => {
       const at = forPerson ? styled(localTime(line.at), 'dim', colour) : line.at
@@ -38,9 +49,12 @@ export function plainPresenter(
     },
     say: (text, style) => output.write(`${styled(plainLine(text), style, colour)}\n`),
     changed: () => undefined,
-    status: (text) => {
+    status: (text, gist) => {
       clearInterval(timer)
-      timer = setInterval(() => writeStatus(plainLine(text())), STATUS_MS)
+      timer =
+        gist === undefined
+          ? setInterval(() => writeStatus(plainLine(text())), STATUS_MS)
+          : setInterval(lookForNews(text, gist), LOOK_MS)
     },
     close: () => clearInterval(timer),
   }
@@ -131,5 +145,6 @@ function localTime(at: string): string {
 
 const REDRAW_MS = 100
 const STATUS_MS = 5_000
+const LOOK_MS = 1_000
 const COLUMNS_UNKNOWN = 80
 const ABOVE_CHARACTERS_MAX = 100_000

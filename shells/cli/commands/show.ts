@@ -1,45 +1,50 @@
 /** `weir status`, `weir ps` and `weir listeners`: what a running node says of itself. */
 import type { NodeView } from '../../../core/node/view.ts'
 import type { VersionAnswer } from '../../node/operator/api.ts'
-import { connect } from '../../node/operator/client.ts'
+import { connect, type OperatorClient } from '../../node/operator/client.ts'
 import { stateOfNode } from '../arguments.ts'
 import { DONE } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'
-import { durationText, listenerLines, replicaLines, serviceLines } from '../screen/describe.ts'
+import { durationText, replicaLines, statusLines } from '../screen/describe.ts'
+import { listenerLines } from '../screen/listeners.ts'
 import { type Style, type TableLook, tableLines } from '../screen/table.ts'
 import type { Terminal } from '../screen/terminal.ts'
 import { cutToWidth, plainLine } from '../screen/width.ts'
 
-export async function show(
-  terminal: Terminal,
-  what: 'status' | 'ps' | 'listeners',
-  options: NodeOptions,
-): Promise<number> {
+type View = 'status' | 'ps' | 'listeners'
+
+export async function show(terminal: Terminal, what: View, options: NodeOptions): Promise<number> {
   const client = await connect(stateOfNode(options.state))
-  const view = await client.status()
-  if (options.json) {
-    const shown = { status: view, ps: view.replicas, listeners: view.listeners }[what]
-    terminal.out(`${JSON.stringify(shown, null, 2)}\n`)
-    return DONE
-  }
   const look: TableLook = { width: terminal.columns(), colour: terminal.colour }
-  const lines = linesOf(what, view, look)
-  if (what === 'status') {
-    lines.unshift(...headLines(await client.version(), view, look, Date.now()))
+  if (options.json) {
+    terminal.out(`${JSON.stringify(await answerOf(client, what), null, 2)}\n`)
+  } else {
+    const lines = await linesOf(client, what, look)
+    terminal.out(lines.map((line) => `${line}\n`).join(''))
   }
-  terminal.out(lines.map((line) => `${line}\n`).join(''))
   return DONE
 }
 
-function linesOf(what: 'status' | 'ps' | 'listeners', view: NodeView, look: TableLook): string[] {
+async function answerOf(client: OperatorClient, what: View): Promise<unknown> {
   switch (what) {
     case 'status':
-      return view.services.length === 0 ? ['no services'] : serviceLines(view, look)
+      return client.status()
     case 'ps':
-      return view.replicas.length === 0 ? ['no replicas'] : replicaLines(view, look)
+      return (await client.status()).replicas
     case 'listeners':
-      return view.listeners.length === 0 ? ['no listeners'] : listenerLines(view, look)
+      return client.listeners()
   }
+}
+
+async function linesOf(client: OperatorClient, what: View, look: TableLook): Promise<string[]> {
+  if (what === 'listeners') {
+    const listeners = await client.listeners()
+    return listeners.length === 0 ? ['no listeners'] : listenerLines(listeners, look)
+  }
+  const view = await client.status()
+  if (what === 'ps') return view.replicas.length === 0 ? ['no replicas'] : replicaLines(view, look)
+  const head = headLines(await client.version(), view, look, Date.now())
+  return [...head, ...(view.services.length === 0 ? ['no services'] : statusLines(view, look))]
 }
 
 /** The node on one line, its deployments below, and an empty line. `nowMs`: since 1970. */
@@ -50,11 +55,14 @@ export function headLines(
   nowMs: number,
 ): string[] {
   const up = durationText(nowMs - new Date(node.since).getTime())
+  const left =
+    view.drain === undefined ? '' : ` (the rest is cut in ${durationText(view.drain.remainsMs)})`
   const facts = [
-    `node ${node.node} ${view.phase === 'running' ? 'running' : `${view.phase}, up`} for ${up}`,
+    `node ${node.node} ${view.phase === 'running' ? 'running' : `${view.phase}${left}, up`} for ${up}`,
     `weir ${node.version}`,
     `pid ${node.pid}`,
     `state ${node.state}`,
+    ...view.node.map(ownFact),
   ]
   const line = plainLine(facts.join(', '))
   const rows = view.deployments.map((deployment) => [
@@ -67,6 +75,12 @@ export function headLines(
     ...tableLines([{ title: 'DEPLOYMENT', flexible: true }, { title: 'STATE' }], rows, look),
     ...(rows.length > 0 ? [''] : []),
   ]
+}
+
+/** `metrics on 127.0.0.1:9464`, or what is wrong with it. */
+function ownFact({ purpose, address, state, detail }: NodeView['node'][number]): string {
+  if (state === 'listening' || state === 'serving') return `${purpose} on ${address}`
+  return `${purpose} ${state} on ${address}${detail === '' ? '' : `: ${detail}`}`
 }
 
 const DEPLOYMENT_STYLE: Record<NodeView['deployments'][number]['state'], Style> = {

@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs'
 import { Effect } from 'effect'
 import type { NodeView } from '../../../core/node/view.ts'
+import type { NodeSettings } from '../../../core/spec/node/settings.ts'
 import { admitDeployment } from '../../node/file/deployment-file.ts'
 import {
   type NodeHandle,
@@ -11,35 +12,44 @@ import {
 } from '../../node/run.ts'
 import { readSource, type Source, stateForNode } from '../arguments.ts'
 import { DONE, FAILED, failed } from '../failure.ts'
-import { countText, reachable, serviceNames } from '../screen/describe.ts'
+import { countText, endpointsOf, reachable, serviceNames } from '../screen/describe.ts'
 import { SHOW_CURSOR } from '../screen/live-table.ts'
 import { SteadyOutput } from '../screen/output.ts'
 import type { Terminal } from '../screen/terminal.ts'
 import { weirVersion } from '../version.ts'
-import { printProblems, printWarnings } from './check.ts'
-import { drainText } from './down.ts'
+import { nodeSettings } from './check.ts'
+import { drainWatch } from './drain-watch.ts'
 import { livePresenter, type Presenter, plainPresenter } from './presenter.ts'
+import { printProblems, printWarnings } from './problems.ts'
 import { type StopSignals, stopSignals } from './stop-signals.ts'
 
 export interface UpOptions {
   readonly state?: string
   readonly seed?: number
+  /** The node file. */
+  readonly node?: string
 }
 
 export async function up(terminal: Terminal, file: string, options: UpOptions): Promise<number> {
-  const source = readSource(file)
   // before the node starts: a file with mistakes must not touch what an earlier life left
-  const admitted = admitDeployment(source.text, source.file)
+  const node = nodeSettings(options.node, file)
+  const source = readSource(file)
+  if (!node.ok) {
+    printProblems(terminal, node.problems)
+    return FAILED
+  }
+  const { settings } = node
+  const admitted = admitDeployment(source.text, source.file, settings, source.directory)
   if (!admitted.ok) {
     printProblems(terminal, admitted.problems)
     return FAILED
   }
-  printWarnings(terminal, admitted.warnings)
+  printWarnings(terminal, [...node.warnings, ...admitted.warnings])
   const signals = stopSignals(process)
   const output = new SteadyOutput(process.stdout.fd)
   try {
     return await Effect.runPromise(
-      Effect.scoped(foreground(terminal, source, options, output, signals)),
+      Effect.scoped(foreground(terminal, source, { ...options, settings }, output, signals)),
     )
   } finally {
     await output.flush(FLUSH_MS)
@@ -50,7 +60,7 @@ export async function up(terminal: Terminal, file: string, options: UpOptions): 
 const foreground = (
   terminal: Terminal,
   source: Source,
-  options: UpOptions,
+  options: UpOptions & { readonly settings: NodeSettings },
   output: SteadyOutput,
   signals: StopSignals,
 ) =>
@@ -61,6 +71,7 @@ const foreground = (
     const node = yield* startNode({
       stateDirectory,
       version: weirVersion(),
+      settings: options.settings,
       log: (level, text) => presenter.notice({ at: new Date().toISOString(), level, text }),
       ...(options.seed === undefined ? {} : { seed: options.seed }),
     })
@@ -103,14 +114,19 @@ export async function runNode(
   signals: StopSignals,
 ): Promise<number> {
   let aborted = false
+  const drain = drainWatch(node, presenter)
   const leave = [
-    node.onNotice((notice) => presenter.notice(notice)),
+    () => drain.end(),
+    node.onNotice((notice) => {
+      presenter.notice(notice)
+      if (notice.code === 'shutdown') drain.begin() // also when somebody else asked for it
+    }),
     node.onChange(() => presenter.changed()),
     signals.listen((count) => {
       aborted = count > 1
-      if (aborted) presenter.say('stopping at once', 'red')
+      if (aborted) drain.sayAborted()
       void node.shutdown(aborted ? 'abort' : 'drain')
-      if (!aborted) sayDraining(node, presenter)
+      if (!aborted) drain.sayBegun()
     }),
   ]
   presenter.status(() => startingText(node.view()))
@@ -172,8 +188,9 @@ function sayReady(view: NodeView, deployment: string, presenter: Presenter): voi
   const name = serviceNames(view)
   for (const service of view.services) {
     if (service.deployment !== deployment) continue
-    for (const endpoint of service.endpoints)
-      presenter.say(`${name(service)}  ${reachable(endpoint)}`)
+    for (const endpoint of endpointsOf(service, reachable)) {
+      presenter.say(`${name(service)}  ${endpoint}`)
+    }
   }
   presenter.say('ready', 'green')
 }
@@ -191,14 +208,6 @@ function startingText(view: NodeView): string {
   return `starting, ${ready} of ${countText(view.services.length, 'service')} ready${waiting}`
 }
 
-/** Says once that it stops; the status goes on saying what is waited for. */
-function sayDraining(node: NodeHandle, presenter: Presenter): void {
-  const startedAt = performance.now()
-  const text = () => drainText(node.view(), performance.now() - startedAt)
-  if (node.view().replicas.length > 0) presenter.say(`${text()}; once more stops at once`)
-  presenter.status(text)
-}
-
 function startFailure(error: NodeStartError) {
   switch (error._tag) {
     case 'AlreadyRunning':
@@ -208,6 +217,8 @@ function startFailure(error: NodeStartError) {
       )
     case 'StateUnusable':
       return failed(`cannot use the state directory ${error.path}: ${error.reason}`)
+    case 'CertificatesUnusable':
+      return failed(`cannot use the certificates of ${error.path}: ${error.reason}`)
   }
 }
 

@@ -1,19 +1,38 @@
 /** The node's view as tables, and the small phrases around them. Pure. */
-import type { ListenerView, NodeView, ReplicaView, ServiceView } from '../../../core/node/view.ts'
-import { type Column, type Style, type TableLook, tableLines } from './table.ts'
+import type { NodeView, ReplicaView, ServiceView } from '../../../core/node/view.ts'
+import { type Cell, type Column, type Style, type TableLook, tableLines } from './table.ts'
 
+/** One line for each service, with addresses that somebody on this machine can open. */
 export function serviceLines(view: NodeView, look: TableLook): string[] {
   const name = serviceNames(view)
-  const rows = view.services.map((service) => [
-    { text: name(service) },
-    { text: `${service.replicas.ready}/${service.replicas.wanted}` },
-    { text: service.state, style: SERVICE_STYLE[service.state] },
-    { text: String(service.restarts) },
-    { text: service.endpoints.map(reachable).join(' ') },
-    { text: service.detail },
-  ])
+  const rows = view.services.map((service) =>
+    serviceRow(name(service), service, endpointsOf(service, reachable).join(' ')),
+  )
   return tableLines(SERVICE_COLUMNS, rows, look)
 }
+
+/** One line for each endpoint, with the address that is listened on. */
+export function statusLines(view: NodeView, look: TableLook): string[] {
+  const name = serviceNames(view)
+  const rows = view.services.flatMap((service) => {
+    const [first = '', ...others] = endpointsOf(service, (url) => url)
+    const blank = { text: '' }
+    return [
+      serviceRow(name(service), service, first),
+      ...others.map((text) => [blank, blank, blank, blank, { text }, blank]),
+    ]
+  })
+  return tableLines(SERVICE_COLUMNS, rows, look)
+}
+
+const serviceRow = (name: string, service: ServiceView, endpoints: string): Cell[] => [
+  { text: name },
+  { text: `${service.replicas.ready}/${service.replicas.wanted}` },
+  { text: service.state, style: SERVICE_STYLE[service.state] },
+  { text: String(service.restarts) },
+  { text: endpoints },
+  { text: service.detail },
+]
 
 export function replicaLines(view: NodeView, look: TableLook): string[] {
   const name = serviceNames(view)
@@ -31,22 +50,15 @@ export function replicaLines(view: NodeView, look: TableLook): string[] {
   return tableLines(REPLICA_COLUMNS, rows, look)
 }
 
-export function listenerLines(view: NodeView, look: TableLook): string[] {
-  const name = serviceNames(view)
-  const rows = view.listeners.map((listener) => [
-    { text: listener.address },
-    { text: listener.protocol },
-    { text: name(listener) },
-    { text: listener.endpoint },
-    { text: listener.state, style: LISTENER_STYLE[listener.state] },
-    { text: backendsText(listener) },
-    { text: listener.detail },
-  ])
-  return tableLines(LISTENER_COLUMNS, rows, look)
-}
-
 /** The URL as somebody on this machine can open it: nobody can connect to "every address". */
-export const reachable = (url: string): string => url.replace('://0.0.0.0:', '://127.0.0.1:')
+export const reachable = (url: string): string =>
+  url.replace('://0.0.0.0:', '://127.0.0.1:').replace('://[::]:', '://[::1]:')
+
+/** URLs for people. A mapping without a port of its own yet says so instead of `:0`. */
+export const endpointsOf = (
+  { endpoints }: Pick<ServiceView, 'endpoints'>,
+  address: (url: string) => string,
+): string[] => endpoints.map((url) => address(url).replace(/:0$/, ' (no port)'))
 
 /** The short name where only one deployment has it, else `deployment/service`. */
 export function serviceNames(view: {
@@ -56,6 +68,16 @@ export function serviceNames(view: {
   for (const { service } of view.services) owners.set(service, (owners.get(service) ?? 0) + 1)
   return ({ deployment, service }) =>
     (owners.get(service) ?? 0) > 1 ? `${deployment}/${service}` : service
+}
+
+/** Likewise among rows that each name their service; those of no service count for nothing. */
+export function namesAmong(
+  rows: readonly { readonly deployment: string; readonly service: string }[],
+): ReturnType<typeof serviceNames> {
+  const services = new Map(
+    rows.map(({ deployment, service }) => [`${deployment}/${service}`, { deployment, service }]),
+  )
+  return serviceNames({ services: [...services.values()] })
 }
 
 /** Who is waited for while a node stops: `web-1 (draining, at most 28s), web-2 and 3 more`. */
@@ -92,12 +114,6 @@ function addressesOf(replica: ReplicaView): string {
   return entries.map(([endpoint, address]) => `${endpoint}=${address}`).join(' ')
 }
 
-/** `3`, or `2/3` when not all take traffic. */
-function backendsText({ backends, members }: ListenerView): string {
-  const up = members.filter(({ isUp }) => isUp).length
-  return up === backends ? String(backends) : `${up}/${backends}`
-}
-
 const SERVICE_STYLE: Record<ServiceView['state'], Style> = {
   waiting: 'yellow',
   starting: 'yellow',
@@ -114,13 +130,6 @@ const HEALTH_STYLE: Record<ReplicaView['health'], Style> = {
   unknown: 'yellow',
   healthy: 'green',
   unhealthy: 'red',
-}
-
-const LISTENER_STYLE: Record<ListenerView['state'], Style> = {
-  opening: 'yellow',
-  listening: 'green',
-  retrying: 'red',
-  closing: 'dim',
 }
 
 const SERVICE_COLUMNS: readonly Column[] = [
@@ -141,15 +150,5 @@ const REPLICA_COLUMNS: readonly Column[] = [
   { title: 'ADDRESS', flexible: true },
   { title: 'RESTARTS', align: 'right' },
   { title: 'AGE', align: 'right' },
-  { title: 'DETAIL', flexible: true },
-]
-
-const LISTENER_COLUMNS: readonly Column[] = [
-  { title: 'ADDRESS' },
-  { title: 'PROTOCOL' },
-  { title: 'SERVICE', flexible: true },
-  { title: 'ENDPOINT', flexible: true },
-  { title: 'STATE' },
-  { title: 'BACKENDS', align: 'right' },
   { title: 'DETAIL', flexible: true },
 ]

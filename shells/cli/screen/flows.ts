@@ -1,11 +1,11 @@
 /** Flows of UDP endpoints as a table. Pure. */
 import { replicaLabel } from '../../../core/services/identity.ts'
 import type { FlowRow, FlowsAnswer } from '../../node/operator/flows.ts'
-import { durationText, serviceNames } from './describe.ts'
+import { durationText, namesAmong } from './describe.ts'
 import { type Column, type Style, type TableLook, tableLines } from './table.ts'
 
 export function flowLines(flows: readonly FlowRow[], look: TableLook): string[] {
-  const name = serviceNames({ services: uniqueServices(flows) })
+  const name = namesAmong(flows)
   const rows = flows.map((flow) => [
     { text: flow.client },
     { text: name(flow) },
@@ -54,12 +54,6 @@ export function bytesText(bytes: number): string {
 }
 
 const number = (value: number): string => value.toLocaleString('en')
-
-const uniqueServices = (flows: readonly FlowRow[]): { deployment: string; service: string }[] => [
-  ...new Map(
-    flows.map(({ deployment, service }) => [`${deployment}/${service}`, { deployment, service }]),
-  ).values(),
-]
 
 const PHASE_STYLE: Readonly<Record<FlowRow['phase'], Style>> = {
   opening: 'yellow',

@@ -5,12 +5,11 @@
 import { type Unbuilt, unbuilt } from '../../../core/spec/built.ts'
 import { decodeDeployment } from '../../../core/spec/decode.ts'
 import type { Deployment } from '../../../core/spec/deployment.ts'
-import {
-  formatProblem,
-  type Positions,
-  type Problem,
-  positionOf,
-} from '../../../core/spec/problem.ts'
+import { unmetNeeds } from '../../../core/spec/node/needs.ts'
+import { defaultNodeSettings, type NodeSettings } from '../../../core/spec/node/settings.ts'
+import type { Problem } from '../../../core/spec/problem.ts'
+import { backendCaProblems, withAbsolutePaths } from './backend-ca.ts'
+import { problemLines } from './problem-lines.ts'
 import { readYaml } from './yaml-tree.ts'
 
 export { jsonSchema } from '../../../core/spec/decode.ts'
@@ -19,58 +18,78 @@ export type LoadedDeployment =
   | { readonly ok: true; readonly deployment: Deployment; readonly warnings: readonly string[] }
   | { readonly ok: false; readonly problems: readonly string[] }
 
-/** What can be checked: fields whose work is not built yet are warned of. `file` is only shown. */
-export function loadDeployment(text: string, file: string): LoadedDeployment {
-  return load(text, file, (found) => ({
-    refused: [],
-    warned: found.map(({ path, level, message }) => ({
+/**
+ * What can be checked: fields whose work is not built yet are warned of. `file` is only shown. With
+ * the settings of a node, what the deployment needs of it and it has not got is a problem.
+ */
+export function loadDeployment(
+  text: string,
+  file: string,
+  settings?: NodeSettings,
+): LoadedDeployment {
+  return load(text, file, (deployment) => {
+    const found = unbuilt(deployment).map(({ path, level, message }) => ({
       path,
       message: level === 'refuse' ? `${message} (weir up refuses it)` : message,
-    })),
-  }))
+    }))
+    const needs = settings === undefined ? [] : unmetNeeds(deployment, settings)
+    return {
+      deployment,
+      refused: needs.filter(isRefused),
+      warned: [...found, ...needs.filter((need) => !isRefused(need))],
+    }
+  })
 }
 
-/** What can be run: fields whose work is not built yet are refused when ignoring them would lie. */
-export function admitDeployment(text: string, file: string): LoadedDeployment {
-  return load(text, file, (found) => ({
-    refused: found.filter(({ level }) => level === 'refuse'),
-    warned: found.filter(({ level }) => level === 'warn'),
-  }))
+/**
+ * What can be run on a node with these settings: fields whose work is not built yet are refused when
+ * ignoring them would lie. Paths in the file are relative to `directory` and become absolute.
+ */
+export function admitDeployment(
+  text: string,
+  file: string,
+  settings: NodeSettings = defaultNodeSettings,
+  directory: string = process.cwd(),
+): LoadedDeployment {
+  return load(text, file, (relative) => {
+    const deployment = withAbsolutePaths(relative, directory)
+    const found = [...unbuilt(deployment), ...unmetNeeds(deployment, settings)]
+    return {
+      deployment,
+      refused: [...found.filter(isRefused), ...backendCaProblems(deployment)],
+      warned: found.filter((each) => !isRefused(each)),
+    }
+  })
+}
+
+interface Judged {
+  readonly deployment: Deployment
+  readonly refused: readonly Problem[]
+  readonly warned: readonly Problem[]
 }
 
 function load(
   text: string,
   file: string,
-  judge: (found: readonly Unbuilt[]) => { refused: readonly Problem[]; warned: readonly Problem[] },
+  judge: (deployment: Deployment) => Judged,
 ): LoadedDeployment {
   const read = readYaml(text)
-  const print = (problems: readonly Problem[]) => printed(problems, file, read.positions)
+  const print = (problems: readonly Problem[]) => problemLines(problems, file, read.positions)
   if (read.tree === undefined) return { ok: false, problems: print(read.problems) }
+  if (read.tree === null) return { ok: false, problems: print([EMPTY]) }
   const decoded = decodeDeployment(read.tree)
   if (!decoded.ok || read.problems.length > 0) {
     const problems = decoded.ok ? [] : decoded.problems
     return { ok: false, problems: print([...read.problems, ...problems]) }
   }
-  const { deployment } = decoded
-  const { refused, warned } = judge(unbuilt(deployment))
+  const { deployment, refused, warned } = judge(decoded.deployment)
   if (refused.length > 0) return { ok: false, problems: print(refused) }
   return { ok: true, deployment, warnings: print(warned) }
 }
 
-/** In the order of the file; a file that is wrong all over is not printed to the end. */
-function printed(problems: readonly Problem[], file: string, positions: Positions): string[] {
-  const placed = problems.map((problem) => ({
-    problem,
-    at: positionOf(problem.path, positions, problem.at),
-  }))
-  placed.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
-  const lines = placed
-    .slice(0, PROBLEMS_MAX)
-    .map(({ problem }) => formatProblem(problem, file, positions))
-  const more = placed.length - lines.length
-  const at = placed[PROBLEMS_MAX]?.at
-  if (at !== undefined) lines.push(`${file}:${at.line}:${at.column}: and ${more} more problems`)
-  return [...new Set(lines)]
-}
+const isRefused = ({ level }: Unbuilt): boolean => level === 'refuse'
 
-export const PROBLEMS_MAX = 1000
+const EMPTY: Problem = {
+  path: [],
+  message: 'the file is empty; begin with version: v1 and a deployment name',
+}

@@ -29,7 +29,7 @@ import { quote, showKey } from '../../../core/spec/schema/words.ts'
 import { encodingProblems, syntaxProblems } from './yaml-syntax.ts'
 
 export interface YamlTree {
-  /** Undefined when the text could not be understood as a whole. */
+  /** Undefined when the text could not be understood as a whole, null when it says nothing. */
   readonly tree: unknown
   readonly positions: Positions
   readonly problems: readonly Problem[]
@@ -65,7 +65,7 @@ export function readYaml(text: string): YamlTree {
   if (syntax.problems.length > 0) return { tree: undefined, ...syntax }
   const { contents } = document
   if (contents === null || (isScalar(contents) && contents.value === null)) {
-    return unusable('the file is empty; begin with version: v1 and a deployment name')
+    return { tree: null, positions: new Map(), problems: [] }
   }
   return new TreeBuilder(positionAt).build(contents)
 }

@@ -1,9 +1,9 @@
 /** What went through UDP endpoints, as metrics. Each thing is counted in one of them. */
 import type { NodeView } from '../../../core/node/view.ts'
-import { replicaLabel } from '../../../core/services/identity.ts'
-import type { EndpointCounters } from '../listener/udp-totals.ts'
+import type { EndpointCounters } from '../listener/udp/udp-totals.ts'
 import { durationBoundsMs } from '../udp/udp-host.ts'
-import { histogram, type Labels, type Metric, type Sample } from './exposition.ts'
+import { histogram, type Metric, type Sample } from './exposition.ts'
+import { backendsUp, byDirection, byReason, labelsOf } from './labels.ts'
 
 export function udpMetrics(
   endpoints: readonly EndpointCounters[],
@@ -16,19 +16,22 @@ export function udpMetrics(
       name: 'weir_udp_datagrams_total',
       help: 'Datagrams passed on: in, from clients to backends; out, from backends to clients.',
       type: 'counter',
-      samples: each((endpoint) =>
-        byDirection(endpoint, ({ datagramsUp, datagramsDown }) => {
-          const { sendErrors, queueFull, lostUp } = endpoint.counters
-          return [datagramsUp - lostUp, datagramsDown - (sendErrors + queueFull - lostUp)]
-        }),
-      ),
+      samples: each(({ counters, ...name }) => {
+        const { machine, sendErrors, queueFull, lostUp } = counters
+        const lostDown = sendErrors + queueFull - lostUp
+        return byDirection(
+          labelsOf(name),
+          machine.datagramsUp - lostUp,
+          machine.datagramsDown - lostDown,
+        )
+      }),
     },
     {
       name: 'weir_udp_bytes_total',
       help: 'Bytes given to sockets, without PROXY protocol headers.',
       type: 'counter',
-      samples: each((endpoint) =>
-        byDirection(endpoint, ({ bytesUp, bytesDown }) => [bytesUp, bytesDown]),
+      samples: each(({ counters, ...name }) =>
+        byDirection(labelsOf(name), counters.machine.bytesUp, counters.machine.bytesDown),
       ),
     },
     {
@@ -85,38 +88,10 @@ export function udpMetrics(
       name: 'weir_udp_backend_up',
       help: 'Whether a replica takes traffic at the endpoint (1) or fails a check (0).',
       type: 'gauge',
-      samples: backends(view),
+      samples: backendsUp(view, ({ protocol }) => protocol === 'udp'),
     },
   ]
 }
-
-type Name = Pick<EndpointCounters, 'deployment' | 'service' | 'endpoint'>
-type Machine = EndpointCounters['counters']['machine']
-
-const labelsOf = ({ deployment, service, endpoint }: Name): Labels => ({
-  deployment,
-  service,
-  endpoint,
-})
-
-function byDirection(
-  { counters, ...name }: EndpointCounters,
-  values: (machine: Machine) => readonly [up: number, down: number],
-): readonly Sample[] {
-  const [up, down] = values(counters.machine)
-  const labels = labelsOf(name)
-  return [
-    { labels: { ...labels, direction: 'in' }, value: up },
-    { labels: { ...labels, direction: 'out' }, value: down },
-  ]
-}
-
-/** `no_backend`: label values are usually written so. */
-const byReason = (labels: Labels, counts: Readonly<Record<string, number>>): readonly Sample[] =>
-  Object.entries(counts).map(([reason, value]) => ({
-    labels: { ...labels, reason: reason.replaceAll('-', '_') },
-    value,
-  }))
 
 function dropped({ counters, ...name }: EndpointCounters): readonly Sample[] {
   const { machine, queueFull, sendErrors } = counters
@@ -128,17 +103,4 @@ function durations({ counters, ...name }: EndpointCounters): readonly Sample[] {
   const { count, sumMs, upTo } = counters.durations
   const bounds = durationBoundsMs.map((bound) => bound / 1_000)
   return histogram(labelsOf(name), { bounds, upTo, sum: sumMs / 1_000, count })
-}
-
-/** An endpoint may have a second listener for a moment: the newest says what holds. */
-function backends({ listeners }: Pick<NodeView, 'listeners'>): readonly Sample[] {
-  const found = new Map<string, Sample>()
-  for (const listener of listeners) {
-    if (listener.protocol !== 'udp') continue
-    for (const { replica, isUp } of listener.members) {
-      const labels = { ...labelsOf(listener), backend: replicaLabel(replica) }
-      found.set(JSON.stringify(labels), { labels, value: Number(isUp) })
-    }
-  }
-  return [...found.values()]
 }

@@ -12,6 +12,7 @@
  * | `POST /v1/scale` `{ service, replicas }` | {@link TextAnswer} |
  * | `POST /v1/restart` `{ service, replica? }` | {@link TextAnswer} |
  * | `GET /v1/logs?service=&replica=&tail=&follow=` | lines of `LogLine` |
+ * | `GET /v1/listeners` | all of {@link ListenerRow} |
  * | `GET /v1/flows?service=&endpoint=&client=&backend=&sort=&limit=` | `FlowsAnswer` |
  * | `GET /v1/metrics` | Prometheus' text format |
  * | `GET /v1/events` | lines of {@link NoticeLine}, the last ones and then new ones |
@@ -20,7 +21,8 @@
  * Everything else is an {@link ErrorAnswer}.
  */
 import type { NodeCommand, NoticeCode, ReplyError } from '../../../core/node/commands.ts'
-import type { NodeView } from '../../../core/node/view.ts'
+import type { ListenerView, NodeView } from '../../../core/node/view.ts'
+import type { ListenerId } from '../../../core/services/identity.ts'
 
 export interface VersionAnswer {
   readonly name: 'weir'
@@ -66,8 +68,24 @@ export type NoticeLine = Omit<Notice, 'type' | 'code'> & {
   readonly code: NoticeCode | 'shell'
 }
 
+/** What goes through listeners: live TCP connections and UDP flows. */
+export interface DrainWork {
+  readonly connections: number
+  readonly flows: number
+}
+
+/**
+ * One socket: of an endpoint or a mapping, with what its listener has live through all of its
+ * sockets; or, at the end, of the node itself, which has no listener and names no service.
+ */
+export type ListenerRow = Omit<ListenerView, 'listener' | 'purpose'> & {
+  readonly listener?: ListenerId
+  readonly purpose: ListenerView['purpose'] | NodeView['node'][number]['purpose']
+} & DrainWork
+
 export type ShutdownStep =
-  | { readonly type: 'progress'; readonly view: NodeView }
+  // `work`: all there is
+  | { readonly type: 'progress'; readonly view: NodeView; readonly work: DrainWork }
   | { readonly type: 'stopped' }
 
 /** In a stream in the place of lines that a slow reader did not take in time. */

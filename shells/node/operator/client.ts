@@ -9,6 +9,7 @@ import type {
   DeploySource,
   Dropped,
   ErrorAnswer,
+  ListenerRow,
   NoticeLine,
   OperatorErrorCode,
   SettledAnswer,
@@ -31,6 +32,8 @@ export interface OperatorClient {
   restart(service: string, replica?: number): Promise<TextAnswer>
   /** Ends after the tail, or never when following; leave the loop to stop. */
   logs(request: LogsRequest): AsyncIterable<LogLine>
+  /** Every socket, and what goes through its listener. */
+  listeners(): Promise<readonly ListenerRow[]>
   /** Refused with `not-found` when there is no such service. */
   flows(request?: FlowsRequest): Promise<FlowsAnswer>
   /** In Prometheus' text format. */
@@ -125,6 +128,7 @@ function clientOf(socketPath: string): OperatorClient {
       post('/v1/restart', { service, ...(replica === undefined ? {} : { replica }) }),
     logs: ({ onDropped, ...query }) =>
       withoutDropped(stream<LogLine>(socketPath, 'GET', `/v1/logs?${queryOf(query)}`), onDropped),
+    listeners: () => get('/v1/listeners'),
     flows: (request = {}) => get(`/v1/flows?${queryOf(request)}`),
     metrics: async () => textOf(await open(socketPath, 'GET', '/v1/metrics', undefined)),
     events: (options) =>

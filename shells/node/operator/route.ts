@@ -44,6 +44,7 @@ const METHODS = {
   '/v1/scale': 'POST',
   '/v1/restart': 'POST',
   '/v1/logs': 'GET',
+  '/v1/listeners': 'GET',
   '/v1/flows': 'GET',
   '/v1/metrics': 'GET',
   '/v1/events': 'GET',

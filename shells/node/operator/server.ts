@@ -10,13 +10,13 @@ import type { NodeView } from '../../../core/node/view.ts'
 import { messageOf } from '../journal/format.ts'
 import type { Listeners } from '../listener/listeners.ts'
 import type { LogFilter, LogStore } from '../log/store.ts'
-import { EXPOSITION_TYPE, exposition } from '../metrics/exposition.ts'
-import { udpMetrics } from '../metrics/udp.ts'
+import { EXPOSITION_TYPE } from '../metrics/exposition.ts'
 import { prepareRuntimeDirectory } from '../state/directory.ts'
 import { StateUnusable } from '../state/start-error.ts'
 import {
   type DeploySource,
   type ErrorAnswer,
+  type ListenerRow,
   type NoticeLine,
   noLogText,
   type OperatorErrorCode,
@@ -27,6 +27,7 @@ import {
 import { Door, listen } from './door.ts'
 import { FLOWS_EXAMINED_MAX, flowsAnswer } from './flows.ts'
 import { LineStream } from './line-stream.ts'
+import { listenerRows, loadsSoon, workOf } from './listeners.ts'
 import {
   type Answer,
   deploySourceOf,
@@ -52,7 +53,9 @@ export interface OperatedNode {
   scale(service: string, replicas: number): Promise<Reply>
   restart(service: string, replica?: number): Promise<Reply>
   readonly logs: Pick<LogStore, 'read' | 'follow'>
-  readonly udp: Pick<Listeners, 'flows' | 'counters'>
+  readonly listeners: Pick<Listeners, 'flows' | 'load'>
+  /** In Prometheus' text format. */
+  metrics(): Promise<string>
   /** The last ones. */
   recentEvents(): readonly NoticeLine[]
   onEvent(listener: (line: NoticeLine) => void): () => void
@@ -179,10 +182,12 @@ async function handle(
       return send(response, 200, node.view())
     case '/v1/logs':
       return sendLogs(served, route.url, request, response)
+    case '/v1/listeners':
+      return send(response, 200, await listeners(node))
     case '/v1/flows':
       return answer(request, response, await flows(node, route.url))
     case '/v1/metrics':
-      return sendText(response, EXPOSITION_TYPE, await metrics(node))
+      return sendText(response, EXPOSITION_TYPE, await node.metrics())
     case '/v1/events':
       return sendEvents(served, response)
     case '/v1/deployments/NAME/settled':
@@ -279,6 +284,11 @@ function unknownLog(filter: LogFilter, node: OperatedNode): string | undefined {
   return noLogText(filter)
 }
 
+async function listeners(node: OperatedNode): Promise<readonly ListenerRow[]> {
+  const loads = await loadsSoon(node.listeners)
+  return listenerRows(node.view(), loads)
+}
+
 async function flows(node: OperatedNode, url: URL): Promise<Answer> {
   const view = node.view()
   const asked = flowsRequestOf(url.searchParams, view)
@@ -288,12 +298,9 @@ async function flows(node: OperatedNode, url: URL): Promise<Answer> {
     const name = [filter.deployment, filter.service].filter((part) => part !== undefined).join('/')
     return refuse('not-found', `no service "${name}" here`)
   }
-  const lists = await node.udp.flows(FLOWS_EXAMINED_MAX)
+  const lists = await node.listeners.flows(FLOWS_EXAMINED_MAX)
   return { status: 200, body: flowsAnswer(lists, filter, sort, limit) }
 }
-
-const metrics = async (node: OperatedNode): Promise<string> =>
-  exposition(udpMetrics(await node.udp.counters(), node.view()))
 
 function sendEvents({ node, followers }: Served, response: http.ServerResponse): void {
   const stream = new LineStream(response, node.recentEvents())
@@ -312,11 +319,15 @@ function sendShutdown(
   response: http.ServerResponse,
 ): void {
   const stream = new LineStream(response)
-  const progress = (): void => stream.offer({ type: 'progress', view: node.view() })
-  const timer = setInterval(progress, PROGRESS_MS)
+  const progress = async (): Promise<void> => {
+    const work = workOf(await loadsSoon(node.listeners))
+    stream.offer({ type: 'progress', view: node.view(), work })
+  }
+  const timer = setInterval(() => void progress(), PROGRESS_MS)
   stream.onClose(() => clearInterval(timer))
-  progress()
-  void node.shutdown(mode).then(() => {
+  // At least one step, also of a node with nothing to stop.
+  const first = progress()
+  void Promise.all([node.shutdown(mode), first]).then(() => {
     clearInterval(timer)
     stream.send({ type: 'stopped' })
     stream.end()

@@ -28,6 +28,7 @@ type Action =
   | { readonly type: 'set'; readonly version: number; readonly backends: readonly Backend[] }
   | { readonly type: 'choose'; readonly exclude: readonly string[]; readonly key?: AffinityKey }
   | { readonly type: 'take' | 'release' | 'forget'; readonly pick: number }
+  | { readonly type: 'limit'; readonly max: number }
   | { readonly type: 'restore' }
 
 const pick = fc.nat(50)
@@ -54,6 +55,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('take' as const), pick }) },
   { weight: 6, arbitrary: fc.record({ type: fc.constant('release' as const), pick }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('forget' as const), pick }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('limit' as const), max: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('restore' as const) }) },
 )
 
@@ -72,6 +74,7 @@ class Model {
   readonly #failOpen: boolean
   #stays: Stay[] = []
   #version = 0
+  #livesMax = 0
 
   constructor(name: StrategyName, failOpen: boolean) {
     this.#name = name
@@ -86,7 +89,7 @@ class Model {
         this.#apply(group.version + step.version, step.backends)
         break
       case 'choose': {
-        const eligible = this.#candidates().filter(({ id }) => !step.exclude.includes(id))
+        const eligible = this.#open().filter(({ id }) => !step.exclude.includes(id))
         const chosen = group.choose(step.exclude, step.key)
         if (eligible.length === 0) expect(chosen).toBeUndefined()
         else this.#stayOf(chosen!, eligible).live += 1
@@ -111,10 +114,15 @@ class Model {
         stay.place = 'forgotten'
         break
       }
+      case 'limit':
+        group.limit(step.max)
+        this.#livesMax = step.max
+        break
       case 'restore': {
         const saved = JSON.parse(JSON.stringify(group.snapshot(7)))
         const strategy = strategyNamed(this.#name, 1)
-        this.group = BackendGroup.restore(saved, 7, { strategy, failOpen: this.#failOpen })
+        const options = { failOpen: this.#failOpen, livesMax: this.#livesMax }
+        this.group = BackendGroup.restore(saved, 7, { strategy, ...options })
         expect(this.group.snapshot(7)).toEqual(saved)
       }
     }
@@ -180,6 +188,8 @@ class Model {
     expect(new Set(this.#stays.map(({ index }) => index)).size).toBe(this.#stays.length)
     const candidates = this.#candidates().map(({ id }) => id)
     expect(group.state.candidates.map((member) => member.backend.id)).toEqual(candidates)
+    expect(group.candidateCount).toBe(candidates.length)
+    expect(group.openCount).toBe(this.#open().length)
     const isFailingOpen =
       candidates.length > 0 && this.#serving().every((stay) => stay.backend.down)
     expect(group.isFailingOpen).toBe(isFailingOpen)
@@ -193,6 +203,11 @@ class Model {
     const backups = all.filter((stay) => !stay.backend.down)
     if (backups.length > 0) return backups
     return this.#failOpen ? all : []
+  }
+
+  /** Those of them that have room. */
+  #open(): Stay[] {
+    return this.#candidates().filter(({ live }) => this.#livesMax === 0 || live < this.#livesMax)
   }
 
   #serving(): Stay[] {

@@ -1,10 +1,11 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import {
   type Backend,
   BackendGroup,
   checkInvariants,
   type Member,
 } from '../../../core/balance/group.ts'
+import { RoundRobin } from '../../../core/balance/round-robin.ts'
 
 const backend = (id: string): Backend => ({ id, host: '127.0.0.1', port: 9000 })
 const set = (ids: string): Backend[] => [...ids].map(backend)
@@ -270,6 +271,90 @@ describe('lives', () => {
     group.release(held[0]!)
     group.apply(3, set('DEF'))
     expect(group.find('F')?.index).toBe(0)
+  })
+})
+
+describe('a most of lives for each', () => {
+  const limited = (ids: string, livesMax: number): BackendGroup => {
+    const group = new BackendGroup({ livesMax })
+    group.apply(1, set(ids))
+    return group
+  }
+  const choices = (group: BackendGroup, count: number): (string | undefined)[] =>
+    Array.from({ length: count }, () => {
+      const member = group.choose()
+      checkInvariants(group)
+      return member?.backend.id
+    })
+
+  test('proxy W29: who is full is passed over; when all are, nobody is chosen', () => {
+    const group = limited('AB', 2)
+    group.take(group.find('A')!)
+    expect(choices(group, 4)).toEqual(['A', 'B', 'B', undefined])
+    expect([group.candidateCount, group.openCount]).toEqual([2, 0])
+  })
+
+  test('a flood costs nothing while all are full: the strategy is not asked', () => {
+    const strategy = new RoundRobin()
+    const asked = vi.spyOn(strategy, 'choose')
+    const group = new BackendGroup({ strategy, livesMax: 1 })
+    group.apply(1, set('AB'))
+    choices(group, 10)
+    expect(asked).toHaveBeenCalledTimes(2)
+  })
+
+  test('a life that ends makes room for one', () => {
+    const group = limited('AB', 1)
+    const first = group.choose()!
+    choices(group, 2)
+    group.release(first)
+    expect(choices(group, 2)).toEqual(['A', undefined])
+  })
+
+  test('what belongs together is given to who is full, too', () => {
+    const group = limited('A', 1)
+    const member = group.choose()!
+    group.take(member)
+    group.release(member)
+    expect(choices(group, 1)).toEqual([undefined])
+    group.release(member)
+    expect(choices(group, 1)).toEqual(['A'])
+  })
+
+  test('no backup stands in for one that is full', () => {
+    const group = new BackendGroup({ livesMax: 1 })
+    group.apply(1, [backend('A'), { ...backend('B'), backup: true }])
+    expect(choices(group, 2)).toEqual(['A', undefined])
+  })
+
+  test('another most holds for what comes, and ends nothing', () => {
+    const group = limited('AB', 0)
+    choices(group, 3)
+    group.limit(2)
+    expect(choices(group, 2)).toEqual(['B', undefined])
+    group.limit(1)
+    expect(choices(group, 1)).toEqual([undefined])
+    expect([group.liveOn('A'), group.liveOn('B')]).toEqual([2, 2])
+    group.limit(0)
+    expect(choices(group, 2)).toEqual(['A', 'B'])
+  })
+
+  test('who drains and comes back is as full as it was, who moved begins anew', () => {
+    const group = limited('A', 1)
+    choices(group, 1)
+    group.apply(2, [])
+    group.apply(3, set('A'))
+    expect(choices(group, 1)).toEqual([undefined])
+    group.apply(4, [{ ...backend('A'), port: 9001 }])
+    expect(choices(group, 2)).toEqual(['A', undefined])
+  })
+
+  test('a restored group knows who is full', () => {
+    const group = limited('AB', 1)
+    choices(group, 1)
+    const restored = BackendGroup.restore(group.snapshot(0), 0, { livesMax: 1 })
+    checkInvariants(restored)
+    expect(choices(restored, 2)).toEqual(['B', undefined])
   })
 })
 

@@ -7,6 +7,7 @@ export const memberOf = (backend: Backend, index = 0): Member => ({
   backend,
   state: 'serving',
   isCandidate: true,
+  isFull: false,
   live: 0,
   failureReportedAt: undefined,
 })

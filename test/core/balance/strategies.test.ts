@@ -17,6 +17,7 @@ const action = fc.oneof(
   { weight: 6, arbitrary: fc.record({ exclude: letters, key: aKey }) },
   { weight: 1, arbitrary: fc.record({ registered: letters, open: letters }) },
   { weight: 2, arbitrary: fc.record({ busy: letters }) },
+  { weight: 1, arbitrary: fc.record({ full: letters }) },
 )
 
 describe.each(NAMES)('%s', (name) => {
@@ -25,21 +26,27 @@ describe.each(NAMES)('%s', (name) => {
     expect(strategyNamed(name, 1).constructor).not.toBe(Object)
   })
 
-  test('chooses a candidate outside the excluded, and one whenever there is one', () => {
+  test('chooses a candidate that has room, outside the excluded, whenever there is one', () => {
     fc.assert(
       fc.property(fc.integer(), fc.array(action, { maxLength: 40 }), (seed, actions) => {
         const strategy = strategyNamed(name, seed)
         const members = lettered()
         let candidates = ''
+        let full = ''
         for (const step of actions) {
           if ('busy' in step) {
             for (const member of members(step.busy)) member.live += 1
+          } else if ('full' in step) {
+            full = step.full
+            for (const each of members('ABCDE')) each.isFull = full.includes(each.backend.id)
           } else if ('open' in step) {
             candidates = [...step.open].filter((each) => step.registered.includes(each)).join('')
             strategy.replace(members(step.registered), members(candidates))
           } else {
             const chosen = strategy.choose(members(step.exclude), step.key)
-            const eligible = [...candidates].filter((each) => !step.exclude.includes(each))
+            const eligible = [...candidates].filter(
+              (each) => !step.exclude.includes(each) && !full.includes(each),
+            )
             if (eligible.length === 0) expect(chosen).toBeUndefined()
             else expect(eligible).toContain(chosen?.backend.id)
           }

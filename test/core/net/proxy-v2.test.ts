@@ -7,7 +7,12 @@ import {
   type PackedAddress,
   packAddress,
 } from '../../../core/net/packed-address.ts'
-import { proxyHeader, readProxyHeader } from '../../../core/net/proxy-v2.ts'
+import {
+  localHeader,
+  proxyHeader,
+  proxyHeaderLength,
+  readProxyHeader,
+} from '../../../core/net/proxy-v2.ts'
 import { anyPacked } from './any-address.ts'
 
 const packed = (text: string): PackedAddress => {
@@ -70,6 +75,28 @@ describe('proxyHeader', () => {
     expect(proxyHeader(four, four, 'stream')[13]).toBe(0x11)
     expect(proxyHeader(six, six, 'stream')[13]).toBe(0x21)
     expect(proxyHeader(six, four, 'stream')[13]).toBe(0x21)
+  })
+})
+
+test('who does not know its client says so in 16 bytes', () => {
+  expect(hex(localHeader())).toBe(`${SIGNATURE}20000000`)
+  const header = { length: 16, announced: undefined, transport: 'unspecified' }
+  expect(readProxyHeader(localHeader())).toEqual(header)
+})
+
+describe('proxyHeaderLength: how much of a stream to wait for', () => {
+  test.each([
+    ['nothing yet', '', 'partial'],
+    ['half a signature', SIGNATURE.slice(0, 12), 'partial'],
+    ['all but the last byte of the length', `${SIGNATURE} 21 11 00`, 'partial'],
+    ['the length, and nothing of what it counts', `${SIGNATURE} 21 11 000c`, 28],
+    ['the longest there can be', `${SIGNATURE} 21 11 ffff`, 65_551],
+    ['more than the header', `${SIGNATURE} 20 00 0000 616263`, 16],
+    ['another first byte', '47', 'none'],
+    ['another byte somewhere in the signature', '0d0a0d0b', 'none'],
+    ['version 1', '50524f585920', 'none'],
+  ] as const)('%s', (_, begin, length) => {
+    expect(proxyHeaderLength(bytes(begin))).toBe(length)
   })
 })
 

@@ -2,12 +2,18 @@
  * A shell that does what it is told at once and answers every command truthfully, with faults a
  * test asks for. Small on purpose: the simulator has the invented world.
  */
-import type { NodeCommand } from '../../../core/node/commands.ts'
+import type { NodeCommand, SocketUse } from '../../../core/node/commands.ts'
 import type { NodeEvent } from '../../../core/node/events.ts'
 import { checkInvariants } from '../../../core/node/invariants.ts'
 import { defaultNodeConfig, NodeMachine } from '../../../core/node/node.ts'
+import type { SocketId } from '../../../core/publish/events.ts'
 import type { CheckName } from '../../../core/services/endpoint-checks.ts'
-import { type ListenerId, parseReplicaId, type ReplicaId } from '../../../core/services/identity.ts'
+import {
+  type ListenerId,
+  parseListenerId,
+  parseReplicaId,
+  type ReplicaId,
+} from '../../../core/services/identity.ts'
 import type {
   Deployment,
   EndpointSpec,
@@ -16,6 +22,17 @@ import type {
 } from '../../../core/spec/deployment.ts'
 
 export type Answer = (command: NodeCommand) => readonly NodeEvent[] | undefined
+
+type Bind = Extract<NodeCommand, { type: 'bind-socket' }>
+
+interface Bound {
+  readonly host: string
+  readonly port: number
+  readonly address: string
+  readonly use: SocketUse
+}
+
+const isWildcard = (host: string): boolean => host === '0.0.0.0' || host === '::'
 
 export class ObedientShell {
   machine = new NodeMachine(defaultNodeConfig(1))
@@ -29,7 +46,11 @@ export class ObedientShell {
   readonly up = new Map<ListenerId, readonly ReplicaId[]>()
   /** Asked first; what it returns is the answer, undefined leaves the answer to the shell. */
   answer: Answer = () => undefined
+  /** What listens. */
+  readonly bound = new Map<SocketId, Bound>()
+  readonly unbound = new Set<SocketId>()
   #requests = 0
+  #ephemeral = 40_000
 
   boot(): this {
     this.feed({ type: 'boot' })
@@ -103,6 +124,36 @@ export class ObedientShell {
     return found
   }
 
+  /** Addresses that lead to a listener of this endpoint, `127.0.0.1:8080`. */
+  addresses(endpoint: string): string[] {
+    const leads = (id: ListenerId): boolean => parseListenerId(id).endpoint === endpoint
+    return [...this.bound.values()]
+      .filter(({ use }) =>
+        use.kind === 'tcp'
+          ? use.routes.some(({ listener }) => leads(listener))
+          : use.kind === 'udp' && leads(use.listener),
+      )
+      .map(({ address }) => address)
+  }
+
+  /** As a kernel would: never two at one place. */
+  private bind({ socket, attempt, host, port, use }: Bind): NodeEvent {
+    // Whoever runs commands in their order has closed what it made by then.
+    if (this.unbound.has(socket))
+      return { type: 'socket-failed', socket, attempt, reason: 'closed' }
+    const asked = port === 0 ? this.#ephemeral++ : port
+    for (const other of this.bound.values()) {
+      const isUdp = use.kind === 'udp'
+      if (other.port !== asked || (other.use.kind === 'udp') !== isUdp) continue
+      if (other.host.includes(':') !== host.includes(':')) continue
+      if (other.host !== host && !isWildcard(other.host) && !isWildcard(host)) continue
+      throw new Error(`${host}:${asked} is bound while ${other.address} is`)
+    }
+    const address = `${host.includes(':') ? `[${host}]` : host}:${asked}`
+    this.bound.set(socket, { host, port: asked, address, use })
+    return { type: 'socket-bound', socket, attempt, address }
+  }
+
   /** Truthful answers of a world where everything works. */
   obey(command: NodeCommand): NodeEvent[] {
     switch (command.type) {
@@ -138,12 +189,19 @@ export class ObedientShell {
         const ok = this.alive.has(replica)
         return [{ type: 'probe-result', replica, check, attempt, ok, reason: ok ? '' : 'refused' }]
       }
-      case 'open-listener': {
-        const { listener, attempt, host, port } = command
-        return [{ type: 'listener-opened', listener, attempt, address: `${host}:${port}` }]
+      case 'bind-socket':
+        return [this.bind(command)]
+      case 'unbind-socket': {
+        const { socket, attempt } = command
+        this.bound.delete(socket)
+        this.unbound.add(socket)
+        return [{ type: 'socket-unbound', socket, attempt }]
       }
-      case 'close-listener':
-        return [{ type: 'listener-closed', listener: command.listener, attempt: command.attempt }]
+      case 'route-socket': {
+        const present = this.bound.get(command.socket)
+        if (present !== undefined) this.bound.set(command.socket, { ...present, use: command.use })
+        return []
+      }
       case 'apply-backends': {
         const { listener, version } = command
         const present = new Set(command.backends.map((each) => each.id))
@@ -162,7 +220,9 @@ export class ObedientShell {
         ]
       }
       case 'cancel-probe':
+      case 'open-listener':
       case 'configure-listener':
+      case 'close-listener':
       case 'cut-backend':
       case 'reply':
       case 'notice':
@@ -198,6 +258,7 @@ export const endpointOf = (more: Partial<EndpointSpec> = {}): EndpointSpec => ({
     connectTimeoutMs: 2_000,
     idleTimeoutMs: 3_600_000,
     connectionsMax: 10_000,
+    connectionsPerBackendMax: 0,
     drainTimeoutMs: 30_000,
   },
   ...more,

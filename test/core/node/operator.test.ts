@@ -76,11 +76,17 @@ test('services W17: a changed port moves the listener and leaves the replicas al
     deploymentOf({ web: serviceOf({ scale: fixed(2), endpoints: [endpointOf({ port: 9090 })] }) }),
   )
   const types = commands.map((each) => each.type)
-  expect(types).toContain('close-listener')
-  expect(types).toContain('open-listener')
+  expect(types.filter((each) => each.endsWith('-socket'))).toEqual([
+    'unbind-socket',
+    'unbind-socket',
+    'bind-socket',
+    'bind-socket',
+  ])
+  expect(types).not.toContain('open-listener')
   expect(types).not.toContain('start-replica')
   expect(shell.machine.view(shell.now).listeners.map((each) => each.address)).toEqual([
     '0.0.0.0:9090',
+    '[::]:9090',
   ])
 })
 
@@ -93,15 +99,16 @@ test('services W18: a port given up is free for somebody else at once', () => {
 
 test('a port that moves between services of one deployment waits for the old socket to close', () => {
   const shell = node({ old: serviceOf() })
-  let close: (() => void) | undefined
+  const closing: NodeCommand[] = []
   shell.answer = (command) => {
-    if (command.type !== 'close-listener') return undefined
-    close = () => shell.feed(...shell.obey(command))
+    if (command.type !== 'unbind-socket') return undefined
+    closing.push(command)
     return []
   }
   const commands = shell.deploy(deploymentOf({ young: serviceOf() }))
-  expect(commands.some((each) => each.type === 'open-listener')).toBe(false)
-  close?.()
+  expect(commands.some((each) => each.type === 'bind-socket')).toBe(false)
+  expect(closing).toHaveLength(2)
+  for (const command of closing) shell.feed(...shell.obey(command))
   expect(shell.service('young').state).toBe('healthy')
   expect(shell.machine.view(shell.now).services).toHaveLength(1)
 })
@@ -137,6 +144,8 @@ test('services W7: numbers are unique in a service whatever the role, and roles 
     shell.machine.view(shell.now).listeners.map((each) => [each.endpoint, each.backends]),
   ).toEqual([
     ['read', 2],
+    ['read', 2],
+    ['sql', 1],
     ['sql', 1],
   ])
   expect(repliesOf(shell.scale('web', 5))).toMatchObject([{ ok: false, code: 'invalid' }]) // W9
@@ -361,11 +370,11 @@ test('services W23: one failing replica is not outvoted by the others', () => {
 test('proxy W2 W34: a port somebody else holds is an error with the name, retried, never ready', () => {
   const shell = new ObedientShell().boot()
   shell.answer = (command) =>
-    command.type === 'open-listener'
+    command.type === 'bind-socket' && command.host === '0.0.0.0'
       ? [
           {
-            type: 'listener-failed',
-            listener: command.listener,
+            type: 'socket-failed',
+            socket: command.socket,
             attempt: command.attempt,
             reason: 'address already in use',
             holder: 'nginx (pid 71)',
@@ -384,16 +393,16 @@ test('proxy W2 W34: a port somebody else holds is an error with the name, retrie
   // A retry under way is no reason to say nothing.
   let held: NodeCommand | undefined
   shell.answer = (command) => {
-    if (command.type !== 'open-listener') return undefined
+    if (command.type !== 'bind-socket') return undefined
     held = command
     return []
   }
   expect(settledOf(shell.pass(1_000))).toEqual([])
   expect(shell.machine.view(shell.now).listeners[0]?.state).toBe('opening')
   expect(shell.service().detail).toBe(told.detail)
-  const { listener, attempt } = held as Extract<NodeCommand, { type: 'open-listener' }>
+  const { socket, attempt } = held as Extract<NodeCommand, { type: 'bind-socket' }>
   const address = '0.0.0.0:8080'
-  const opened = shell.feed({ type: 'listener-opened', listener, attempt, address })
+  const opened = shell.feed({ type: 'socket-bound', socket, attempt, address })
   expect(settledOf([...opened, ...shell.pass(1_000)])).toEqual([['ready']])
 })
 
@@ -535,13 +544,15 @@ test('a backend that came back is not forgotten by a late word that it had drain
   expect(shell.scale('web', 0).map((each) => each.type)).not.toContain('signal-replica')
 })
 
-test('a listener is closed when its own close is confirmed, not by an older word', () => {
-  const { shell, held } = holding('close-listener')
+test('a socket is closed when its own close is confirmed, not by an older word', () => {
+  const { shell, held } = holding('unbind-socket')
   shell.feed({ type: 'remove', request: 70, deployment: 'hello' })
-  const { listener, attempt } = held[0] as Extract<NodeCommand, { type: 'close-listener' }>
-  shell.feed({ type: 'listener-closed', listener, attempt: attempt - 1 })
+  const [first, second] = held as Extract<NodeCommand, { type: 'unbind-socket' }>[]
+  shell.feed(...shell.obey(second!))
+  const { socket, attempt } = first!
+  shell.feed({ type: 'socket-unbound', socket, attempt: attempt - 1 })
   expect(shell.machine.view(shell.now).services).toHaveLength(1)
-  shell.feed({ type: 'listener-closed', listener, attempt })
+  shell.feed({ type: 'socket-unbound', socket, attempt })
   expect(shell.machine.view(shell.now).services).toHaveLength(0)
 })
 
@@ -670,10 +681,13 @@ test('services of one deployment may exchange their ports', () => {
   const where = shell.machine.view(shell.now).listeners.map((each) => [each.service, each.address])
   expect(where).toEqual([
     ['a', '0.0.0.0:8081'],
+    ['a', '[::]:8081'],
     ['b', '0.0.0.0:8080'],
+    ['b', '[::]:8080'],
   ])
   shell.feed({ type: 'remove', request: 91, deployment: 'hello' })
-  expect(shell.machine.state.ledger.claims()).toEqual([])
+  expect(shell.machine.state.ledger.isEmpty).toBe(true)
+  expect(shell.bound.size).toBe(0)
 })
 
 test('a port a program listens on itself is not given away while it runs', () => {
@@ -838,7 +852,7 @@ test('a dependency counts as healthy once its endpoints can be reached', () => {
   const shell = new ObedientShell().boot()
   const held: NodeCommand[] = []
   shell.answer = (command) => {
-    if (command.type !== 'open-listener' || !command.listener.includes('/db/')) return undefined
+    if (command.type !== 'bind-socket' || command.port !== 5432) return undefined
     held.push(command)
     return []
   }

@@ -9,7 +9,7 @@ import type { NodeCommand } from '../../../core/node/commands.ts'
 import type { NodeEvent } from '../../../core/node/events.ts'
 import { checkInvariants } from '../../../core/node/invariants.ts'
 import { NodeMachine } from '../../../core/node/node.ts'
-import type { ServiceSpec } from '../../../core/spec/deployment.ts'
+import type { EndpointSpec, ServiceSpec } from '../../../core/spec/deployment.ts'
 import {
   deploymentOf,
   endpointOf,
@@ -22,6 +22,24 @@ const TIMES = { intervalMs: 1_000, timeoutMs: 500 }
 const PROBE = { type: 'udp_probe', request: 'ping', ...TIMES } as const
 const CHECKS = { none: [], udp: [PROBE], both: [PROBE, { type: 'tcp_connect', ...TIMES } as const] }
 
+const MAPPINGS = { none: [], explicit: [7_003], ephemeral: [0], both: [7_003, 0, 0] }
+
+/** One with a host is told from others by the TLS name that is asked for. */
+function tcpOf(
+  port: number,
+  drawn: {
+    readonly expose: EndpointSpec['expose']
+    readonly strategy: EndpointSpec['balance']['strategy']
+    readonly host: string | undefined
+  },
+): EndpointSpec {
+  const { expose, strategy, host } = drawn
+  const plain = endpointOf({ port, expose })
+  const balance = { ...plain.balance, strategy }
+  if (host === undefined) return { ...plain, balance }
+  return { ...plain, balance, host, stream: { ...plain.stream, tls: 'passthrough' } }
+}
+
 const specs = fc
   .record({
     replicas: fc.integer({ min: 0, max: 3 }),
@@ -31,16 +49,28 @@ const specs = fc
     checks: fc.constantFrom('none', 'udp', 'both' as const),
     onPanic: fc.constantFrom('restart', 'shutdown', 'isolate'),
     surgeMax: fc.integer({ min: 0, max: 1 }),
+    expose: fc.constantFrom('public', 'internal' as const),
+    strategy: fc.constantFrom('round_robin', 'least_connections' as const),
+    reachability: fc.constantFrom('auto', 'always', 'never' as const),
+    mapping: fc.constantFrom('none', 'explicit', 'ephemeral', 'both' as const),
+    host: fc.constantFrom(undefined, 'a.example.com', 'b.example.com'),
   })
   .map(
-    ({ replicas, version, port, endpoint, checks, onPanic, surgeMax }): ServiceSpec =>
+    ({ replicas, version, port, endpoint, checks, onPanic, surgeMax, ...drawn }): ServiceSpec =>
       serviceOf({
+        localhostReachability: drawn.reachability,
+        portMappings: MAPPINGS[endpoint === 'none' ? 'none' : drawn.mapping].map((hostPort) => ({
+          containerPort: port,
+          protocol: endpoint === 'udp' ? 'udp' : 'tcp',
+          hostIp: '127.0.0.1',
+          ...(hostPort === 0 ? {} : { hostPort }),
+        })),
         scale: { mode: 'fixed', replicas },
         env: { VERSION: version },
         endpoints: [
-          ...(endpoint === 'http' || endpoint === 'both' ? [endpointOf({ port })] : []),
+          ...(endpoint === 'http' || endpoint === 'both' ? [tcpOf(port, drawn)] : []),
           ...(endpoint === 'udp' || endpoint === 'both'
-            ? [udpEndpointOf({ health: CHECKS[checks] }, { port })]
+            ? [udpEndpointOf({ health: CHECKS[checks] }, { port, expose: drawn.expose })]
             : []),
         ],
         errors: { onInitFailure: 'fail', onPanic },
@@ -96,6 +126,14 @@ const actions = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), pick: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('refused' as const), pick: fc.nat() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('internal' as const),
+      addresses: fc.constantFrom([], ['10.9.0.1'], ['10.9.0.1', 'fd00::1'], ['127.0.0.1']),
+    }),
+  },
 )
 
 /** As a replay reads it: the order of keys is the journal's, not the file's. */
@@ -193,11 +231,11 @@ function failureOf(command: NodeCommand): NodeEvent[] {
           reason: 'no',
         },
       ]
-    case 'open-listener':
+    case 'bind-socket':
       return [
         {
-          type: 'listener-failed',
-          listener: command.listener,
+          type: 'socket-failed',
+          socket: command.socket,
           attempt: command.attempt,
           reason: 'no',
         },
@@ -254,6 +292,17 @@ test('property: any history keeps the invariants, answers every request once, an
             shell.now += action.ms
             shell.event({ type: 'tick' })
             break
+          case 'internal':
+            shell.event({ type: 'internal-addresses', addresses: action.addresses })
+            break
+          case 'refused': {
+            const backend = [...shell.alive][action.pick % Math.max(1, shell.alive.size)]
+            const listeners = [...shell.machine.state.listeners.keys()]
+            const listener = listeners[action.pick % Math.max(1, listeners.length)]
+            if (backend === undefined || listener === undefined) break
+            shell.event({ type: 'backend-failed', listener, backend, reason: 'refused' })
+            break
+          }
           case 'crash': {
             const replica = [...shell.alive][action.pick % Math.max(1, shell.alive.size)]
             if (replica === undefined) break
@@ -265,10 +314,7 @@ test('property: any history keeps the invariants, answers every request once, an
       shell.event({ type: 'shutdown', request: request(), mode: 'drain' })
       // Questions whose answers were lost run into their time limits; listeners' do not get lost.
       shell.answerAll()
-      for (const listener of shell.machine.state.listeners.values()) {
-        if (listener.state !== 'closing') continue
-        shell.event({ type: 'listener-closed', listener: listener.id, attempt: listener.attempt })
-      }
+      answerSockets(shell)
       for (
         let round = 0;
         round < 40 && shell.machine.view(shell.now).phase !== 'stopped';
@@ -283,8 +329,11 @@ test('property: any history keeps the invariants, answers every request once, an
         services: [],
         replicas: [],
         listeners: [],
+        node: [],
+        ports: expect.anything(),
       })
       expect([...shell.alive]).toEqual([])
+      expect([...shell.bound.values()]).toEqual([])
       expect(shell.machine.deadline()).toBeUndefined()
       for (const each of requests) expect(shell.answered.get(each)).toBe(1)
     }),
@@ -294,10 +343,8 @@ test('property: any history keeps the invariants, answers every request once, an
 
 /** What a listener was asked and did not answer, because the script lost it. */
 function answerLost(shell: Chaos): void {
-  for (const { id, attempt, state, sentVersion, appliedVersion } of [
-    ...shell.machine.state.listeners.values(),
-  ]) {
-    if (state === 'closing') shell.event({ type: 'listener-closed', listener: id, attempt })
+  answerSockets(shell)
+  for (const { id, sentVersion, appliedVersion } of [...shell.machine.state.listeners.values()]) {
     if (sentVersion !== appliedVersion) {
       shell.event({ type: 'backends-applied', listener: id, version: sentVersion })
     }
@@ -305,5 +352,12 @@ function answerLost(shell: Chaos): void {
       shell.event({ type: 'backend-drained', listener: id, backend, version: sentVersion })
     }
     shell.answerAll()
+  }
+}
+
+function answerSockets(shell: Chaos): void {
+  for (const { id: socket, attempt, state } of shell.machine.state.ledger.sockets()) {
+    if (state !== 'releasing') continue
+    for (const event of shell.obey({ type: 'unbind-socket', socket, attempt })) shell.event(event)
   }
 }

@@ -17,6 +17,8 @@ test('a replica goes through every step of its life, in order, before it takes t
   const commands = shell.deploy(deploymentOf({ web: serviceOf() }))
   expect(typesOf(commands)).toEqual([
     'open-listener',
+    'bind-socket',
+    'bind-socket',
     'reply',
     'create-replica',
     'start-replica',

@@ -42,36 +42,55 @@ function deployed(
 const redeploy = (shell: ObedientShell, endpoints: readonly EndpointSpec[], replicas = 2) =>
   shell.deploy(deploymentOf({ dns: serviceOf({ endpoints, scale: fixed(replicas) }) }))
 
-/** `1 2!`: the numbers in the set sent last to each listener, those that are down with a mark. */
+/**
+ * `1 2!`: the numbers in the set sent last to each listener, those that are down with a mark; the
+ * listeners of both families have the same one, said once.
+ */
 const setsOf = (shell: ObedientShell): string[] => {
   const sets = new Map(typed(shell.commands, 'apply-backends').map((each) => [each.listener, each]))
-  return [...sets.values()]
+  const lines = [...sets.values()]
     .filter(({ backends }) => backends.length > 0)
     .map(({ listener, backends }) => {
       const members = backends.map(({ id, down }) => /(\d+)#/.exec(id)?.[1] + (down ? '!' : ''))
       return `${listener.split('/')[2]?.split('#')[0]}: ${members.join(' ')}`
     })
+  return [...new Set(lines)]
 }
 
 describe('listeners', () => {
-  test('a udp endpoint is opened with its block and how it balances', () => {
+  test('a udp endpoint has a listener with its block and a socket for each family', () => {
     const shell = deployed([udpEndpointOf({ responses: 1 }, { expose: 'internal' })])
+    const opened = {
+      type: 'open-listener',
+      balance: { strategy: 'hrw', failOpen: true },
+      protocol: 'udp',
+      udp: udpOf({ responses: 1 }),
+      drainTimeoutMs: 30_000,
+    }
     expect(typed(shell.commands, 'open-listener')).toEqual([
+      { ...opened, listener: 'hello/dns/dns#1' },
+      { ...opened, listener: 'hello/dns/dns#2' },
+    ])
+    const bound = { type: 'bind-socket', port: 53 }
+    expect(typed(shell.commands, 'bind-socket')).toEqual([
       {
-        type: 'open-listener',
-        listener: 'hello/dns/dns#1',
-        attempt: 2,
+        ...bound,
+        socket: 1,
+        attempt: 1,
         host: '127.0.0.1',
-        port: 53,
-        balance: { strategy: 'hrw', failOpen: true },
-        protocol: 'udp',
-        udp: udpOf({ responses: 1 }),
-        drainTimeoutMs: 30_000,
+        use: { kind: 'udp', listener: 'hello/dns/dns#1' },
+      },
+      {
+        ...bound,
+        socket: 2,
+        attempt: 1,
+        host: '::1',
+        use: { kind: 'udp', listener: 'hello/dns/dns#2' },
       },
     ])
     expect(setsOf(shell)).toEqual(['dns: 1 2'])
     const [listener] = shell.machine.view(shell.now).listeners
-    expect(listener).toMatchObject({ protocol: 'udp', state: 'listening', backends: 2 })
+    expect(listener).toMatchObject({ protocol: 'udp', state: 'serving', backends: 2 })
     expect(listener?.members.map(({ isUp }) => isUp)).toEqual([true, true])
     expect(shell.service('dns').endpoints).toEqual(['udp://127.0.0.1:53'])
   })
@@ -85,10 +104,16 @@ describe('listeners', () => {
 
   test('udp W35: 53/tcp and 53/udp are two listeners, and one number of each replica', () => {
     const shell = deployed([udpEndpointOf(), DNS_TCP], { replicas: 1 })
-    const opened = typed(shell.commands, 'open-listener').map((each) => [each.protocol, each.port])
-    expect(opened).toEqual([
-      ['udp', 53],
-      ['tcp', 53],
+    const bound = typed(shell.commands, 'bind-socket').map(({ use, host, port }) => [
+      use.kind,
+      host,
+      port,
+    ])
+    expect(bound).toEqual([
+      ['udp', '0.0.0.0', 53],
+      ['udp', '::', 53],
+      ['tcp', '0.0.0.0', 53],
+      ['tcp', '::', 53],
     ])
     const [created] = typed(shell.commands, 'create-replica')
     const { ports, udpEndpoints, env } = created!.program
@@ -107,45 +132,47 @@ describe('listeners', () => {
         two: serviceOf({ endpoints: [udpEndpointOf()] }),
       }),
     )
-    expect(shell.machine.view(shell.now).listeners.map((each) => each.state)).toEqual([
-      'listening',
-      'listening',
-    ])
-    const owners = shell.machine.state.ledger
-      .claims()
-      .map((each) => `${each.namespace} ${each.owner}`)
-    expect(owners).toEqual(['tcp hello/one', 'udp hello/two'])
+    const states = shell.machine.view(shell.now).listeners.map((each) => each.state)
+    expect(states).toEqual(['serving', 'serving', 'serving', 'serving'])
     // either goes without the other
     const commands = shell.deploy(deploymentOf({ one: serviceOf({ endpoints: [DNS_TCP] }) }))
     expect(typed(commands, 'close-listener').map((each) => each.listener)).toEqual([
       'hello/two/dns#2',
+      'hello/two/dns#3',
     ])
-    expect(shell.machine.state.ledger.claims()).toHaveLength(1)
+    expect(shell.addresses('dns-tcp')).toEqual(['0.0.0.0:53', '[::]:53'])
+    expect(shell.bound.size).toBe(2)
   })
 
   test('a udp port is its owner’s until its socket is closed', () => {
     const shell = deployed([udpEndpointOf()])
-    shell.answer = (command) => (command.type === 'close-listener' ? [] : undefined)
-    const [closing] = typed(redeploy(shell, [udpEndpointOf({}, { port: 54 })]), 'close-listener')
+    shell.answer = (command) => (command.type === 'unbind-socket' ? [] : undefined)
+    const closing = typed(redeploy(shell, [udpEndpointOf({}, { port: 54 })]), 'unbind-socket')
     const other = deploymentOf({ two: serviceOf({ endpoints: [udpEndpointOf()] }) }, 'other')
     expect(typed(shell.deploy(other), 'reply')).toMatchObject([{ result: { code: 'conflict' } }])
     shell.answer = () => undefined
-    shell.feed({ ...closing!, type: 'listener-closed' })
+    for (const each of closing) shell.feed(...shell.obey(each))
     expect(typed(shell.deploy(other), 'reply')).toMatchObject([{ result: { ok: true } }])
   })
 
   test('another udp block goes to the listener as it is: no socket is opened, no flow is lost', () => {
     const shell = deployed([udpEndpointOf()])
     const commands = redeploy(shell, [udpEndpointOf({ frontTimeoutMs: 1_000 })])
-    expect(typesOf(commands)).toEqual(['configure-listener', 'reply', 'settled'])
+    expect(typesOf(commands)).toEqual([
+      'configure-listener',
+      'configure-listener',
+      'reply',
+      'settled',
+    ])
+    const configured = {
+      type: 'configure-listener',
+      protocol: 'udp',
+      udp: udpOf({ frontTimeoutMs: 1_000 }),
+      drainTimeoutMs: 30_000,
+    }
     expect(typed(commands, 'configure-listener')).toEqual([
-      {
-        type: 'configure-listener',
-        listener: 'hello/dns/dns#1',
-        protocol: 'udp',
-        udp: udpOf({ frontTimeoutMs: 1_000 }),
-        drainTimeoutMs: 30_000,
-      },
+      { ...configured, listener: 'hello/dns/dns#1' },
+      { ...configured, listener: 'hello/dns/dns#2' },
     ])
     expect(typesOf(redeploy(shell, [udpEndpointOf({ frontTimeoutMs: 1_000 })]))).toEqual([
       'reply',
@@ -172,8 +199,9 @@ describe('listeners', () => {
       const shell = deployed([udpEndpointOf()])
       const types = typesOf(redeploy(shell, [udpEndpointOf({}, more)]))
       expect(types).toContain('open-listener')
-      const order = types.filter((each) => /^(open|close)-listener$/.test(each))
-      expect(order).toEqual(['close-listener', 'open-listener'])
+      const order = types.filter((each) => /^(un)?bind-socket$/.test(each))
+      expect(order).toEqual(['unbind-socket', 'unbind-socket', 'bind-socket', 'bind-socket'])
+      expect(types.filter((each) => each === 'close-listener')).toHaveLength(2)
       expect(setsOf(shell).at(-1)).toBe('dns: 1 2')
       expect(shell.service('dns').state).toBe('healthy')
     })
@@ -185,17 +213,22 @@ describe('listeners', () => {
     expect(typesOf(redeploy(shell, [udpEndpointOf({}, { balance })]))).toEqual(['reply', 'settled'])
   })
 
-  test('a listener that is not open yet is opened by the newest block', () => {
+  test('a listener that nothing leads to yet has the newest block, too', () => {
     const shell = new ObedientShell().boot()
     shell.answer = (command) =>
-      command.type === 'open-listener'
-        ? [{ ...command, type: 'listener-failed', reason: 'no' } as never]
+      command.type === 'bind-socket'
+        ? [{ ...command, type: 'socket-failed', reason: 'no' }]
         : undefined
     shell.deploy(deploymentOf({ dns: serviceOf({ endpoints: [udpEndpointOf()] }) }))
     shell.answer = () => undefined
     const commands = redeploy(shell, [udpEndpointOf({ requests: 9 })], 1)
-    expect(typesOf(commands)).not.toContain('configure-listener')
-    expect(typed(shell.pass(300), 'open-listener')).toMatchObject([{ udp: { requests: 9 } }])
+    expect(typed(commands, 'configure-listener')).toMatchObject([
+      { udp: { requests: 9 } },
+      { udp: { requests: 9 } },
+    ])
+    expect(shell.bound.size).toBe(0)
+    shell.pass(300)
+    expect(shell.addresses('dns')).toEqual(['0.0.0.0:53', '[::]:53'])
   })
 })
 

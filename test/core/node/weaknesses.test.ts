@@ -83,7 +83,8 @@ test('services W26: a removed deployment leaves no program, no timer, no port', 
   shell.feed({ type: 'remove', request: 9, deployment: 'hello' })
   expect(shell.alive.size).toBe(0)
   expect(shell.machine.deadline()).toBeUndefined()
-  expect(shell.machine.state.ledger.claims()).toEqual([])
+  expect(shell.machine.state.ledger.isEmpty).toBe(true)
+  expect(shell.bound.size).toBe(0)
   expect(shell.machine.state.ports.leased.size).toBe(0)
 })
 
@@ -106,11 +107,11 @@ test('services W46: a restart that fails once is tried again, and the others are
 test('services W58: `ready` asks for the endpoints of the dependency itself', () => {
   const shell = new ObedientShell().boot()
   shell.answer = (command) =>
-    command.type === 'open-listener' && command.port === 5432
+    command.type === 'bind-socket' && command.port === 5432
       ? [
           {
-            type: 'listener-failed',
-            listener: command.listener,
+            type: 'socket-failed',
+            socket: command.socket,
             attempt: command.attempt,
             reason: 'address already in use',
           },

@@ -56,6 +56,7 @@ test('an endpoint has the defaults of its protocol', () => {
     connectTimeoutMs: 2000,
     idleTimeoutMs: 3_600_000,
     connectionsMax: 10_000,
+    connectionsPerBackendMax: 0,
     drainTimeoutMs: 30_000,
   })
   expect([of('tcp').http, of('tcp').udp, of('http').udp, of('udp').http]).toEqual(

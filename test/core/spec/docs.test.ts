@@ -1,22 +1,28 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { unbuilt } from '../../../core/spec/built.ts'
+import { jsonSchema } from '../../../core/spec/decode.ts'
+import { decodeNodeFile, nodeJsonSchema } from '../../../core/spec/node/file.ts'
 import { loadDeployment } from '../../../shells/node/file/deployment-file.ts'
+import { loadNodeFile } from '../../../shells/node/file/node-file.ts'
 import { everything } from './everything.ts'
 import { deploymentOf } from './files.ts'
-import { partNames, rowsOf } from './schema-table.ts'
+import { tablesOf } from './schema-table.ts'
 
-const page = readFileSync(new URL('../../../docs/deployment-file.md', import.meta.url), 'utf8')
+const pageOf = (name: string): string =>
+  readFileSync(new URL(`../../../docs/${name}`, import.meta.url), 'utf8')
+const page = pageOf('deployment-file.md')
+const nodePage = pageOf('node-file.md')
 
-describe('the reference has every key with its default and meaning', () => {
-  for (const part of partNames()) {
-    test(part, () => {
-      const heading = `### ${part.replaceAll('_', ' ')}\n`
-      const section = page.slice(page.indexOf(heading) + heading.length).split('\n### ')[0]!
-      const rows = section.split('\n').filter((line) => line.startsWith('| `'))
-      expect(rows).toEqual(rowsOf(part))
-    })
-  }
+describe.each([
+  ['deployment', page, jsonSchema()],
+  ['node', nodePage, nodeJsonSchema()],
+])('the reference of the %s file has every key with its default and meaning', (_, text, schema) => {
+  test.each(tablesOf(schema))('%s', (title, rows) => {
+    const heading = `### ${title}\n`
+    const section = text.slice(text.indexOf(heading) + heading.length).split('\n### ')[0]!
+    expect(section.split('\n').filter((line) => line.startsWith('| `'))).toEqual(rows)
+  })
 })
 
 test('it says of every field whose work is not built that it is not', () => {
@@ -29,7 +35,29 @@ test('it says of every field whose work is not built that it is not', () => {
   }
 })
 
+const exampleOf = (text: string): string => /```yaml\n([\s\S]*?)```/.exec(text)![1]!
+
 test('its example is a deployment', () => {
-  const example = /```yaml\n([\s\S]*?)```/.exec(page)![1]!
-  expect(loadDeployment(example, 'weir.yaml')).toMatchObject({ ok: true, warnings: [] })
+  const loaded = loadDeployment(exampleOf(page), 'weir.yaml')
+  expect(loaded).toMatchObject({ ok: true, warnings: [] })
+})
+
+test('the example of a node file is one, with a setting for each key', () => {
+  const loaded = loadNodeFile(exampleOf(nodePage), 'node.yaml')
+  expect(loaded).toMatchObject({ ok: true, warnings: [] })
+  const keys = Object.keys(
+    (nodeJsonSchema().$defs as { node: { properties: object } }).node.properties,
+  )
+  for (const key of keys) expect(exampleOf(nodePage)).toContain(`${key}:`)
+})
+
+test('keys of the node file that are not built are named as such', () => {
+  const section = nodePage.slice(
+    nodePage.indexOf('## Not built yet'),
+    nodePage.indexOf('## Every key'),
+  )
+  for (const key of ['trusted_proxies', 'network_policies', 'access_log', 'limits', 'journal']) {
+    expect(decodeNodeFile({ [key]: {} }).ok).toBe(false)
+    expect(section).toContain(`\`${key}\``)
+  }
 })

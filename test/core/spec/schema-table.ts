@@ -1,16 +1,16 @@
 /** The tables of the documentation, made from the JSON Schema: one row for each key. */
-import { jsonSchema } from '../../../core/spec/decode.ts'
 import { DURATION_PATTERN, SIZE_PATTERN } from '../../../core/spec/grammar/units.ts'
 import type { JsonSchema } from '../../../core/spec/schema/shape.ts'
 
-const defs = jsonSchema().$defs as Record<string, JsonSchema>
+/** The parts of a file by their headings, in the order in which they are met, and their rows. */
+export const tablesOf = (schema: JsonSchema): readonly (readonly [string, readonly string[]])[] =>
+  Object.entries(schema.$defs as Record<string, JsonSchema>).map(([name, part]) => [
+    name.replaceAll('_', ' '),
+    rowsOf(part),
+  ])
 
-/** Names of all parts of the file, in the order in which they are met. */
-export const partNames = (): readonly string[] => Object.keys(defs)
-
-/** The rows of one part's table. */
-export function rowsOf(part: string): readonly string[] {
-  const { properties = {}, required = [] } = defs[part] as {
+function rowsOf(part: JsonSchema): readonly string[] {
+  const { properties = {}, required = [] } = part as {
     properties?: Record<string, JsonSchema>
     required?: readonly string[]
   }
@@ -60,7 +60,7 @@ function kindOf(schema: JsonSchema): string {
 }
 
 /** `endpoint` for "an endpoint": the heading of a part's section. */
-export function titleOf(schema: JsonSchema): string {
+function titleOf(schema: JsonSchema): string {
   const part = typeof schema.$ref === 'string' ? schema.$ref.slice(8) : ''
   return part.replaceAll('_', ' ')
 }

@@ -1,11 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { LeastConnections } from '../../../core/balance/least-connections.ts'
 import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
 import type { ConnectionId } from '../../../core/stream/events.ts'
 import {
   accepted,
   at,
-  backend,
   backends,
   C1,
   C2,
@@ -20,7 +18,6 @@ import {
   listenerAfter,
   refused,
   run,
-  type Step,
   side,
   TICK,
   testRows,
@@ -47,7 +44,7 @@ describe('who is let in', () => {
       then: [closeCommand(C1, 'no-backend')],
     },
     {
-      name: 'after the listener was closed, a client the kernel had accepted is refused',
+      name: 'after the listener was closed, a client that was on its way is refused',
       given: [backends(1, 'A'), { type: 'close' }],
       when: accepted(C1),
       then: [closeCommand(C1, 'not-accepting')],
@@ -171,6 +168,29 @@ describe('proxy W21: a backend leaves the set, drains, and only then may stop', 
   ])
 })
 
+describe('proxy W10: what drains is counted, while it is there', () => {
+  test('connections being made, half closed and abandoned by their set count; ended ones do not', () => {
+    const listener = listenerAfter([backends(1, 'A'), accepted(C1), accepted(C2), accepted(C3)])
+    run(listener, connected(C1, 1))
+    run(listener, connected(C2, 2))
+    run(listener, ended(C2, 'client'))
+    run(listener, backends(2, ''))
+    run(listener, { type: 'close' })
+    expect(listener.connections).toBe(3)
+    expect(listener.connectionsOn('A')).toBe(3)
+    run(listener, side('errored', C1, 'client'))
+    run(listener, side('errored', C2, 'upstream'))
+    expect(listener.connectionsOn('A')).toBe(1)
+    expect(run(listener, refused(C3, 3)).map(({ type }) => type)).toEqual([
+      'backend-failed',
+      'backend-drained',
+      'close',
+      'emptied',
+    ])
+    expect(listener.connections).toBe(0)
+  })
+})
+
 describe('cutting a backend', () => {
   testRows([
     {
@@ -200,69 +220,43 @@ describe('cutting a backend', () => {
   ])
 })
 
-describe('how backends are chosen', () => {
-  test('by the strategy of the group, which knows what is on each', () => {
-    const strategy = new LeastConnections()
-    const listener = listenerAfter([...JOINED, accepted(C2), connected(C2, 2)], CONFIG, {
-      strategy,
-    })
-    run(listener, side('errored', C1, 'client'))
-    expect(run(listener, accepted(C3))).toEqual([connectCommand(C3, 3, 'A')])
-    expect(run(listener, accepted(4 as ConnectionId))).toEqual([
-      connectCommand(4 as ConnectionId, 4, 'B'),
-    ])
-  })
-
-  const allDown: Step = {
-    type: 'apply-backends',
-    version: 1,
-    backends: [{ ...backend('A'), down: true }],
-  }
-
-  test('with every backend down, all are used', () => {
-    expect(run(listenerAfter([allDown]), accepted(C1))).toEqual([connectCommand(C1, 1, 'A')])
-  })
-
-  test('with every backend down and failing closed, nobody is let in', () => {
-    const listener = listenerAfter([allDown], CONFIG, { failOpen: false })
-    expect(run(listener, accepted(C1))).toEqual([closeCommand(C1, 'no-backend')])
-    expect(listener.isEmpty).toBe(false)
-  })
-
-  test('a backend that goes down keeps its connections, and gets no new one', () => {
-    const down: Step = {
-      type: 'apply-backends',
-      version: 2,
-      backends: [{ ...backend('A'), down: true }, backend('B')],
-    }
-    const listener = listenerAfter([...JOINED, down])
-    expect(listener.connectionsOn('A')).toBe(1)
-    for (const [at, connection] of [C2, C3].entries()) {
-      expect(run(listener, accepted(connection))).toEqual([connectCommand(connection, 2 + at, 'B')])
-    }
-  })
-})
-
-describe('closing', () => {
-  const STOP: StreamListenerCommand = { type: 'stop-listening' }
+describe('proxy W10: closing lets old work go on, and ends when none is left', () => {
   const EMPTIED: StreamListenerCommand = { type: 'emptied' }
   testRows([
     {
       name: 'without connections and backends the listener is empty at once',
       when: { type: 'close' },
-      then: [STOP, EMPTIED],
+      then: [EMPTIED],
     },
     {
       name: 'live connections go on, and a backend may yet be taken away',
       given: JOINED,
       when: { type: 'close' },
-      then: [STOP],
+      then: [],
     },
     {
-      name: 'a second close stops nothing twice',
+      name: 'a connection that is still being made goes on as well',
+      given: [backends(1, 'A'), accepted(C1), { type: 'close' }],
+      when: connected(C1, 1),
+      then: [{ type: 'join', connection: C1 }],
+    },
+    {
+      name: 'a second close says nothing new',
       given: [...JOINED, { type: 'close' }],
       when: { type: 'close' },
       then: [],
+    },
+    {
+      name: 'nor does one of an empty listener say so again',
+      given: [{ type: 'close' }],
+      when: { type: 'close' },
+      then: [],
+    },
+    {
+      name: 'a late client of an empty listener is refused, and that is all',
+      given: [{ type: 'close' }],
+      when: accepted(C1),
+      then: [closeCommand(C1, 'not-accepting')],
     },
     {
       name: 'it empties when the last backend leaves',
@@ -288,10 +282,10 @@ describe('closing', () => {
       name: 'an abort ends everything, those being connected included',
       given: [...JOINED, accepted(C2)],
       when: { type: 'abort-all' },
-      then: [STOP, closeCommand(C1, 'aborted'), closeCommand(C2, 'aborted'), EMPTIED],
+      then: [closeCommand(C1, 'aborted'), closeCommand(C2, 'aborted'), EMPTIED],
     },
     {
-      name: 'an abort after a close stops nothing twice',
+      name: 'an abort after a close ends what was to go on',
       given: [...JOINED, { type: 'close' }],
       when: { type: 'abort-all' },
       then: [closeCommand(C1, 'aborted'), EMPTIED],
@@ -352,13 +346,14 @@ test('every connection is counted once, with its reason', () => {
   ])
   expect(listener.counters).toEqual({
     accepted: 2,
-    refused: { 'connections-max': 0, 'no-backend': 1, 'not-accepting': 0 },
+    refused: { 'connections-max': 0, 'no-backend': 1, 'backends-full': 0, 'not-accepting': 0 },
     connected: 2,
     attemptsFailed: 1,
     retried: 1,
     staleAnswers: 1,
     bytesToUpstream: 5,
     bytesToClient: 9,
+    proxyHeaders: 0,
     bytesDropped: 0,
     closed: {
       done: 1,

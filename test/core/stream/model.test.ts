@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { StreamConfig } from '../../../core/stream/state.ts'
 import { BACKENDS, World } from './world.ts'
 
 type Action =
@@ -7,7 +8,18 @@ type Action =
   | { readonly type: 'wait'; readonly ms: number }
   | { readonly type: 'set'; readonly ids: readonly string[] }
   | { readonly type: 'cut'; readonly id: string }
+  | { readonly type: 'configure'; readonly config: StreamConfig }
   | { readonly type: 'close' }
+
+const config: fc.Arbitrary<StreamConfig> = fc.record({
+  connectTimeoutMs: fc.integer({ min: 1, max: 100 }),
+  connectAttemptsMax: fc.integer({ min: 1, max: 4 }),
+  idleTimeoutMs: fc.constantFrom(50, 300),
+  connectionsMax: fc.integer({ min: 1, max: 6 }),
+  connectionsPerBackendMax: fc.nat(2),
+  proxyProtocol: fc.boolean(),
+  upstreamTls: fc.constant(false),
+})
 
 const ids = fc.constantFrom(...BACKENDS)
 const action: fc.Arbitrary<Action> = fc.oneof(
@@ -15,15 +27,9 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ type: fc.constant('wait'), ms: fc.nat(150) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('set'), ids: fc.uniqueArray(ids) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('cut'), id: ids }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('configure'), config }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('close') }) },
 )
-
-const config = fc.record({
-  connectTimeoutMs: fc.integer({ min: 1, max: 100 }),
-  connectAttemptsMax: fc.integer({ min: 1, max: 4 }),
-  idleTimeoutMs: fc.constantFrom(50, 300),
-  connectionsMax: fc.integer({ min: 1, max: 6 }),
-})
 
 function act(world: World, step: Action): void {
   switch (step.type) {
@@ -39,6 +45,9 @@ function act(world: World, step: Action): void {
       return
     case 'cut':
       world.step({ type: 'cut-backend', backend: step.id })
+      return
+    case 'configure':
+      world.configure(step.config)
       return
     case 'close':
       world.step({ type: 'close' })

@@ -1,14 +1,48 @@
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { ROOMS } from '../../../build.ts'
+import { LEGAL_STAGES } from '../../../core/stream/entrance/state.ts'
 import { LEGAL_LINKS, LEGAL_WAYS } from '../../../core/stream/state.ts'
 
-test('the page lists exactly the legal edges of links and ways', () => {
-  const page = readFileSync(new URL('../../../docs/stream.md', import.meta.url), 'utf8')
-  const listed = [...page.matchAll(/^\| `([a-z]+)` \| `([a-z]+)` \|/gm)].map(
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
+const PAGE = readFileSync(join(ROOT, 'docs/stream.md'), 'utf8')
+
+test('the page lists exactly the legal edges of links, ways and stages', () => {
+  const listed = [...PAGE.matchAll(/^\| `([a-z]+)` \| `([a-z]+)` \|/gm)].map(
     ([, from, to]) => `${from} ${to}`,
   )
-  const legal = [...Object.entries(LEGAL_LINKS), ...Object.entries(LEGAL_WAYS)].flatMap(
-    ([from, next]) => next.map((to) => `${from} ${to}`),
+  const legal = [LEGAL_LINKS, LEGAL_WAYS, LEGAL_STAGES].flatMap((edges) =>
+    Object.entries<readonly string[]>(edges).flatMap(([from, next]) =>
+      next.map((to) => `${from} ${to}`),
+    ),
   )
   expect(listed.toSorted()).toEqual(legal.toSorted())
+})
+
+test('the example of the page runs and prints what its comments say', async () => {
+  const [, example = ''] = /runs this block -->\n```ts\n(.*?)```/s.exec(PAGE) ?? []
+  const directory = await mkdtemp(join(tmpdir(), 'weir-docs-'))
+  try {
+    for (const name of ['net', 'stream']) {
+      const room = Object.entries(ROOMS[name]!).map(([file, names]) => {
+        const url = pathToFileURL(join(ROOT, `core/${name}/${file}.ts`))
+        return `export ${names} from '${url}'\n`
+      })
+      await writeFile(join(directory, `${name}.ts`), room.join(''))
+    }
+    const program = join(directory, 'example.ts')
+    await writeFile(program, example.replaceAll(/'weir\/core\/(\w+)'/g, "'./$1.ts'"))
+    const { stdout } = await promisify(execFile)(process.execPath, [program])
+    const said = [...example.matchAll(/console\.log\(.*\/\/ (.*)$/gm)].map(([, text]) => text)
+    expect(said).toHaveLength(2)
+    expect(stdout.trim().split('\n')).toEqual(said)
+  } finally {
+    await rm(directory, { recursive: true })
+  }
 })

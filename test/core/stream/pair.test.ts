@@ -45,7 +45,7 @@ describe('connecting', () => {
       then: [{ type: 'join', connection: C1 }],
     },
     {
-      name: 'proxy W19: a refusing backend is reported, and the next one tried',
+      name: 'proxy W19, W29: a refusing backend is reported, and the next one tried',
       given: [backends(1, 'AB'), accepted(C1)],
       when: refused(C1, 1),
       then: [FAILED_A, connectCommand(C1, 2, 'B')],

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Backend, GroupOptions } from '../../../core/balance/group.ts'
+import { parseSocketAddress } from '../../../core/net/address.ts'
+import { type PackedAddress, packAddress } from '../../../core/net/packed-address.ts'
 import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
+import type { Peers } from '../../../core/stream/entrance/events.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
 import { checkInvariants } from '../../../core/stream/invariants.ts'
 import { StreamListener } from '../../../core/stream/listener.ts'
@@ -23,6 +26,9 @@ export const CONFIG: StreamConfig = {
   connectAttemptsMax: 3,
   idleTimeoutMs: 60_000,
   connectionsMax: 100,
+  connectionsPerBackendMax: 0,
+  proxyProtocol: false,
+  upstreamTls: false,
 }
 
 export function run(
@@ -47,9 +53,9 @@ export function listenerAfter(
 }
 
 /** One test a row: the whole command list, nothing more and nothing less. */
-export function testRows(rows: readonly Row[]): void {
+export function testRows(rows: readonly Row[], config = CONFIG): void {
   for (const { name, given = [], when, then } of rows) {
-    test(name, () => expect(run(listenerAfter(given), when)).toEqual(then))
+    test(name, () => expect(run(listenerAfter(given, config), when)).toEqual(then))
   }
 }
 
@@ -68,10 +74,8 @@ export const backends = (version: number, ids: string): StreamListenerEvent => (
   backends: [...ids].map(backend),
 })
 export const TICK: StreamListenerEvent = { type: 'tick' }
-export const accepted = (connection: ConnectionId): StreamListenerEvent => ({
-  type: 'accepted',
-  connection,
-})
+export const accepted = (connection: ConnectionId, peers?: Peers): StreamListenerEvent =>
+  peers === undefined ? { type: 'accepted', connection } : { type: 'accepted', connection, peers }
 export const connected = (connection: ConnectionId, attempt: number): StreamListenerEvent => ({
   type: 'upstream-connected',
   connection,
@@ -107,6 +111,13 @@ export const side = (
   which: Side,
 ): StreamListenerEvent => ({ type, connection, side: which })
 
+/** `192.0.2.7:50000` or `[2001:db8::7]:50000`. */
+export const address = (text: string): PackedAddress => packAddress(parseSocketAddress(text)!)!
+export const peersOf = (source: string, destination = '10.0.0.1:443'): Peers => ({
+  source: address(source),
+  destination: address(destination),
+})
+
 /** A connection to A that carries data. */
 export const JOINED: readonly Step[] = [backends(1, 'AB'), accepted(C1), connected(C1, 1)]
 
@@ -114,13 +125,14 @@ export const connectCommand = (
   connection: ConnectionId,
   attempt: number,
   id: string,
-): StreamListenerCommand => ({
+): Extract<StreamListenerCommand, { type: 'connect-upstream' }> => ({
   type: 'connect-upstream',
   connection,
   attempt,
   backend: id,
   host: '127.0.0.1',
   port: PORTS[id] ?? 1,
+  tls: false,
 })
 type CloseCommand = Extract<StreamListenerCommand, { type: 'close' }>
 export const closeCommand = (

@@ -4,12 +4,14 @@
  * what it has seen happen, never by what the machine believes.
  */
 import { expect } from 'vitest'
+import { localHeader, proxyHeader } from '../../../core/net/proxy-v2.ts'
 import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
+import type { Peers } from '../../../core/stream/entrance/events.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
 import { checkInvariants } from '../../../core/stream/invariants.ts'
 import { StreamListener } from '../../../core/stream/listener.ts'
 import type { StreamConfig } from '../../../core/stream/state.ts'
-import { backend } from './rows.ts'
+import { backend, peersOf } from './rows.ts'
 
 /** What one side of a connection is, as its socket would tell. */
 interface Socket {
@@ -33,6 +35,9 @@ interface Attempt {
 
 interface Connection {
   readonly id: ConnectionId
+  readonly peers: Peers | undefined
+  /** Whether its upstream is to be told who it is. */
+  readonly isTold: boolean
   readonly client: Socket
   readonly upstream: Socket
   readonly attempts: Attempt[]
@@ -51,6 +56,13 @@ const freshSocket = (): Socket => ({
   finished: false,
 })
 
+/** What its upstream gets before all else. */
+function headerOf({ peers, isTold }: Connection): readonly number[] {
+  if (!isTold) return []
+  if (peers === undefined) return [...localHeader()]
+  return [...proxyHeader(peers.source, peers.destination, 'stream')]
+}
+
 const SIDES: readonly Side[] = ['client', 'upstream']
 export const BACKENDS = 'ABCD'
 
@@ -64,9 +76,11 @@ export class World {
   readonly #owesDrained = new Set<string>()
   readonly #failureReportedAt = new Map<string, number>()
   #byte = 0
-  #stopped = false
+  #id = 0
+  #config: StreamConfig
 
   constructor(config: StreamConfig) {
+    this.#config = config
     this.listener = new StreamListener(config)
   }
 
@@ -89,11 +103,27 @@ export class World {
     this.step({ type: 'apply-backends', version: this.#version, backends: ids.map(backend) })
   }
 
+  configure(config: StreamConfig): void {
+    this.#config = config
+    this.step({ type: 'configure', config })
+  }
+
+  /** Of several sockets, numbers come in any order; some clients are known. */
   accept(): void {
-    const id = (this.connections.size + 1) as ConnectionId
+    this.#id += 1
+    const id = (this.#id ^ 1) as ConnectionId
+    const peers = id % 3 === 0 ? undefined : peersOf(`192.0.2.${id % 7}:${id}`)
     const sockets = { client: freshSocket(), upstream: freshSocket() }
-    this.connections.set(id, { id, ...sockets, attempts: [], joined: false, closed: false })
-    this.step({ type: 'accepted', connection: id })
+    const isTold = this.#config.proxyProtocol
+    const fresh = { attempts: [], joined: false, closed: false }
+    this.connections.set(id, { id, peers, isTold, ...sockets, ...fresh })
+    const room = [...this.#set].some((each) => !this.#isFull(each))
+    this.step(
+      peers === undefined
+        ? { type: 'accepted', connection: id }
+        : { type: 'accepted', connection: id, peers },
+    )
+    if (!room) expect(this.connections.get(id)!.closed, 'nobody has room').toBe(true)
   }
 
   /** Lets time pass to the deadline and over it until nothing is left to do. */
@@ -148,16 +178,17 @@ export class World {
     }).length
   }
 
+  #isFull(id: string): boolean {
+    const { connectionsPerBackendMax: max } = this.#config
+    return max > 0 && this.#liveOn(id) >= max
+  }
+
   #apply(command: StreamListenerCommand, drainedOwed: Set<string>): void {
     if ('connection' in command) {
       this.#applyToConnection(command, this.connections.get(command.connection)!)
       return
     }
     switch (command.type) {
-      case 'stop-listening':
-        expect(this.#stopped, 'stopped once').toBe(false)
-        this.#stopped = true
-        return
       case 'backends-applied':
         expect(command.version).toBe(this.#version)
         return
@@ -194,6 +225,7 @@ export class World {
         expect(['connecting', 'connected']).not.toContain(last?.state)
         expect(this.#set, 'only backends of the set').toContain(command.backend)
         expect(attempts.map((each) => each.backend)).not.toContain(command.backend)
+        expect(this.#isFull(command.backend), `${command.backend} has room`).toBe(false)
         attempts.push({ ...command, state: 'connecting' })
         return
       case 'join':
@@ -208,9 +240,8 @@ export class World {
         expect(socket.endWritten, 'nothing is written after the end').toBe(false)
         socket.written.push(...command.bytes)
         const source = connection[command.to === 'client' ? 'upstream' : 'client']
-        expect(socket.written, 'bytes in order').toEqual(
-          source.sent.slice(0, socket.written.length),
-        )
+        const sent = [...(command.to === 'upstream' ? headerOf(connection) : []), ...source.sent]
+        expect(socket.written, 'bytes in order').toEqual(sent.slice(0, socket.written.length))
         return
       }
       case 'pause':
@@ -228,8 +259,14 @@ export class World {
       }
       case 'close':
         connection.closed = true
+        if (command.reason === 'backends-full') {
+          expect(this.#set.every((each) => this.#isFull(each))).toBe(true)
+        }
         if (command.reason === 'done') {
-          expect(connection.upstream.written).toEqual(connection.client.sent)
+          expect(connection.upstream.written).toEqual([
+            ...headerOf(connection),
+            ...connection.client.sent,
+          ])
           expect(connection.client.written).toEqual(connection.upstream.sent)
         }
         return

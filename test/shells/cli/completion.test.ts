@@ -119,6 +119,20 @@ describe('bash', () => {
     ],
     [['up', '--state', 's'], ['sub']],
     [['up', '--state', '=', 's'], ['sub']],
+    [
+      ['up', 'shop.yaml', '--node', 's'],
+      ['shop.yaml', 'sub'],
+    ],
+    [
+      ['check', '--node', 's'],
+      ['shop.yaml', 'sub'],
+    ],
+    [
+      ['check', '--node', 'node.yaml', 's'],
+      ['shop.yaml', 'sub'],
+    ],
+    [['schema', '--n'], ['--node']],
+    [['schema', '--node', ''], []],
     [['replay', 'n'], ['notes.txt']],
     [['version', ''], []],
     [['scale', '--state', 'nowhere', ''], []],
@@ -136,12 +150,20 @@ describe('bash', () => {
   })
 })
 
+test('zsh is told of the same', async () => {
+  const { out } = await weir(['completion', 'zsh'])
+  const offered = out.split('\n').filter((line) => line.includes("'--node["))
+  expect(offered.map((line) => /:FILE:_files/.test(line))).toEqual([true, true, false])
+})
+
 describe.skipIf(!isInstalled('fish'))('fish (skipped where it is not installed)', () => {
   const rows: readonly [line: string, offered: string[]][] = [
     ['weir sc', ['scale', 'schema']],
     ['weir scale ', ['db', 'hello/web', 'shop/web']],
     ['weir scale web ', []],
     ['weir down --n', ['--now']],
+    ['weir up --node sho', ['shop.yaml']],
+    ['weir schema --n', ['--node']],
     ['weir completion ', ['bash', 'fish', 'zsh']],
   ]
   for (const [line, offered] of rows) {

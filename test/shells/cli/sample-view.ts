@@ -1,6 +1,9 @@
 /** A node as the tests of the command see it: one deployment, two services, three replicas. */
+
 import type { ListenerView, NodeView, ReplicaView, ServiceView } from '../../../core/node/view.ts'
-import { replicaId } from '../../../core/services/identity.ts'
+import { PublishLedger } from '../../../core/publish/ledger.ts'
+import { type ListenerId, replicaId } from '../../../core/services/identity.ts'
+import type { ListenerRow } from '../../../shells/node/operator/api.ts'
 
 export const service = (name: string, over: Partial<ServiceView> = {}): ServiceView => ({
   deployment: 'hello',
@@ -38,20 +41,24 @@ export const listener = (name: string, over: Partial<ListenerView> = {}): Listen
   service: name,
   endpoint: 'http',
   protocol: 'http',
+  listener: `hello/${name}/${over.endpoint ?? 'http'}` as ListenerId,
+  purpose: 'internal',
   address: '127.0.0.1:8080',
-  state: 'listening',
+  state: 'serving',
   backends: 2,
-  members: [
-    {
-      replica: replicaId({ deployment: 'hello', service: name, number: 1, incarnation: 1 }),
-      isUp: true,
-    },
-    {
-      replica: replicaId({ deployment: 'hello', service: name, number: 2, incarnation: 2 }),
-      isUp: true,
-    },
-  ],
+  members: [1, 2].map((number) => ({
+    replica: replicaId({ deployment: 'hello', service: name, number, incarnation: number }),
+    isUp: true,
+  })),
   detail: '',
+  ...over,
+})
+
+/** As the node lists it. */
+export const listenerRow = (name: string, over: Partial<ListenerRow> = {}): ListenerRow => ({
+  ...listener(name),
+  connections: 0,
+  flows: 0,
   ...over,
 })
 
@@ -72,4 +79,6 @@ export const SAMPLE_VIEW: NodeView = {
     replica('web', 2, { restarts: 3, ageMs: 3_725_000 }),
   ],
   listeners: [listener('web')],
+  node: [],
+  ports: new PublishLedger().counters,
 }

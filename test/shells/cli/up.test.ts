@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
@@ -45,17 +45,29 @@ afterEach(async () => {
 })
 
 function deployment(replicas: number, command: string[] = [process.execPath, 'program.mjs']): void {
+  const endpoint = `{ name: http, protocol: http, port: ${port}, expose: public }`
+  writeDeployment('weir.yaml', 'hello', 'web', endpoint, replicas, command)
+}
+
+function writeDeployment(
+  file: string,
+  name: string,
+  service: string,
+  endpoint: string,
+  replicas: number = 1,
+  command: string[] = [process.execPath, 'program.mjs'],
+): void {
   const text = `version: v1
-deployment: hello
+deployment: ${name}
 services:
-  web:
+  ${service}:
     rtype: service
     command: ${JSON.stringify(command)}
     scale: { mode: fixed, replicas: ${replicas} }
     endpoints:
-      - { name: http, protocol: http, port: ${port}, expose: public }
+      - ${endpoint}
 `
-  writeFileSync(join(directory, 'weir.yaml'), text)
+  writeFileSync(join(directory, file), text)
 }
 
 async function freePort(): Promise<number> {
@@ -136,7 +148,7 @@ describe('piped', () => {
 
     node.child.kill('SIGTERM')
     expect(await node.exit).toEqual([0, null])
-    expect(node.out()).toMatch(/^stopping for \d+s, 3 replicas left: web-1 /m)
+    expect(node.out()).toMatch(/^stopping for \d+s: 3 replicas left: web-1 /m)
     expect([node.out().endsWith('\nstopped\n'), node.err()]).toEqual([true, ''])
     expect(await call('ps')).toMatchObject({ code: 1, out: '' })
 
@@ -157,6 +169,79 @@ describe('piped', () => {
     const down = await call('down')
     expect([down.code, down.out.endsWith('stopped\n')]).toEqual([0, true])
     expect(await node.exit).toEqual([0, null])
+  })
+
+  test('of three deployments that publish one loopback port, two are refused by name', async () => {
+    const endpoint = `{ name: http, protocol: tcp, port: ${port} }`
+    writeDeployment('weir.yaml', 'one', 'web', endpoint)
+    writeDeployment('two.yaml', 'two', 'api', endpoint)
+    writeDeployment('three.yaml', 'three', 'db', endpoint)
+    const node = up()
+    await node.until(/^ready$/m)
+    const before = await replicas()
+    for (const requester of ['two/api', 'three/db']) {
+      const file = `${requester.split('/')[0]}.yaml`
+      const refused = await call('deploy', file)
+      expect([refused.code, refused.out]).toEqual([1, ''])
+      const [line, ...others] = refused.err.trimEnd().split('\n')
+      expect(line).toMatch(
+        new RegExp(
+          `^weir: ${file}: port-conflict: tcp port ${port} .*belongs to one/web, ` +
+            `so ${requester} cannot have it; .*remove one/web`,
+        ),
+      )
+      expect(others).toEqual([])
+    }
+    expect(await request()).toBe('1')
+    const after = await replicas()
+    expect(after.map(({ id, pid }) => [id, pid])).toEqual(before.map(({ id, pid }) => [id, pid]))
+    const { out } = await call('status', '--json')
+    expect(JSON.parse(out).deployments.map(({ name }: { name: string }) => name)).toEqual(['one'])
+    node.child.kill('SIGTERM')
+    expect(await node.exit).toEqual([0, null])
+  })
+
+  test('remove answers when its port can be bound again', async () => {
+    const stream = '{ drain_timeout: 100ms }'
+    const endpoint = `{ name: http, protocol: tcp, port: ${port}, expose: public, stream: ${stream} }`
+    writeDeployment('weir.yaml', 'hello', 'web', endpoint)
+    const node = up()
+    await node.until(/^ready$/m)
+    const client = connect(port, '127.0.0.1').on('error', () => undefined)
+    await once(client, 'connect')
+    const removed = await call('remove', 'hello')
+    expect([removed.code, removed.err]).toEqual([0, ''])
+    const server = createServer().listen(port, '0.0.0.0')
+    await once(server, 'listening')
+    server.close()
+    client.destroy()
+    expect((await call('listeners')).out).toBe('no listeners\n')
+    node.child.kill('SIGTERM')
+    expect(await node.exit).toEqual([0, null])
+  })
+
+  test('settings come from a node file', async () => {
+    const metrics = await freePort()
+    writeFileSync(join(directory, 'node.yaml'), `metrics: 127.0.0.1:${metrics}\n`)
+    const node = up('--node', 'node.yaml')
+    await node.until(/^ready$/m)
+    const answer = await fetch(`http://127.0.0.1:${metrics}/metrics`)
+    expect([answer.status, await answer.text()]).toEqual([200, expect.stringContaining('weir_')])
+    expect((await call('status')).out).toContain(`, metrics on 127.0.0.1:${metrics}\n`)
+    node.child.kill('SIGTERM')
+    expect(await node.exit).toEqual([0, null])
+  })
+
+  test('a node file with mistakes starts nothing', async () => {
+    const file = join(directory, 'node.yaml')
+    writeFileSync(file, 'ports: { replicas: many }\n')
+    const { code, out, err } = await call('up', '--node', 'node.yaml')
+    expect([code, out, err]).toEqual([1, '', expect.stringMatching(/^node\.yaml:1:\d+: /)])
+    writeFileSync(file, 'certificates: nowhere\n')
+    const missing = await call('up', '--node', 'node.yaml')
+    expect([missing.code, missing.out]).toEqual([1, ''])
+    const nowhere = join(directory, 'nowhere')
+    expect(missing.err).toMatch(new RegExp(`^weir: cannot use the certificates of ${nowhere}: \\S`))
   })
 
   test('a reader that goes away does not end it', async () => {
@@ -237,7 +322,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     expect(node.out()).toContain('\x1b[32mhealthy\x1b[39m')
     node.child.stdin.write('\x03')
     expect(await node.exit).toEqual([0, null])
-    expect(node.out()).toMatch(/stopping for 0s, 2 replicas left/)
+    expect(node.out()).toMatch(/stopping for 0s: 2 replicas left/)
     expect(node.out().lastIndexOf('\x1b[?25h')).toBeGreaterThan(node.out().lastIndexOf('\x1b[?25l'))
   })
 })

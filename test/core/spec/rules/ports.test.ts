@@ -13,11 +13,6 @@ const service = (...endpoints: readonly Endpoint[]): Tree => ({
     ...more,
   })),
 })
-const mapped = (...mappings: readonly Tree[]): Tree => ({
-  command: ['run'],
-  port_mappings: mappings,
-})
-
 interface Row {
   readonly name: string
   readonly services: Tree
@@ -60,23 +55,6 @@ const APART: readonly Row[] = [
   {
     name: 'http and udp',
     services: { a: service(['http', 443]), b: service(['udp', 443]) },
-    problems: [],
-  },
-  {
-    name: 'a mapping and a tcp endpoint of one service',
-    services: {
-      a: { ...service(['tcp', 53]), port_mappings: [{ host_port: 53, container_port: 53 }] },
-    },
-    problems: [],
-  },
-  {
-    name: 'one mapped port on two addresses',
-    services: {
-      a: mapped(
-        { host_port: 53, container_port: 53, host_ip: '127.0.0.1' },
-        { host_port: 53, container_port: 53, host_ip: '127.0.0.2' },
-      ),
-    },
     problems: [],
   },
   {
@@ -141,33 +119,17 @@ const CLASHES: readonly Row[] = [
     ],
   },
   {
-    name: 'a mapping and the endpoint of another service',
-    services: { a: service(['tcp', 53]), b: mapped({ host_port: 53, container_port: 1 }) },
-    problems: [
-      '=/services/b/port_mappings/0/host_port: endpoint e0 of service a has tcp port 53 already; a tcp port belongs to one service',
-    ],
-  },
-  {
-    name: 'a mapping given twice',
-    services: {
-      a: mapped({ host_port: 53, container_port: 1 }, { host_port: 53, container_port: 2 }),
-    },
-    problems: [
-      '=/services/a/port_mappings/1/host_port: a port mapping of service a has tcp port 53 already; choose another port',
-    ],
-  },
-  {
     name: 'a program and Weir itself at one port',
     services: { a: service(['http', 80, { target_port: 80 }]) },
     problems: [
-      '=/services/a/endpoints/0/target_port: Weir itself listens on tcp port 80, for endpoint e0 of service a, so the program cannot; remove target_port and let the program listen on $PORT, or choose another',
+      '=/services/a/endpoints/0/target_port: Weir itself listens on tcp port 80, for endpoint e0 of service a, so the program cannot; remove target_port and let the program listen on $PORT, or choose another target_port',
     ],
   },
   {
     name: 'a program and the endpoint of a later service',
     services: { a: service(['http', 80, { target_port: 90 }]), b: service(['tcp', 90]) },
     problems: [
-      '=/services/a/endpoints/0/target_port: Weir itself listens on tcp port 90, for endpoint e0 of service b, so the program cannot; remove target_port and let the program listen on $PORT, or choose another',
+      '=/services/a/endpoints/0/target_port: Weir itself listens on tcp port 90, for endpoint e0 of service b, so the program cannot; remove target_port and let the program listen on $PORT, or choose another target_port',
     ],
   },
   {
@@ -177,7 +139,7 @@ const CLASHES: readonly Row[] = [
       b: service(['http', 81, { target_port: 90 }]),
     },
     problems: [
-      '=/services/b/endpoints/0/target_port: the program of service a listens on tcp port 90 already; choose another target_port',
+      '=/services/b/endpoints/0/target_port: the program of service a listens on tcp port 90 already; remove target_port and let the program listen on $PORT, or choose another target_port',
     ],
   },
 ]

@@ -120,14 +120,17 @@ describe('deploy', () => {
 })
 
 describe('a deploy that is refused', () => {
+  const CONFLICTS = ['tcp port 6379 belongs to one/cache', 'udp port 53 belongs to one/dns'].map(
+    (what) => `port-conflict: ${what}, so two/all cannot have it; choose another port`,
+  )
   const rows: readonly [string, { status: number; json: object }, string][] = [
     [
-      'one line for each conflict',
+      'one line for each conflict: port, owner, requester, what to do',
       {
         status: 409,
-        json: { error: 'port-conflict: a', code: 'conflict', problems: ['port-conflict: a', 'b'] },
+        json: { error: CONFLICTS[0], code: 'conflict', problems: CONFLICTS },
       },
-      'weir: FILE: port-conflict: a\nweir: FILE: b\n',
+      `weir: FILE: ${CONFLICTS[0]}\nweir: FILE: ${CONFLICTS[1]}\n`,
     ],
     [
       'a node that stops, as for every request',
@@ -149,23 +152,43 @@ describe('a deploy that is refused', () => {
 })
 
 describe('down', () => {
-  const progress = (...replicas: ReturnType<typeof replica>[]) => ({
+  const progress = (
+    connections: number,
+    remainsMs: number,
+    ...replicas: ReturnType<typeof replica>[]
+  ) => ({
     type: 'progress',
-    view: { ...SAMPLE_VIEW, phase: 'draining', replicas },
+    view: { ...SAMPLE_VIEW, phase: 'draining', replicas, drain: { remainsMs } },
+    work: { connections, flows: 0 },
   })
   const steps = [
-    progress(replica('web', 1, { state: 'draining', limitMs: 30_000 }), replica('web', 2)),
-    progress(replica('web', 1, { state: 'draining', limitMs: 29_000 }), replica('web', 2)),
-    progress(replica('web', 1, { state: 'stopping' })),
+    progress(
+      12,
+      30_000,
+      replica('web', 1, { state: 'draining', limitMs: 30_000 }),
+      replica('web', 2),
+    ),
+    progress(
+      11,
+      29_000,
+      replica('web', 1, { state: 'draining', limitMs: 29_000 }),
+      replica('web', 2),
+    ),
+    progress(3, 28_000, replica('web', 1, { state: 'draining', limitMs: 28_000 })),
+    progress(2, 27_000, replica('web', 1, { state: 'draining', limitMs: 27_000 })),
+    progress(0, 26_000, replica('web', 1, { state: 'stopping' })),
     { type: 'stopped' },
   ]
 
-  test('drains, and says who is waited for when that changes', async () => {
+  test('counts down, with a line when there is news and not for every look', async () => {
     const { code, out, err } = await against({ 'POST /v1/shutdown': lines(...steps) }, ['down'])
     expect([code, err]).toEqual([0, ''])
     expect(out.replace(/for \d+s/g, 'for Ns').split('\n')).toEqual([
-      'stopping for Ns, 2 replicas left: web-1 (draining, at most 30s), web-2 (ready)',
-      'stopping for Ns, 1 replica left: web-1 (stopping)',
+      'stopping for Ns: 12 connections left, cut in 30s; ' +
+        '2 replicas left: web-1 (draining, at most 30s), web-2 (ready)',
+      'stopping for Ns: 3 connections left, cut in 28s; ' +
+        '1 replica left: web-1 (draining, at most 28s)',
+      'stopping for Ns: 1 replica left: web-1 (stopping)',
       'stopped',
       '',
     ])

@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { placedProblem } from '../../../../shells/cli/commands/check.ts'
+import { defaultNodeSettings } from '../../../../core/spec/node/settings.ts'
+import { nodeSettings } from '../../../../shells/cli/commands/check.ts'
+import { placedProblem } from '../../../../shells/cli/commands/problems.ts'
 import { outcomeOf, startWeir, weir } from '../run-weir.ts'
 
 const GOOD = `version: v1
@@ -90,6 +92,94 @@ describe('weir check', () => {
     const { code, err } = await weir(['check', 'bad.yaml'], { cwd: directory })
     expect([code, err]).toEqual([1, expect.stringMatching(/^bad\.yaml:\d+:\d+: /)])
   })
+})
+
+describe('weir check with a node file', () => {
+  const check = (...words: string[]) => weir(['check', ...words], { cwd: directory })
+  const TLS = GOOD.replace(
+    'protocol: http, port: 8080',
+    'protocol: tcp, port: 8443, stream: { tls: terminate }',
+  )
+  beforeEach(() => {
+    writeFileSync(join(directory, 'node.yaml'), 'drain_timeout: 10s\n')
+    writeFileSync(join(directory, 'tls.yaml'), TLS)
+  })
+
+  test('both are good', async () => {
+    expect(await check('--node', 'node.yaml')).toEqual({
+      code: 0,
+      out: 'weir.yaml: ok, deployment hello with 2 services; node.yaml: ok\n',
+      err: '',
+    })
+  })
+
+  test('mistakes of both have their places', async () => {
+    writeFileSync(join(directory, 'node.yaml'), 'drain_timeout: soon\nportz: {}\n')
+    const { code, out, err } = await check('bad.yaml', '--node', 'node.yaml')
+    expect([code, out]).toEqual([1, ''])
+    const lines = err.trimEnd().split('\n')
+    expect(lines.slice(0, 3)).toEqual([
+      expect.stringMatching(/^node\.yaml:1:\d+: \S/),
+      expect.stringMatching(/^node\.yaml:2:\d+: \S/),
+      expect.stringMatching(/^bad\.yaml:3:\d+: \S/),
+    ])
+  })
+
+  test('mistakes, for programs', async () => {
+    writeFileSync(join(directory, 'node.yaml'), 'drain_timeout: soon\n')
+    const { code, out } = await check('--node', 'node.yaml', '--json')
+    const place = { file: 'node.yaml', line: 1, column: expect.any(Number) }
+    expect([code, JSON.parse(out)]).toEqual([
+      1,
+      { ok: false, problems: [{ ...place, message: expect.any(String) }] },
+    ])
+  })
+
+  test('a deployment with TLS needs certificates, which only a node file can tell', async () => {
+    expect((await check('tls.yaml')).code).toBe(0)
+    const lacking = await check('tls.yaml', '--node', 'node.yaml')
+    expect([lacking.code, lacking.err]).toEqual([
+      1,
+      expect.stringMatching(/^tls\.yaml:8:\d+: .*certificates/),
+    ])
+    writeFileSync(join(directory, 'node.yaml'), 'certificates: tls\n')
+    expect((await check('tls.yaml', '--node', 'node.yaml')).code).toBe(0)
+  })
+
+  test('a node file that is not there, or that cannot be, is a wrong call', async () => {
+    expect(await check('--node', 'nowhere.yaml')).toEqual({
+      code: 2,
+      out: '',
+      err: 'weir: there is no file nowhere.yaml: name the node file, or create it\n',
+    })
+    expect(await check('--node', '.')).toMatchObject({
+      code: 2,
+      err: 'weir: . is a directory: name the node file\n',
+    })
+    expect(await check('-', '--node', '-')).toMatchObject({
+      code: 2,
+      err: 'weir: standard input is one file: name the deployment file, or the node file\n',
+    })
+  })
+})
+
+test('paths of a node file count from its directory', () => {
+  const file = join(directory, 'node.yaml')
+  writeFileSync(file, 'certificates: tls\n')
+  expect(nodeSettings(file, 'weir.yaml')).toMatchObject({
+    settings: { certificates: join(directory, 'tls') },
+  })
+  writeFileSync(file, 'certificates: /etc/tls\n')
+  expect(nodeSettings(file, 'weir.yaml')).toMatchObject({ settings: { certificates: '/etc/tls' } })
+  expect(nodeSettings(undefined, 'weir.yaml')).toMatchObject({ settings: defaultNodeSettings })
+})
+
+test('weir schema --node prints that of node files', async () => {
+  const { code, out, err } = await weir(['schema', '--node'])
+  expect([code, err]).toEqual([0, ''])
+  const schema = JSON.parse(out)
+  expect(schema).toMatchObject({ $schema: expect.stringContaining('json-schema.org') })
+  expect(JSON.stringify(schema)).toContain('"drain_timeout"')
 })
 
 test('weir schema prints a JSON Schema', async () => {

@@ -49,6 +49,31 @@ describe('plain lines', () => {
   })
 })
 
+describe('plain lines of what has news', () => {
+  test('are written when there is some, else every five seconds', () => {
+    const written: string[] = []
+    const presenter = plainPresenter({ write: (text) => written.push(text) }, false)
+    let gist = 'two'
+    let looks = 0
+    presenter.status(
+      () => `${gist} left, look ${looks}`,
+      () => {
+        looks += 1
+        return gist
+      },
+    )
+    vi.advanceTimersByTime(2_500)
+    expect(written).toEqual([]) // whoever began it has said so
+    gist = 'one'
+    vi.advanceTimersByTime(8_000)
+    expect(written).toEqual(['one left, look 4\n', 'one left, look 9\n'])
+    presenter.status(() => '')
+    vi.advanceTimersByTime(60_000)
+    presenter.close()
+    expect([written.length, vi.getTimerCount()]).toEqual([2, 0])
+  })
+})
+
 function live(over: { busy?: boolean } = {}) {
   const screen = new FakeScreen(60)
   const output = {

@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { NodeView } from '../../../../core/node/view.ts'
 import { headLines } from '../../../../shells/cli/commands/show.ts'
 import { type FakeNode, fakeNode } from '../fake-node.ts'
 import { environment, MAIN, outcomeOf, weir } from '../run-weir.ts'
-import { SAMPLE_VIEW } from '../sample-view.ts'
+import { listenerRow, SAMPLE_VIEW } from '../sample-view.ts'
 
 const NODE = {
   name: 'weir',
@@ -16,6 +17,16 @@ const NODE = {
   state: '/srv/shop/.weir',
   since: '2026-01-01T00:00:00.000Z',
 } as const
+
+const ROWS = [
+  listenerRow('web', { connections: 7 }),
+  listenerRow('web', {
+    address: '[::1]:8080',
+    state: 'retrying',
+    connections: 7,
+    detail: 'taken by nginx (pid 71)',
+  }),
+]
 
 describe('the head of the status', () => {
   const now = Date.parse('2026-01-01T00:03:12.000Z')
@@ -35,6 +46,25 @@ describe('the head of the status', () => {
     expect(line).toMatch(/^node 00112233aabbccdd draining, up for 3m12s, /)
   })
 
+  test('while it stops, says when what is left is cut', () => {
+    const view = { ...SAMPLE_VIEW, phase: 'draining' as const, drain: { remainsMs: 27_900 } }
+    const [line] = headLines(NODE, view, { colour: false }, now)
+    expect(line).toMatch(
+      /^node 00112233aabbccdd draining \(the rest is cut in 27s\), up for 3m12s, /,
+    )
+  })
+
+  test('names the sockets of the node itself, and what is wrong with them', () => {
+    const own = { purpose: 'metrics', address: '127.0.0.1:9464', state: 'listening', detail: '' }
+    const broken = { ...own, state: 'retrying', detail: 'address in use by nginx (pid 71)' }
+    const last = (node: object) =>
+      headLines(NODE, { ...SAMPLE_VIEW, node: [node] } as NodeView, { colour: false }, now)[0]
+    expect(last(own)).toMatch(/, metrics on 127\.0\.0\.1:9464$/)
+    expect(last(broken)).toMatch(
+      /, metrics retrying on 127\.0\.0\.1:9464: address in use by nginx \(pid 71\)$/,
+    )
+  })
+
   test('fits the terminal', () => {
     const look = { colour: false, width: 20 }
     expect(headLines(NODE, { ...SAMPLE_VIEW, deployments: [] }, look, now)).toEqual([
@@ -49,7 +79,10 @@ describe('a running node', () => {
   let node: FakeNode
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'weir-show-'))
-    node = await fakeNode(join(directory, '.weir'), { 'GET /v1/status': { json: SAMPLE_VIEW } })
+    node = await fakeNode(join(directory, '.weir'), {
+      'GET /v1/status': { json: SAMPLE_VIEW },
+      'GET /v1/listeners': { json: ROWS },
+    })
   })
   afterEach(async () => {
     await node.close()
@@ -85,17 +118,36 @@ describe('a running node', () => {
     ])
   })
 
+  test('listeners is a line for each socket', async () => {
+    expect(await weir(['listeners'], { cwd: directory })).toEqual({
+      code: 0,
+      err: '',
+      out: [
+        'SERVICE  ENDPOINT  PROTOCOL  PURPOSE   ADDRESS         STATE     BACKENDS  LIVE  DETAIL',
+        'web      http      http      internal  127.0.0.1:8080  serving          2     7',
+        'web      http      http      internal  [::1]:8080      retrying         2        taken by nginx (pid 71)',
+        '',
+      ].join('\n'),
+    })
+  })
+
+  test('a node that listens nowhere says so', async () => {
+    await node.close()
+    node = await fakeNode(join(directory, '.weir'), { 'GET /v1/listeners': { json: [] } })
+    expect((await weir(['listeners'], { cwd: directory })).out).toBe('no listeners\n')
+  })
+
   test('--json prints what the node answers', async () => {
     const json = async (words: string[]) => JSON.parse((await weir(words, { cwd: directory })).out)
     expect(await json(['status', '--json'])).toEqual(SAMPLE_VIEW)
     expect(await json(['ps', '--json'])).toEqual(SAMPLE_VIEW.replicas)
-    expect(await json(['listeners', '--json'])).toEqual(SAMPLE_VIEW.listeners)
+    expect(await json(['listeners', '--json'])).toEqual(ROWS)
   })
 
   test('colour comes when it is asked for, and WEIR_STATE names the state', async () => {
     const env = { FORCE_COLOR: '1', WEIR_STATE: join(directory, '.weir') }
     const { out } = await weir(['listeners'], { env })
-    expect(out).toContain('\x1b[32mlistening\x1b[39m')
+    expect(out).toContain('\x1b[32mserving\x1b[39m')
   })
 
   test('a reader that has seen enough is no error', async () => {

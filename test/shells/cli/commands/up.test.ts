@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { NodeView } from '../../../../core/node/view.ts'
 import type { Presenter } from '../../../../shells/cli/commands/presenter.ts'
 import { type StopSignals, stopSignals } from '../../../../shells/cli/commands/stop-signals.ts'
 import { runNode } from '../../../../shells/cli/commands/up.ts'
+import type { DrainWork, NoticeLine } from '../../../../shells/node/operator/api.ts'
 import type {
   DeployAnswer,
   NodeHandle,
@@ -30,7 +31,13 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
   const listeners = new Set<(news: SettledNews) => void>()
   const asked: string[] = []
   const said: string[] = []
-  const state = { view: READY_VIEW, failure: undefined as string | undefined }
+  const state = {
+    view: READY_VIEW,
+    failure: undefined as string | undefined,
+    load: async (): Promise<DrainWork> => ({ connections: 0, flows: 0 }),
+  }
+  const noticed = new Set<(notice: NoticeLine) => void>()
+  const shown: { text: () => string } = { text: () => '' }
   const node = {
     view: () => state.view,
     deploy: async () => deployed,
@@ -39,7 +46,11 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    onNotice: () => () => undefined,
+    onNotice: (listener: (notice: NoticeLine) => void) => {
+      noticed.add(listener)
+      return () => noticed.delete(listener)
+    },
+    load: () => state.load(),
     onChange: (listener: () => void) => {
       changes.add(listener)
       return () => changes.delete(listener)
@@ -56,7 +67,9 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
     notice: () => undefined,
     say: (text) => said.push(text),
     changed: () => undefined,
-    status: () => undefined,
+    status: (text) => {
+      shown.text = text
+    },
     close: () => undefined,
   }
   const emitter = new EventEmitter()
@@ -66,6 +79,11 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
     said,
     asked,
     state,
+    status: () => shown.text(),
+    notice: (code: NoticeLine['code']) => {
+      const line: NoticeLine = { at: '2026-01-02T03:04:05.678Z', level: 'info', code, text: code }
+      for (const listener of noticed) listener(line)
+    },
     stop: () => stopped.resolve(),
     settle: (answer: SettledAnswer, deployment = 'hello') => {
       settled.resolve(answer)
@@ -75,7 +93,7 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
       now += 1_000
       emitter.emit('SIGINT')
     },
-    listening: () => changes.size + listeners.size,
+    listening: () => changes.size + listeners.size + noticed.size,
     run: () => runNode(node, SOURCE, presenter, signals),
   }
 }
@@ -155,30 +173,65 @@ describe('a node in the foreground', () => {
     expect(said).toEqual(['stopped'])
   })
 
-  test('the first signal drains and says who is waited for', async () => {
-    const { run, signal, stop, said, asked } = setUp()
+  test('the first signal drains, says what is left, and counts down', async () => {
+    const { run, signal, stop, state, said, asked, status } = setUp()
+    state.view = { ...READY_VIEW, drain: { remainsMs: 30_000 } }
+    state.load = async () => ({ connections: 12, flows: 3 })
     const running = run()
     await turn()
     signal()
+    await turn()
     expect(asked).toEqual(['drain'])
-    expect(said).toEqual([
-      'stopping for 0s, 3 replicas left: db-1 (checking), web-1 (ready), web-2 (ready); ' +
-        'once more stops at once',
-    ])
+    const LEFT =
+      'stopping for 0s: 12 connections and 3 flows left, cut in 30s; ' +
+      '3 replicas left: db-1 (checking), web-1 (ready), web-2 (ready)'
+    expect([said, status()]).toEqual([[`${LEFT}; once more stops at once`], LEFT])
+    state.view = { ...READY_VIEW, drain: { remainsMs: 26_500 }, replicas: [] }
+    state.load = async () => ({ connections: 1, flows: 0 })
+    await vi.waitFor(() => expect(status()).toMatch(/: 1 connection left, cut in 26s$/))
     stop()
-    expect([await running, said.at(-1)]).toEqual([0, 'stopped'])
+    expect([await running, said.at(-1), status()]).toEqual([0, 'stopped', ''])
   })
 
-  test('the second signal aborts, and the exit code tells', async () => {
-    const { run, signal, asked, said } = setUp()
+  test('a node that does not count is not waited for', async () => {
+    const { run, signal, stop, state, said, status } = setUp()
+    state.load = () => new Promise(() => undefined)
     const running = run()
     await turn()
     signal()
+    await vi.waitFor(() => expect(said).toHaveLength(1))
+    expect(said[0]).toMatch(/^stopping for \d+s: 3 replicas left: .*; once more stops at once$/)
+    state.load = async () => Promise.reject(new Error('gone'))
+    expect(status()).toMatch(/^stopping for \d+s: 3 replicas left: /)
+    stop()
+    expect(await running).toBe(0)
+  })
+
+  test('a stop that somebody else asked for counts down, too', async () => {
+    const { run, notice, stop, said, status } = setUp()
+    const running = run()
+    await turn()
+    notice('healthy')
+    expect(status()).toMatch(/^starting/)
+    notice('shutdown')
+    await turn()
+    expect([said, status()]).toEqual([[], expect.stringMatching(/^stopping for 0s: 3 replicas/)])
+    stop()
+    expect(await running).toBe(0)
+  })
+
+  test('the second signal aborts, says what that did, and the exit code tells', async () => {
+    const { run, signal, state, asked, said } = setUp()
+    state.load = async () => ({ connections: 12, flows: 0 })
+    const running = run()
+    await turn()
+    signal()
+    await turn()
     signal()
     expect([await running, asked, said.slice(-2)]).toEqual([
       1,
       ['drain', 'abort'],
-      ['stopping at once', 'stopped'],
+      ['stopping at once: 12 connections cut, 3 replicas killed', 'stopped'],
     ])
   })
 

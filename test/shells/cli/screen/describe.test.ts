@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import {
   durationText,
-  listenerLines,
+  namesAmong,
   replicaLines,
   serviceLines,
   serviceNames,
+  statusLines,
   waitingFor,
 } from '../../../../shells/cli/screen/describe.ts'
-import { listener, replica, SAMPLE_VIEW, service } from '../sample-view.ts'
+import { replica, SAMPLE_VIEW, service } from '../sample-view.ts'
 
 const PLAIN = { colour: false }
 
@@ -42,32 +43,24 @@ describe('a view as tables', () => {
     ])
   })
 
-  test('listeners', () => {
-    const listeners = [
-      listener('web'),
-      listener('db', {
-        protocol: 'tcp',
-        state: 'retrying',
-        backends: 0,
-        members: [],
-        detail: 'port taken by nginx (pid 71)',
-      }),
-    ]
-    expect(listenerLines({ ...SAMPLE_VIEW, listeners }, PLAIN)).toEqual([
-      'ADDRESS         PROTOCOL  SERVICE  ENDPOINT  STATE      BACKENDS  DETAIL',
-      '127.0.0.1:8080  http      web      http      listening         2',
-      '127.0.0.1:8080  tcp       db       http      retrying          0  port taken by nginx (pid 71)',
+  test('the status has a line for each endpoint, with the address that is listened on', () => {
+    const endpoints = ['http://0.0.0.0:8080', 'tcp://[::]:6379', 'tcp://0.0.0.0:0']
+    const view = { ...SAMPLE_VIEW, services: [service('db'), service('web', { endpoints })] }
+    expect(statusLines(view, PLAIN)).toEqual([
+      'SERVICE  READY  STATE    RESTARTS  ENDPOINTS',
+      'db         1/1  healthy         0',
+      'web        1/1  healthy         0  http://0.0.0.0:8080',
+      '                                   tcp://[::]:6379',
+      '                                   tcp://0.0.0.0 (no port)',
     ])
   })
 
-  test('a listener with a backend that is down says how many take traffic', () => {
-    const members = listener('web').members.map((member, index) => ({ ...member, isUp: index > 0 }))
-    const address = '0.0.0.0:53'
-    const listeners = [listener('dns', { protocol: 'udp', endpoint: 'dns', address, members })]
-    expect(listenerLines({ ...SAMPLE_VIEW, listeners }, PLAIN)).toEqual([
-      'ADDRESS     PROTOCOL  SERVICE  ENDPOINT  STATE      BACKENDS',
-      '0.0.0.0:53  udp       dns      dns       listening       1/2',
-    ])
+  test('the live table has one for each service, with addresses to open', () => {
+    const endpoints = ['http://0.0.0.0:8080', 'tcp://[::]:6379', 'tcp://0.0.0.0:0']
+    const view = { ...SAMPLE_VIEW, services: [service('web', { endpoints })] }
+    expect(serviceLines(view, PLAIN)[1]).toBe(
+      'web        1/1  healthy         0  http://127.0.0.1:8080 tcp://[::1]:6379 tcp://127.0.0.1 (no port)',
+    )
   })
 
   test('a service name that two deployments use is shown in full', () => {
@@ -77,6 +70,12 @@ describe('a view as tables', () => {
     expect(name({ deployment: 'shop', service: 'web' })).toBe('shop/web')
     expect(name({ deployment: 'hello', service: 'db' })).toBe('db')
   })
+})
+
+test('rows of one service leave it its short name', () => {
+  const web = { deployment: 'hello', service: 'web' }
+  expect(namesAmong([web, { ...web }])(web)).toBe('web')
+  expect(namesAmong([web, { deployment: 'shop', service: 'web' }])(web)).toBe('hello/web')
 })
 
 describe('phrases', () => {

@@ -4,8 +4,8 @@ import {
   admitDeployment,
   jsonSchema,
   loadDeployment,
-  PROBLEMS_MAX,
 } from '../../../../shells/node/file/deployment-file.ts'
+import { PROBLEMS_MAX } from '../../../../shells/node/file/problem-lines.ts'
 import { readYaml } from '../../../../shells/node/file/yaml-tree.ts'
 
 const HEAD = 'version: v1\ndeployment: test\n'

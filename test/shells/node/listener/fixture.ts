@@ -3,8 +3,15 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { Effect, Exit, Scope } from 'effect'
 import { onTestFinished } from 'vitest'
-import type { Backend, OpenListener } from '../../../../core/node/commands.ts'
-import type { ListenerEvent } from '../../../../core/node/events.ts'
+import type {
+  Backend,
+  ListenerSettings,
+  OpenListener,
+  SocketRoute,
+  SocketUse,
+} from '../../../../core/node/commands.ts'
+import type { ListenerEvent, SocketEvent } from '../../../../core/node/events.ts'
+import type { SocketId } from '../../../../core/publish/events.ts'
 import {
   type ListenerId,
   listenerId,
@@ -31,6 +38,7 @@ export const STREAM: StreamSpec = {
   connectTimeoutMs: 5000,
   idleTimeoutMs: 600_000,
   connectionsMax: 10_000,
+  connectionsPerBackendMax: 0,
   drainTimeoutMs: 30_000,
 }
 
@@ -44,20 +52,40 @@ export const backend = (number: number, port: number, host = HOST): Backend => (
 export const replica = (number: number): ReplicaId =>
   replicaId({ deployment: 'demo', service: 'web', number, incarnation: number })
 
-type EventOf<T extends ListenerEvent['type']> = Extract<ListenerEvent, { type: T }>
+type Event = ListenerEvent | SocketEvent
+type EventOf<T extends Event['type']> = Extract<Event, { type: T }>
+
+/** A socket for one plain listener, at {@link HOST}, unless said otherwise. */
+export interface BindWish {
+  readonly host?: string
+  readonly port?: number
+  readonly listener?: ListenerId
+  readonly routes?: readonly SocketRoute[]
+  readonly acceptProxyProtocol?: readonly string[]
+  readonly use?: SocketUse
+}
+
+export const useOf = (wish: BindWish): SocketUse =>
+  wish.use ?? {
+    kind: 'tcp',
+    acceptProxyProtocol: wish.acceptProxyProtocol ?? [],
+    routes: wish.routes ?? [{ listener: wish.listener ?? LISTENER, tls: 'off' }],
+  }
 
 /** Real listeners, the events they reported, and the commands a node would send. */
 export class Fixture {
-  readonly events: ListenerEvent[] = []
+  readonly events: Event[] = []
   readonly notices: string[] = []
   readonly #scope = Scope.makeUnsafe()
   #listeners: Listeners | undefined
   #waiting: (() => void)[] = []
+  readonly #socketsOf = new Map<ListenerId, SocketId[]>()
+  #socketLast = 0
   #attempt = 0
   #version = 0
 
   async start(options: Partial<ListenersOptions> = {}): Promise<this> {
-    const report = (event: ListenerEvent): void => {
+    const report = (event: Event): void => {
       this.events.push(event)
       for (const look of this.#waiting.splice(0)) look()
     }
@@ -77,7 +105,7 @@ export class Fixture {
   }
 
   /** The first event of a type that fits, reported already or to come; the suite's timeout ends it. */
-  async event<T extends ListenerEvent['type']>(
+  async event<T extends Event['type']>(
     type: T,
     fits: (event: EventOf<T>) => boolean = () => true,
   ): Promise<EventOf<T>> {
@@ -88,57 +116,88 @@ export class Fixture {
     }
   }
 
-  /** Resolves to the bound port. */
+  /** A TCP listener and a socket that leads to it; resolves to the bound port. */
   async open(
     port = 0,
     stream: Partial<StreamSpec> = {},
     listener: ListenerId = LISTENER,
     balance: OpenListener['balance'] = BALANCE,
   ): Promise<number> {
-    const attempt = this.requestOpen(port, stream, listener, balance)
-    const { address } = await this.event('listener-opened', (event) => event.attempt === attempt)
-    return Number(address.split(':').at(-1))
+    this.openDoor(stream, listener, balance)
+    return (await this.bind({ port, listener })).port
   }
 
-  requestOpen(
-    port: number,
+  /** A TCP listener without a socket. */
+  openDoor(
     stream: Partial<StreamSpec> = {},
-    listener = LISTENER,
+    listener: ListenerId = LISTENER,
     balance: OpenListener['balance'] = BALANCE,
-  ): number {
-    const attempt = ++this.#attempt
-    this.listeners.apply({
-      type: 'open-listener',
-      listener,
-      attempt,
-      host: HOST,
-      port,
-      protocol: 'tcp',
-      balance,
-      stream: { ...STREAM, ...stream },
-    })
-    return attempt
+  ): void {
+    const settings = { protocol: 'tcp', stream: { ...STREAM, ...stream } } as const
+    this.#openDoor(listener, balance, settings)
   }
 
-  /** A UDP listener; resolves to the bound port. */
-  async openUdp(udp: Partial<UdpSpec> = {}, listener: ListenerId = UDP_LISTENER): Promise<number> {
-    const attempt = this.requestOpenUdp(0, udp, listener)
-    const { address } = await this.event('listener-opened', (event) => event.attempt === attempt)
-    return Number(address.split(':').at(-1))
-  }
-
-  requestOpenUdp(port: number, udp: Partial<UdpSpec> = {}, listener = UDP_LISTENER): number {
-    const attempt = ++this.#attempt
+  openUdpDoor(udp: Partial<UdpSpec> = {}, listener: ListenerId = UDP_LISTENER): void {
     const settings = { protocol: 'udp', udp: udpOf(udp), drainTimeoutMs: 30_000 } as const
-    const open = { type: 'open-listener', listener, attempt, host: HOST, port } as const
-    this.listeners.apply({ ...open, balance: { strategy: 'hrw', failOpen: true }, ...settings })
-    return attempt
+    this.#openDoor(listener, { strategy: 'hrw', failOpen: true }, settings)
   }
 
-  async close(listener: ListenerId = LISTENER): Promise<void> {
+  #openDoor(
+    listener: ListenerId,
+    balance: OpenListener['balance'],
+    settings: ListenerSettings,
+  ): void {
+    this.listeners.apply({ type: 'open-listener', listener, balance, ...settings })
+  }
+
+  /** A UDP listener and its socket; resolves to the bound port. */
+  async openUdp(udp: Partial<UdpSpec> = {}, listener: ListenerId = UDP_LISTENER): Promise<number> {
+    this.openUdpDoor(udp, listener)
+    return (await this.bind({ use: { kind: 'udp', listener } })).port
+  }
+
+  requestOpenUdp(port: number): { socket: SocketId; attempt: number } {
+    this.openUdpDoor()
+    return this.requestBind({ port, use: { kind: 'udp', listener: UDP_LISTENER } })
+  }
+
+  /** Resolves when it is bound. */
+  async bind(wish: BindWish = {}): Promise<{ socket: SocketId; port: number; address: string }> {
+    const { socket, attempt } = this.requestBind(wish)
+    const { address } = await this.event('socket-bound', (event) => event.attempt === attempt)
+    return { socket, address, port: Number(address.split(':').at(-1)) }
+  }
+
+  requestBind(wish: BindWish = {}): { socket: SocketId; attempt: number } {
+    const { host = HOST, port = 0 } = wish
+    const use = useOf(wish)
+    const [socket, attempt] = [++this.#socketLast, ++this.#attempt]
+    const leadsTo =
+      use.kind === 'tcp' ? use.routes.map((route) => route.listener) : [use].flatMap(listenersOf)
+    for (const listener of leadsTo) {
+      this.#socketsOf.set(listener, [...(this.#socketsOf.get(listener) ?? []), socket])
+    }
+    this.listeners.apply({ type: 'bind-socket', socket, attempt, host, port, use })
+    return { socket, attempt }
+  }
+
+  async unbind(socket: SocketId): Promise<void> {
     const attempt = ++this.#attempt
-    this.listeners.apply({ type: 'close-listener', listener, attempt })
-    await this.event('listener-closed', (event) => event.attempt === attempt)
+    this.listeners.apply({ type: 'unbind-socket', socket, attempt })
+    await this.event('socket-unbound', (event) => event.attempt === attempt)
+  }
+
+  route(socket: SocketId, wish: BindWish): void {
+    this.listeners.apply({ type: 'route-socket', socket, use: useOf(wish) })
+  }
+
+  /** With every socket that leads there; resolves when their ports are free. */
+  async close(listener: ListenerId = LISTENER): Promise<void> {
+    const sockets = this.#socketsOf.get(listener) ?? []
+    this.#socketsOf.delete(listener)
+    const unbound = sockets.map((socket) => this.unbind(socket))
+    await Promise.all(unbound)
+    this.listeners.apply({ type: 'close-listener', listener })
   }
 
   async applyBackends(backends: readonly Backend[], listener = LISTENER): Promise<number> {
@@ -148,6 +207,9 @@ export class Fixture {
     return version
   }
 }
+
+const listenersOf = (use: SocketUse): readonly ListenerId[] =>
+  use.kind === 'udp' ? [use.listener] : []
 
 /** Listeners that are gone with the test. */
 export async function startFixture(options: Partial<ListenersOptions> = {}): Promise<Fixture> {

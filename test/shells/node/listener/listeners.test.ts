@@ -4,7 +4,6 @@ import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listenerId, serviceKey } from '../../../../core/services/identity.ts'
 import {
-  BALANCE,
   backend,
   Client,
   HOST,
@@ -18,6 +17,7 @@ import {
   startFixture,
   startUpstream,
   until,
+  useOf,
 } from './fixture.ts'
 
 const OTHER = listenerId(serviceKey('demo', 'db'), 'tcp', 2)
@@ -27,7 +27,7 @@ describe('opening and closing', () => {
     const node = await startFixture()
     const port = await node.open()
     expect(node.events).toEqual([
-      { type: 'listener-opened', listener: LISTENER, attempt: 1, address: `${HOST}:${port}` },
+      { type: 'socket-bound', socket: 1, attempt: 1, address: `${HOST}:${port}` },
     ])
   })
 
@@ -42,12 +42,13 @@ describe('opening and closing', () => {
 
     const node = await startFixture()
     const echo = await startEcho()
-    const attempt = node.requestOpen(port)
+    node.openDoor()
+    const { socket, attempt } = node.requestBind({ port })
     await node.applyBackends([backend(1, echo.port)])
-    const failed = await node.event('listener-failed')
+    const failed = await node.event('socket-failed')
     expect(failed).toEqual({
-      type: 'listener-failed',
-      listener: LISTENER,
+      type: 'socket-failed',
+      socket,
       attempt,
       reason: 'the address is in use',
       holder: expect.stringMatching(new RegExp(`^\\S.* \\(pid ${holder.pid}\\)$`)),
@@ -55,30 +56,19 @@ describe('opening and closing', () => {
 
     holder.kill('SIGKILL')
     await once(holder, 'exit')
-    expect(await node.open(port)).toBe(port)
+    expect((await node.bind({ port })).port).toBe(port)
     await new Client(port).exchange('hi', 'hi') // the set given before the retry still holds
   })
 
-  test('what a retry asks for holds, not what the failed open did', async () => {
-    const node = await startFixture()
-    const echo = await startEcho()
-    node.requestOpen(echo.port)
-    await node.event('listener-failed')
-    await node.applyBackends([backend(1, echo.port)])
-    const port = await node.open(0, { connectionsMax: 1 })
-    await new Client(port).exchange('one', 'one')
-    const second = new Client(port)
-    await second.closed
-    expect(second.error?.code).toBe('ECONNRESET')
-  })
-
-  test('proxy W3: of two opens of one port at once, one gets it and one is told who has it', async () => {
+  test('proxy W3: of two binds of one port at once, one gets it and one is told who has it', async () => {
     const node = await startFixture()
     const port = await refusingPort()
-    node.requestOpen(port)
-    node.requestOpen(port, {}, OTHER)
-    await node.event('listener-opened')
-    const failed = await node.event('listener-failed')
+    node.openDoor()
+    node.openDoor({}, OTHER)
+    node.requestBind({ port })
+    node.requestBind({ port, listener: OTHER })
+    await node.event('socket-bound')
+    const failed = await node.event('socket-failed')
     expect(failed.holder).toContain(`(pid ${process.pid})`)
     await new Client(port).closed // the one that has it serves: no backend, so it closes
   })
@@ -102,19 +92,15 @@ describe('opening and closing', () => {
 
   test('an address of another machine is a failure in words', async () => {
     const node = await startFixture()
-    node.listeners.apply({
-      type: 'open-listener',
-      listener: LISTENER,
-      attempt: 9,
-      host: '192.0.2.1', // TEST-NET-1: nobody has it
-      port: 0,
-      protocol: 'tcp',
-      balance: BALANCE,
-      stream: STREAM,
+    node.openDoor()
+    const { socket, attempt } = node.requestBind({ host: '192.0.2.1' }) // TEST-NET-1: nobody has it
+    expect(await node.event('socket-failed')).toEqual({
+      type: 'socket-failed',
+      socket,
+      attempt,
+      reason: 'the address is not one of this machine',
+      isMissing: true,
     })
-    const failed = await node.event('listener-failed')
-    expect(failed.reason).toBe('the address is not one of this machine')
-    expect('holder' in failed).toBe(false)
   })
 
   test('what it is configured with holds for the next connection; those that are there go on', async () => {
@@ -137,27 +123,35 @@ describe('opening and closing', () => {
     await first.exchange(' more', 'one more')
   })
 
-  test('a close during the open: both are answered, and nothing listens', async () => {
+  test('unbound during the bind: both are answered, and nothing listens', async () => {
     const node = await startFixture()
     const port = await refusingPort()
-    node.requestOpen(port)
-    await node.close()
-    expect(node.events.map(({ type }) => type)).toEqual(['listener-opened', 'listener-closed'])
+    node.openDoor()
+    const { socket } = node.requestBind({ port })
+    await Promise.all([node.unbind(socket), node.unbind(socket)])
+    expect(node.events.map(({ type }) => type)).toEqual([
+      'socket-bound',
+      'socket-unbound',
+      'socket-unbound',
+    ])
     const client = new Client(port)
     await client.closed
     expect(client.error?.code).toBe('ECONNREFUSED')
   })
 
-  test('a listener that is open is not opened again', async () => {
+  test('a socket that is bound is not bound again', async () => {
     const node = await startFixture()
-    const port = await node.open()
-    node.requestOpen(port)
-    expect((await node.event('listener-failed')).reason).toBe('the listener is listening already')
+    node.openDoor()
+    const { socket } = await node.bind()
+    const bind = { type: 'bind-socket', socket, attempt: 99, host: HOST, port: 0 } as const
+    node.listeners.apply({ ...bind, use: useOf({}) })
+    expect((await node.event('socket-failed')).reason).toBe('the socket is bound already')
   })
 
-  test('questions about a listener that is gone are answered', async () => {
+  test('questions about a listener or a socket that is gone are answered', async () => {
     const node = await startFixture()
     await node.applyBackends([backend(1, 1)], OTHER)
+    await node.unbind(7)
     await node.close(OTHER)
     node.listeners.apply({ type: 'cut-backend', listener: OTHER, backend: replica(1) })
   })

@@ -2,28 +2,22 @@ import { expect, test } from 'vitest'
 import type { ListenerView } from '../../../../core/node/view.ts'
 import { replicaId } from '../../../../core/services/identity.ts'
 import { zeroCounters } from '../../../../core/udp/counters.ts'
-import type { EndpointCounters } from '../../../../shells/node/listener/udp-totals.ts'
+import type { EndpointCounters } from '../../../../shells/node/listener/udp/udp-totals.ts'
 import { exposition } from '../../../../shells/node/metrics/exposition.ts'
 import { udpMetrics } from '../../../../shells/node/metrics/udp.ts'
 import { durationBoundsMs } from '../../../../shells/node/udp/udp-host.ts'
+import { linesOf, listenerRow, numbersFrom } from './reading.ts'
 
-/** Every number another, so that one in two places is found. */
 function counters(from: number): EndpointCounters['counters'] {
-  let next = from
-  const fill = <Value>(value: Value): Value => {
-    if (typeof value === 'number') return next++ as Value
-    return Object.fromEntries(
-      Object.entries(value as object).map(([key, each]) => [key, fill(each)]),
-    ) as Value
-  }
+  const { fill, next } = numbersFrom(from)
   return {
     machine: { ...fill(zeroCounters()), datagramsUp: 100 * from, datagramsDown: 300 * from },
-    flowsLive: next++,
-    flowsMax: next++,
-    sendErrors: next++,
-    queueFull: next++,
+    flowsLive: next(),
+    flowsMax: next(),
+    sendErrors: next(),
+    queueFull: next(),
     lostUp: 7,
-    durations: { count: next++, sumMs: next++, upTo: durationBoundsMs.map(() => next++) },
+    durations: { count: next(), sumMs: next(), upTo: durationBoundsMs.map(() => next()) },
   }
 }
 
@@ -33,23 +27,6 @@ const endpoint = (name: string, from: number): EndpointCounters => ({
   endpoint: name,
   counters: counters(from),
 })
-
-interface Line {
-  readonly name: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly value: number
-}
-
-function linesOf(text: string): Line[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => {
-      const [, name = '', labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line) ?? []
-      const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key, each]) => [key, each])
-      return { name, labels: Object.fromEntries(pairs), value: Number(value) }
-    })
-}
 
 const read = (endpoints: readonly EndpointCounters[], listeners: readonly ListenerView[] = []) =>
   linesOf(exposition(udpMetrics(endpoints, { listeners })))
@@ -110,18 +87,8 @@ test('udp W20: backend_up is 1 or 0 for each replica of a udp listener, not a co
     replica: replicaId({ deployment: 'hello', service: 'dns', number, incarnation: number }),
     isUp,
   })
-  const listener = (more: Partial<ListenerView>): ListenerView => ({
-    deployment: 'hello',
-    service: 'dns',
-    endpoint: 'dns',
-    protocol: 'udp',
-    address: '0.0.0.0:53',
-    state: 'listening',
-    backends: 2,
-    members: [member(1, true), member(2, false)],
-    detail: '',
-    ...more,
-  })
+  const listener = (more: Partial<ListenerView>): ListenerView =>
+    listenerRow({ protocol: 'udp', members: [member(1, true), member(2, false)], ...more })
   const again = listener({ members: [member(2, true)] })
   const tcp = listener({ endpoint: 'dns-tcp', protocol: 'tcp' })
   expect(read([], [listener({}), tcp])).toEqual([

@@ -1,8 +1,9 @@
 /** What an operator server talks to, with answers the test decides. */
+
 import type { Reply } from '../../../../core/node/commands.ts'
 import type { NodeView } from '../../../../core/node/view.ts'
-import type { ListenerFlows } from '../../../../shells/node/listener/listeners.ts'
-import type { EndpointCounters } from '../../../../shells/node/listener/udp-totals.ts'
+import { PublishLedger } from '../../../../core/publish/ledger.ts'
+import type { ListenerFlows, ListenerLoad } from '../../../../shells/node/listener/listeners.ts'
 import type { LogLine } from '../../../../shells/node/log/store.ts'
 import type {
   DeploySource,
@@ -29,6 +30,8 @@ export class FakeNode implements OperatedNode {
   readonly #stopping = Promise.withResolvers<void>()
   readonly stopped = this.#stopping.promise
   services: string[] = ['shop/web']
+  sockets: NodeView['listeners'] = []
+  nodeSockets: NodeView['node'] = []
   reply: Reply = { ok: true, text: 'done' }
   deployAnswer: DeployAnswer = { ok: true, name: 'shop', text: 'deployed', warnings: ['w'] }
   lines: LogLine[] = []
@@ -47,7 +50,10 @@ export class FakeNode implements OperatedNode {
       const [deployment = '', service = ''] = key.split('/')
       return { deployment, service }
     }) as unknown as NodeView['services']
-    return { phase: 'running', deployments: [], services, replicas: [], listeners: [] }
+    const { sockets, nodeSockets } = this
+    const ports = new PublishLedger().counters
+    const none = { deployments: [], replicas: [] }
+    return { phase: 'running', ...none, services, listeners: sockets, node: nodeSockets, ports }
   }
 
   async deploy(source: DeploySource): Promise<DeployAnswer> {
@@ -91,10 +97,15 @@ export class FakeNode implements OperatedNode {
   }
 
   flowLists: readonly ListenerFlows[] = []
-  endpointCounters: readonly EndpointCounters[] = []
-  readonly udp: OperatedNode['udp'] = {
+  loads: () => Promise<readonly ListenerLoad[]> = async () => []
+  readonly listeners: OperatedNode['listeners'] = {
     flows: async () => this.flowLists,
-    counters: async () => this.endpointCounters,
+    load: () => this.loads(),
+  }
+
+  metricsText = ''
+  async metrics(): Promise<string> {
+    return this.metricsText
   }
 
   recentEvents(): readonly NoticeLine[] {

@@ -5,7 +5,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { Effect, Exit, Scope } from 'effect'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { listenerId, serviceKey } from '../../../../core/services/identity.ts'
+import { type ListenerId, listenerId, serviceKey } from '../../../../core/services/identity.ts'
 import {
   connect,
   type FlowsRequest,
@@ -14,7 +14,7 @@ import {
   OperatorError,
 } from '../../../../shells/node/operator/client.ts'
 import { makeOperatorServer } from '../../../../shells/node/operator/server.ts'
-import { countersOf } from '../listener/fake-udp-host.ts'
+import { listenerRow } from '../metrics/reading.ts'
 import { temporaryDirectory } from '../temporary-directory.ts'
 import { FakeNode, logLine, noticeLine, VERSION } from './fake-node.ts'
 
@@ -214,12 +214,8 @@ describe('what goes through udp endpoints', () => {
 
   test('metrics are text', async () => {
     const { node, client, socketPath } = await serve()
-    node.endpointCounters = [
-      { deployment: 'shop', service: 'web', endpoint: 'dns', counters: countersOf(3, 70) },
-    ]
-    const text = await client.metrics()
-    const labels = '{deployment="shop",service="web",endpoint="dns"}'
-    expect(text.split('\n')).toContain(`weir_udp_flows_created_total${labels} 3`)
+    node.metricsText = 'weir_sockets{state="idle"} 3\n'
+    expect(await client.metrics()).toBe(node.metricsText)
     const request = http.get({ socketPath, path: '/v1/metrics', agent: false })
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
     response.resume()
@@ -229,6 +225,69 @@ describe('what goes through udp endpoints', () => {
   test('without any they are empty', async () => {
     const { client } = await serve()
     expect(await client.metrics()).toBe('')
+  })
+})
+
+describe('listeners', () => {
+  const [dns, web] = [1, 2].map((generation) =>
+    listenerId(serviceKey('shop', 'web'), 'dns', generation),
+  ) as [ListenerId, ListenerId]
+
+  test('are all sockets, with what goes through their listener, and then those of the node', async () => {
+    const { node, client } = await serve()
+    const rows = [
+      listenerRow({ listener: dns }),
+      listenerRow({ listener: web, protocol: 'http', address: '0.0.0.0:80' }),
+      listenerRow({ listener: web, protocol: 'http', address: '[::]:80', state: 'absent' }),
+    ]
+    node.sockets = rows
+    const [address, detail] = ['127.0.0.1:9090', 'the address is in use']
+    node.nodeSockets = [{ purpose: 'metrics', address, state: 'retrying', detail }]
+    node.loads = async () => [{ listener: web, connections: 3, flows: 0 }]
+    expect(await client.listeners()).toEqual([
+      { ...rows[0], connections: 0, flows: 0 },
+      { ...rows[1], connections: 3, flows: 0 },
+      { ...rows[2], connections: 3, flows: 0 },
+      {
+        deployment: '',
+        service: '',
+        endpoint: 'metrics',
+        protocol: 'http',
+        purpose: 'metrics',
+        address,
+        state: 'retrying',
+        backends: 0,
+        members: [],
+        detail,
+        connections: 0,
+        flows: 0,
+      },
+    ])
+  })
+
+  test('a shutdown says how much of it all is left', async () => {
+    const { node, client } = await serve()
+    node.loads = async () => [
+      { listener: web, connections: 3, flows: 0 },
+      { listener: dns, connections: 4, flows: 5 },
+    ]
+    const work = { connections: 7, flows: 5 }
+    expect(await take(client.shutdown('drain'), 1)).toMatchObject([{ type: 'progress', work }])
+    node.stop()
+  })
+
+  test.each<[what: string, loads: FakeNode['loads']]>([
+    ['never answer', () => new Promise(() => {})],
+    ['fail', () => Promise.reject(new Error('their thread is gone'))],
+  ])('that %s keep nobody waiting', async (_, loads) => {
+    const { node, client } = await serve()
+    node.sockets = [listenerRow({})]
+    node.loads = loads
+    expect(await client.listeners()).toMatchObject([{ connections: 0, flows: 0 }])
+    const work = { connections: 0, flows: 0 }
+    expect(await take(client.shutdown('abort'), 1)).toMatchObject([{ type: 'progress', work }])
+    expect(node.asked).toEqual([['shutdown', 'abort']])
+    node.stop()
   })
 })
 

@@ -1,0 +1,132 @@
+/** What the file of a service asks of the host: its listeners, and the ports they are reached at. */
+import { canonicalJson } from '../../journal/canonical-json.ts'
+import {
+  bindingsOf,
+  isPublishedOnLoopback,
+  isSingleMember,
+  type Purpose,
+} from '../../publish/bindings.ts'
+import type { Claim, ClaimId, Tenancy } from '../../publish/claim.ts'
+import {
+  type MappingTarget,
+  mappingEndpoint,
+  membershipOf,
+  namespaceOf,
+  type OwnPort,
+  ownPortsOf,
+  targetOf,
+} from '../../services/port-mappings.ts'
+import type { EndpointSpec, PortMappingSpec, ServiceSpec } from '../../spec/deployment.ts'
+import type { SocketRoute } from '../commands.ts'
+
+/** A listener as the file wants it. */
+export interface Door {
+  /** Equal doors are one listener, whatever else of the file changes. */
+  readonly key: string
+  readonly endpoint: EndpointSpec
+  readonly target: MappingTarget
+  readonly claims: ReadonlyMap<ClaimId, DoorClaim>
+}
+
+export interface DoorClaim {
+  readonly claim: Claim
+  readonly purpose: Purpose
+}
+
+/** In the order of the file: endpoints, then mappings. */
+export function doorsOf(spec: ServiceSpec, internal: readonly string[]): readonly Door[] {
+  if (spec.rtype !== 'service') return []
+  const isOnLoopback = isPublishedOnLoopback({
+    policy: spec.localhostReachability,
+    isSingleMember: isSingleMember(membershipOf(spec)),
+  })
+  const doors = spec.endpoints.flatMap((endpoint) =>
+    endpointDoors(endpoint, isOnLoopback, internal),
+  )
+  const seen = new Map<string, number>()
+  for (const mapping of spec.portMappings) {
+    const written = canonicalJson(mapping)
+    const nth = (seen.get(written) ?? 0) + 1
+    seen.set(written, nth)
+    doors.push(mappingDoor(mapping, nth, spec))
+  }
+  return doors
+}
+
+function endpointDoors(
+  endpoint: EndpointSpec,
+  isOnLoopback: boolean,
+  internal: readonly string[],
+): Door[] {
+  const { name, port, expose, protocol } = endpoint
+  const target = { endpoint: name }
+  const bindings = bindingsOf({ expose, isOnLoopback }, internal).map((binding): DoorClaim => {
+    const { host, purpose, bind, isOptional } = binding
+    const id = `${name}/${purpose}/${host}`
+    return { claim: { ...placeOf(endpoint), id, host, port, bind, isOptional }, purpose }
+  })
+  if (protocol !== 'udp') {
+    return [{ key: doorKey(endpoint), endpoint, target, claims: byId(bindings) }]
+  }
+  // Each UDP socket has its own table of flows.
+  return bindings.map((each) => ({
+    key: doorKey(endpoint, each.claim),
+    endpoint,
+    target,
+    claims: byId([each]),
+  }))
+}
+
+function mappingDoor(mapping: PortMappingSpec, nth: number, spec: ServiceSpec): Door {
+  const endpoint = mappingEndpoint(mapping, spec.endpoints)
+  const { hostIp: host, hostPort: port = 0 } = mapping
+  const id = `${endpoint.name} ${host}:${port} ${nth}`
+  const claim: Claim = { ...placeOf(endpoint), id, host, port, bind: 'published' }
+  return {
+    key: doorKey(endpoint, claim),
+    endpoint,
+    target: targetOf(mapping, spec.endpoints),
+    claims: byId([{ claim, purpose: 'mapping' }]),
+  }
+}
+
+const byId = (claims: readonly DoorClaim[]): ReadonlyMap<ClaimId, DoorClaim> =>
+  new Map(claims.map((each) => [each.claim.id, each]))
+
+const doorKey = ({ name, protocol, balance }: EndpointSpec, place?: Claim): string => {
+  const { strategy, failOpen } = balance
+  const on = protocol === 'udp' ? 'udp' : 'tcp'
+  const at = place === undefined ? '' : `${place.id}:${place.port}`
+  return canonicalJson({ name, on, strategy, failOpen, at })
+}
+
+function placeOf(endpoint: EndpointSpec): Pick<Claim, 'namespace' | 'tenancy'> {
+  const tenancy = tenancyOf(endpoint)
+  return { namespace: namespaceOf(endpoint), ...(tenancy === undefined ? {} : { tenancy }) }
+}
+
+/** Those who ask for a name by TLS can share a port; plain ones cannot be told apart yet. */
+function tenancyOf({ stream, host, expose }: EndpointSpec): Tenancy | undefined {
+  if (stream.tls === 'off') return undefined
+  // One socket is open to all or to none, and is read one way before it is known for whom.
+  const terms = canonicalJson([expose, [...stream.acceptProxyProtocol].sort()])
+  return { tls: true, route: host ?? '*', terms }
+}
+
+/** What becomes of TLS on the way in. */
+export const tlsOf = ({ stream: { tls } }: EndpointSpec): SocketRoute['tls'] =>
+  tls === 'reoriginate' ? 'terminate' : tls
+
+/** The ports that its program chooses itself. */
+export const programClaims = (spec: ServiceSpec): readonly Claim[] =>
+  spec.rtype === 'service' && spec.runtime === 'process' ? ownPortsOf(spec).map(programClaim) : []
+
+/** Wherever it listens: nobody else can have the number on any address. */
+export const programClaim = ({ namespace, port }: OwnPort): Claim => ({
+  id: `program ${namespace}/${port}`,
+  namespace,
+  host: '::',
+  isV6Only: false,
+  port,
+  bind: 'never',
+})

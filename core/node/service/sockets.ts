@@ -1,0 +1,371 @@
+/**
+ * The host ports of services: what the node asks its ledger for, and what becomes of it. Every socket
+ * leads to listeners; which ones is decided here and told to the shell.
+ */
+import { canonicalJson } from '../../journal/canonical-json.ts'
+import { assert, unreachable } from '../../machine.ts'
+import type { Claim, Owner, PortConflict, Wish } from '../../publish/claim.ts'
+import type { LedgerCommand } from '../../publish/commands.ts'
+import type { LedgerEvent, SocketId } from '../../publish/events.ts'
+import { describeConflict } from '../../publish/ledger.ts'
+import type { SocketView } from '../../publish/view.ts'
+import type { ServiceKey } from '../../services/identity.ts'
+import type { SocketRoute, SocketUse } from '../commands.ts'
+import type { SocketEvent } from '../events.ts'
+import { type Listener, replicaOf, type Service, type Step } from '../state.ts'
+import { doorsOf, programClaim, programClaims, tlsOf } from './doors.ts'
+import { letGo, renewListener, republish } from './listeners.ts'
+import { say } from './standing.ts'
+
+/** Owns what the node itself listens on. No service can have the name: a key has a slash. */
+export const METRICS_OWNER: Owner = 'node:metrics'
+
+// What is asked for
+
+/**
+ * Asks for what these services want now, and gives back what they do not. What another service of the
+ * deployment has not let go of yet is asked for again when it has.
+ */
+export function claimPorts(step: Step, services: readonly Service[]): void {
+  const { state } = step
+  const asking = new Set(services)
+  for (const key of state.deferred) {
+    const service = state.services.get(key)
+    if (service !== undefined) asking.add(service)
+  }
+  const wishes = [...asking].map(
+    (service): Wish => ({ owner: service.key, claims: wantedClaims(step, service) }),
+  )
+  const conflicts = state.ledger.conflicts(wishes)
+  for (const service of asking) {
+    const own = conflicts.filter(({ requester }) => requester === service.key)
+    noteConflicts(step, service, own)
+  }
+  const granted = wishes.map(({ owner, claims }): Wish => {
+    const refused = conflicts.filter(({ requester }) => requester === owner)
+    return { owner, claims: claims.filter((claim) => !refused.some((each) => isOf(claim, each))) }
+  })
+  // What has backends listens from the beginning: a socket that stays is not closed in between.
+  const supplied = granted.map((wish) => asSupplied(step, wish))
+  driveLedger(step, { type: 'claim', wishes: supplied })
+  for (const service of asking) republish(step, service)
+  if (supplied.some((wish, at) => wish !== granted[at])) {
+    driveLedger(step, { type: 'claim', wishes: granted })
+  }
+  for (const service of asking) refreshUses(step, service.key)
+}
+
+function asSupplied({ state }: Step, wish: Wish): Wish {
+  const supplied = new Set<string>()
+  for (const id of state.services.get(wish.owner as ServiceKey)?.listeners ?? []) {
+    const listener = state.listeners.get(id)
+    if (listener === undefined || listener.sent.size === 0) continue
+    for (const claim of listener.claims.keys()) supplied.add(claim)
+  }
+  const isEarly = ({ id, bind }: Claim): boolean => bind === 'published' && supplied.has(id)
+  if (!wish.claims.some(isEarly)) return wish
+  const claims = wish.claims.map(
+    (claim): Claim => (isEarly(claim) ? { ...claim, bind: 'always' } : claim),
+  )
+  return { ...wish, claims }
+}
+
+const isOf = (claim: Claim, { namespace, host, port }: PortConflict): boolean =>
+  claim.namespace === namespace && claim.host === host && claim.port === port
+
+/** Lets go of ports that neither the file, nor a program of the service uses any more. */
+export function releaseClaims(step: Step, service: Service): void {
+  const asked = new Set(wantedClaims(step, service).map(({ id }) => id))
+  const held = step.state.ledger.claimsOf(service.key)
+  if (held.every(({ claim }) => claim.bind !== 'never' || asked.has(claim.id))) return
+  claimPorts(step, [service])
+}
+
+/** Everything a file asks for, as if nothing of it were there yet. */
+export const fileClaims = (
+  owner: ServiceKey,
+  spec: Service['spec'],
+  internal: readonly string[],
+): Wish => ({
+  owner,
+  claims: [
+    ...doorsOf(spec, internal).flatMap(({ claims }) => [...claims.values()].map(reserved)),
+    ...programClaims(spec),
+  ],
+})
+
+/** It is ours, and nothing listens yet. */
+const reserved = ({ claim }: { readonly claim: Claim }): Claim => ({ ...claim, bind: 'published' })
+
+function wantedClaims(step: Step, service: Service): readonly Claim[] {
+  const { state } = step
+  const isHeld = service.stage === 'held' && service.listeners.size === 0
+  const wanted = isHeld
+    ? [...fileClaims(service.key, service.spec, state.internal).claims]
+    : listenerClaims(step, service)
+  if (!isHeld && service.stage !== 'leaving') wanted.push(...programClaims(service.spec))
+  for (const slot of service.slots.values()) {
+    wanted.push(...(replicaOf(state, slot)?.ownPorts ?? []).map(programClaim))
+  }
+  return [...new Map(wanted.map((claim) => [claim.id, claim])).values()]
+}
+
+function listenerClaims({ state }: Step, service: Service): Claim[] {
+  const found: Claim[] = []
+  for (const id of service.listeners) {
+    for (const { claim, purpose } of state.listeners.get(id)?.claims.values() ?? []) {
+      // What stops takes nothing new from outside.
+      const isOutside = purpose === 'public' || purpose === 'mapping'
+      if (!isOutside || state.phase !== 'draining') found.push(claim)
+    }
+  }
+  return found
+}
+
+/** Who waits for a service of its own deployment says nothing: it will let go. */
+function noteConflicts(step: Step, service: Service, conflicts: readonly PortConflict[]): void {
+  const { state } = step
+  if (conflicts.length === 0) state.deferred.delete(service.key)
+  else state.deferred.add(service.key)
+  const news = foreignConflicts(service, conflicts).map(describeConflict)
+  const known = foreignConflicts(service, service.conflicts).map(describeConflict)
+  service.conflicts = conflicts
+  state.toJudge.add(service.key)
+  for (const text of news) {
+    if (!known.includes(text))
+      say(step, service, 'error', 'listen-failed', `cannot listen: ${text}`)
+  }
+}
+
+/** Those with others than services of its own deployment. */
+export const foreignConflicts = (
+  { deployment }: Service,
+  conflicts: readonly PortConflict[],
+): readonly PortConflict[] => conflicts.filter(({ owner }) => !owner.startsWith(`${deployment}/`))
+
+// What becomes of it
+
+/** One event into the ledger, and all that follows. */
+export function driveLedger(step: Step, event: LedgerEvent): void {
+  const { state, now } = step
+  const commands: LedgerCommand[] = []
+  state.ledger.step(event, now, commands)
+  let isFreed = false
+  for (const command of commands) {
+    if (command.type === 'freed') isFreed = true
+    obeyLedger(step, command)
+  }
+  const deadline = state.ledger.deadline()
+  if (deadline === undefined) state.timers.cancel('ledger')
+  else state.timers.set('ledger', deadline)
+  if (isFreed && state.deferred.size > 0) claimPorts(step, [])
+}
+
+function obeyLedger(step: Step, command: LedgerCommand): void {
+  const { out } = step
+  switch (command.type) {
+    case 'bind': {
+      const { socket, attempt, host, port } = command
+      const use = useOf(step, socket)
+      assert(use !== undefined, `socket ${socket} is bound for nobody`)
+      setUse(step, socket, use)
+      out.push({ type: 'bind-socket', socket, attempt, host, port, use })
+      return
+    }
+    case 'unbind': {
+      const { socket, attempt } = command
+      out.push({ type: 'unbind-socket', socket, attempt })
+      return renewListeners(step, socket)
+    }
+    case 'carries':
+      return refreshUse(step, command.socket)
+    case 'listening':
+      return onListening(step, command.socket)
+    case 'listen-failed':
+      return onListenFailed(step, command.socket, command.isNews)
+    case 'freed':
+      return setUse(step, command.socket, undefined)
+    case 'claimed':
+      return
+    case 'refused': {
+      const text = command.isFull
+        ? 'the node has as many ports as it can keep account of; fewer replicas or endpoints are needed'
+        : command.conflicts.map(describeConflict).join('; ')
+      out.push({ type: 'notice', level: 'error', code: 'listen-failed', text })
+      return
+    }
+    default:
+      return unreachable(command)
+  }
+}
+
+export function onSocketEvent(step: Step, event: SocketEvent): void {
+  const { socket, attempt } = event
+  switch (event.type) {
+    case 'socket-bound': {
+      const port = Number(event.address.slice(event.address.lastIndexOf(':') + 1))
+      return driveLedger(step, { type: 'bound', socket, attempt, port })
+    }
+    case 'socket-failed':
+      return driveLedger(step, { ...event, type: 'bind-failed' })
+    case 'socket-unbound':
+      return driveLedger(step, { type: 'unbound', socket, attempt })
+    default:
+      return unreachable(event)
+  }
+}
+
+function onListening(step: Step, id: SocketId): void {
+  const socket = socketOf(step, id)
+  const text = `listens on ${addressOf(socket)}`
+  // One word for each pair of families.
+  const isMinor = isOptional(socket)
+  for (const { listener, name } of usersOf(step, socket)) {
+    step.state.toJudge.add(listener.service)
+    if (!isMinor) notice(step, 'info', 'listening', listener, `${name} ${text}`)
+  }
+  if (socket.carries.some(({ owner }) => owner === METRICS_OWNER)) {
+    step.out.push({ type: 'notice', level: 'info', code: 'listening', text: `metrics ${text}` })
+  }
+}
+
+function onListenFailed(step: Step, id: SocketId, isNews: boolean): void {
+  const socket = socketOf(step, id)
+  const text = `${problemOfSocket(socket)}; retrying`
+  for (const { listener, name } of usersOf(step, socket)) {
+    step.state.toJudge.add(listener.service)
+    if (isNews && socket.state !== 'absent') {
+      notice(step, 'error', 'listen-failed', listener, `${name} ${text}`)
+    }
+  }
+  if (isNews && socket.carries.some(({ owner }) => owner === METRICS_OWNER)) {
+    const code = 'listen-failed'
+    step.out.push({ type: 'notice', level: 'error', code, text: `metrics: ${text}` })
+  }
+}
+
+// Where sockets lead
+
+/** After a change of listeners: what comes in goes where the file says now. */
+function refreshUses(step: Step, owner: Owner): void {
+  for (const { id } of step.state.ledger.socketsOf(owner)) refreshUse(step, id)
+}
+
+function refreshUse(step: Step, id: SocketId): void {
+  const before = step.state.uses.get(id)
+  const use = useOf(step, id)
+  // Not bound yet, or on its way out.
+  if (before === undefined || use === undefined) return
+  if (canonicalJson(before) === canonicalJson(use)) return
+  const { state } = socketOf(step, id)
+  // One that failed is told when it is tried again.
+  const isThere = state === 'binding' || state === 'listening'
+  // First: a listener that nothing leads to any more is closed at once.
+  if (isThere) step.out.push({ type: 'route-socket', socket: id, use })
+  setUse(step, id, use)
+}
+
+/** Undefined for a socket that nobody uses any more. */
+function useOf(step: Step, id: SocketId): SocketUse | undefined {
+  const socket = socketOf(step, id)
+  if (socket.carries.some(({ owner }) => owner === METRICS_OWNER)) return { kind: 'metrics' }
+  const users = usersOf(step, socket).map(({ listener }) => listener)
+  const [first] = users
+  if (first === undefined) return undefined
+  if (socket.namespace === 'udp') return { kind: 'udp', listener: first.id }
+  const routes = routesOf(users)
+  const proxies = users.flatMap(({ endpoint }) => endpoint.stream.acceptProxyProtocol)
+  return { kind: 'tcp', acceptProxyProtocol: [...new Set(proxies)].sort(), routes }
+}
+
+/** Without TLS there is nothing to tell listeners apart by: the first one has it all. */
+function routesOf(users: readonly Listener[]): readonly SocketRoute[] {
+  const routes = new Map<string, SocketRoute>()
+  for (const { id: listener, endpoint } of users) {
+    const tls = tlsOf(endpoint)
+    if (tls === 'off' && routes.size > 0) continue
+    const { host } = endpoint
+    const serverName = tls === 'off' ? undefined : host
+    if (routes.has(serverName ?? '')) continue
+    routes.set(serverName ?? '', {
+      listener,
+      tls,
+      ...(serverName === undefined ? {} : { serverName }),
+    })
+    if (tls === 'off') break
+  }
+  return [...routes.values()]
+}
+
+/** Who is reached at the same place again, or at another one, is another listener. */
+function renewListeners(step: Step, id: SocketId): void {
+  const use = step.state.uses.get(id)
+  const listener = use?.kind === 'udp' ? step.state.listeners.get(use.listener) : undefined
+  if (listener !== undefined) renewListener(step, listener)
+}
+
+/** A listener lets go when the last socket that led to it does. */
+function setUse(step: Step, id: SocketId, use: SocketUse | undefined): void {
+  const { state } = step
+  const before = listenersIn(state.uses.get(id))
+  if (use === undefined) state.uses.delete(id)
+  else state.uses.set(id, use)
+  const now = listenersIn(use)
+  for (const listener of now) state.listeners.get(listener)?.sockets.add(id)
+  for (const gone of before) {
+    const listener = now.includes(gone) ? undefined : state.listeners.get(gone)
+    if (listener === undefined) continue
+    listener.sockets.delete(id)
+    letGo(step, listener)
+  }
+}
+
+export function listenersIn(use: SocketUse | undefined): readonly Listener['id'][] {
+  if (use?.kind === 'udp') return [use.listener]
+  return use?.kind === 'tcp' ? use.routes.map(({ listener }) => listener) : []
+}
+
+// What others ask
+
+/** The listeners that a socket is for, those that decide first. */
+function usersOf(
+  { state }: Pick<Step, 'state'>,
+  { carries }: SocketView,
+): readonly { readonly listener: Listener; readonly name: string }[] {
+  return carries.flatMap(({ owner, claim }) => {
+    for (const id of state.services.get(owner as ServiceKey)?.listeners ?? []) {
+      const listener = state.listeners.get(id)
+      if (listener?.claims.has(claim.id) !== true) continue
+      return [{ listener, name: `${listener.service}/${listener.endpoint.name}` }]
+    }
+    return []
+  })
+}
+
+function socketOf({ state }: Pick<Step, 'state'>, id: SocketId): SocketView {
+  const socket = state.ledger.socket(id)
+  assert(socket !== undefined, `the ledger spoke of socket ${id}, which is not there`)
+  return socket
+}
+
+export const addressOf = ({ host, port }: Pick<SocketView, 'host' | 'port'>): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`
+
+export const isOptional = ({ carries }: SocketView): boolean =>
+  carries.every(({ claim }) => claim.isOptional === true)
+
+/** `cannot listen on 0.0.0.0:80: address in use, held by nginx (pid 71)`; empty when it does. */
+export const problemOfSocket = (socket: SocketView): string =>
+  socket.state === 'retrying' || (socket.state === 'binding' && socket.failures > 0)
+    ? `cannot listen on ${addressOf(socket)}: ${socket.reason}`
+    : ''
+
+function notice(
+  { out }: Step,
+  level: 'info' | 'error',
+  code: 'listening' | 'listen-failed',
+  { service }: Listener,
+  text: string,
+): void {
+  out.push({ type: 'notice', level, code, service, text })
+}

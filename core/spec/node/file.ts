@@ -1,0 +1,222 @@
+/**
+ * The node file's one door: a plain tree, as a YAML or JSON reader gives it, becomes
+ * {@link NodeSettings} or the list of everything that is wrong with it. Source: the design, "What a
+ * deployment file looks like", its last paragraph.
+ */
+import {
+  formatIp,
+  isLoopback,
+  isUnspecified,
+  parseDecimal,
+  parseIp,
+  parseSocketAddress,
+  unmapped,
+} from '../../net/address.ts'
+import type { PortRange } from '../../publish/replica-ports.ts'
+import type { Path, Problem } from '../problem.ts'
+import { list } from '../schema/collections.ts'
+import { byDefault, isMap, notBuilt, object, optional } from '../schema/objects.ts'
+import { Reading } from '../schema/reading.ts'
+import { describedAs, duration, text } from '../schema/scalars.ts'
+import { given, type JsonSchema, mapped, placed, type Shape } from '../schema/shape.ts'
+import { quote, show, subject } from '../schema/words.ts'
+import { defaultNodeSettings, type NodeSettings } from './settings.ts'
+
+export type DecodedNodeFile =
+  | {
+      readonly ok: true
+      readonly settings: NodeSettings
+      /** What works and had better be otherwise. */
+      readonly warnings: readonly Problem[]
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
+/** Never throws. A file that says nothing, `null`, is one with all of the defaults. */
+export function decodeNodeFile(tree: unknown): DecodedNodeFile {
+  const written = tree ?? {}
+  if (!isMap(written)) {
+    const message = `a node file is a map such as drain_timeout: 30s, not ${show(written)}`
+    return { ok: false, problems: [{ path: [], message }] }
+  }
+  const reading = new Reading()
+  const settings = nodeFile.read(written, [], reading)
+  if (settings === undefined || reading.problems.length > 0) {
+    return { ok: false, problems: reading.problems }
+  }
+  return { ok: true, settings, warnings: warningsOf(settings) }
+}
+
+/** JSON Schema (draft 2020-12) of the file, for editors. It knows the shape, not the rules. */
+export function nodeJsonSchema(): JsonSchema {
+  const defs: Record<string, JsonSchema> = {}
+  const root = nodeFile.describe(defs)
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $id: 'weir-node-v1',
+    title: 'Weir node file',
+    ...root,
+    $defs: defs,
+  }
+}
+
+function warningsOf({ replicaPorts: { from, to } }: NodeSettings): readonly Problem[] {
+  if (to < EPHEMERAL.from || from > EPHEMERAL.to) return []
+  const message =
+    `replicas ${from}-${to} reaches into ${EPHEMERAL.from}-${EPHEMERAL.to}, from which Linux ` +
+    'takes the local ports of connections: a replica may find its port taken'
+  return [{ path: ['ports', 'replicas'], message, at: 'value' }]
+}
+
+/** Where Linux takes local ports from unless told otherwise (net.ipv4.ip_local_port_range). */
+const EPHEMERAL: PortRange = { from: 32_768, to: 60_999 }
+/** Below it are the ports that only root may take. */
+const PORT_MIN = 1024
+const PORT_MAX = 65_535
+const DRAIN_MS_MAX = 60 * 60 * 1000
+
+const portRange: Shape<PortRange> = describedAs(
+  {
+    what: 'a range such as 20000-29999',
+    read(value, path, reading) {
+      const [, from = '', to = ''] = /^(\d+)\s*-\s*(\d+)$/.exec(String(value)) ?? []
+      const range = { from: portOf(from), to: portOf(to) }
+      const isRange =
+        typeof value === 'string' && range.from !== undefined && range.to !== undefined
+      if (!isRange) return refuse(`must be ${portRange.what}, not ${show(value)}`, path, reading)
+      return orderedRange(range as PortRange, path, reading)
+    },
+    describe: () => ({}),
+  },
+  { type: 'string', pattern: '^[0-9]+\\s*-\\s*[0-9]+$' },
+)
+
+function orderedRange(
+  { from, to }: PortRange,
+  path: Path,
+  reading: Reading,
+): PortRange | undefined {
+  if (from < PORT_MIN || to > PORT_MAX) {
+    return refuse(`must lie within ${PORT_MIN}-${PORT_MAX}, not ${from}-${to}`, path, reading)
+  }
+  if (from <= to) return { from, to }
+  return refuse(`must begin with the smaller number: write ${to}-${from}`, path, reading)
+}
+
+/** Six digits at the most, so that what is out of range can be told from what is no number. */
+const portOf = (digits: string): number | undefined => parseDecimal(digits, 999_999)
+
+const internalAddress: Shape<{ readonly address: string }> = placed(
+  mapped(
+    text('an IP address', {
+      fault: (written) =>
+        parseIp(written) === undefined ? `must be an IP address, not ${quote(written)}` : undefined,
+    }),
+    (written, path, reading) => {
+      const address = unmapped(parseIp(written)!)
+      if (isUnspecified(address)) {
+        return refuse('must be one address, not all of them', path, reading)
+      }
+      if (isLoopback(address)) {
+        const why = 'is loopback, where internal endpoints are anyway while there is no other'
+        return refuse(`${why} address; remove it`, path, reading)
+      }
+      return { address: formatIp(address) }
+    },
+  ),
+)
+
+const internalAddresses: Shape<readonly string[]> = mapped(
+  list(internalAddress, 'a list of IP addresses'),
+  (items, _path, reading) => {
+    const seen = new Set<string>()
+    for (const item of items) {
+      const fault = `is ${item.address} again; remove one of the two`
+      if (seen.has(item.address)) refuse(fault, reading.pathOf(item), reading)
+      seen.add(item.address)
+    }
+    return [...seen]
+  },
+)
+
+const metrics: Shape<{ readonly host: string; readonly port: number }> = describedAs(
+  {
+    what: 'HOST:PORT such as 127.0.0.1:9464',
+    read(value, path, reading) {
+      const written = typeof value === 'number' ? `:${value}` : value
+      const address = typeof written === 'string' ? parseSocketAddress(written) : undefined
+      if (address !== undefined && address.port !== 0) {
+        return { host: formatIp(unmapped(address.ip)), port: address.port }
+      }
+      const [, port] = /^(?:localhost|\*)?:(\d+)$/.exec(String(written)) ?? []
+      const hint =
+        port === undefined
+          ? ', HOST an IP address and PORT from 1 to 65535'
+          : `; write 127.0.0.1:${port} for this machine only, 0.0.0.0:${port} for everybody`
+      return refuse(`must be ${metrics.what}, not ${show(value)}${hint}`, path, reading)
+    },
+    describe: () => ({}),
+  },
+  { type: 'string', pattern: '^(\\[[^\\]]+\\]|[0-9.]+):[0-9]{1,5}$' },
+)
+
+const nodeFile: Shape<NodeSettings> = mapped(
+  object(
+    'node',
+    'the node file',
+    {
+      ports: byDefault(
+        object('ports', 'a ports block', {
+          replicas: byDefault(
+            portRange,
+            `${defaultNodeSettings.replicaPorts.from}-${defaultNodeSettings.replicaPorts.to}`,
+            'Where replicas get their ports from, within 1024-65535; best outside 32768-60999.',
+          ),
+        }),
+        {},
+        'Ports of this machine that the node gives away.',
+      ),
+      internal_addresses: byDefault(
+        internalAddresses,
+        [],
+        'Addresses of this machine, such as its own in a VPN, that internal endpoints listen on; without any they are on loopback.',
+      ),
+      certificates: optional(
+        text('the path of a directory'),
+        'Directory of NAME.crt and NAME.key, default.crt and default.key; relative to the node file. Without it nothing that ends TLS can be deployed.',
+      ),
+      metrics: optional(
+        metrics,
+        'Where metrics are served over HTTP: an IP address and a port. Not served when not said.',
+      ),
+      drain_timeout: byDefault(
+        duration(0, DRAIN_MS_MAX),
+        '30s',
+        'How long a shutdown waits for connections and flows before it cuts them; at most 1h.',
+      ),
+      trusted_proxies: notBuilt,
+      network_policies: notBuilt,
+      access_log: notBuilt,
+      limits: notBuilt,
+      journal: notBuilt,
+    },
+    {
+      replica_ports: 'write ports: { replicas: 20000-29999 }',
+      replicas: 'write ports: { replicas: 20000-29999 }',
+      tls: 'write certificates: DIRECTORY',
+      services: 'it belongs into the deployment file',
+      deployment: 'it belongs into the deployment file',
+      version: 'a node file has none; remove it',
+    },
+  ),
+  (read): NodeSettings => ({
+    replicaPorts: read.ports.replicas,
+    internalAddresses: read.internal_addresses,
+    ...given({ certificates: read.certificates, metrics: read.metrics }),
+    drainTimeoutMs: read.drain_timeout,
+  }),
+)
+
+function refuse(fault: string, path: Path, reading: Reading): undefined {
+  reading.report(path, `${subject(path)} ${fault}`, 'value')
+  return undefined
+}

@@ -1,0 +1,170 @@
+/** Every host port a file asks for, and what for. */
+import { formatIp, parseSocketAddress, unmapped } from '../../net/address.ts'
+import { namespaceOf, targetOf } from '../../services/port-mappings.ts'
+import type {
+  ApiSpec,
+  Deployment,
+  EndpointSpec,
+  PortMappingSpec,
+  ServiceSpec,
+} from '../deployment.ts'
+import { isL7 } from '../file/endpoint.ts'
+import type { Path } from '../problem.ts'
+import type { Reading } from '../schema/reading.ts'
+
+export type Claim = EndpointClaim | AddressClaim | ProgramClaim
+
+interface Asked {
+  readonly namespace: 'tcp' | 'udp'
+  readonly port: number
+  /** `service web`, `external db`. */
+  readonly owner: string
+  /** `endpoint http of service web`. */
+  readonly what: string
+  readonly at: Path
+}
+
+/** Where what arrives goes: one owner's claims with one place do not stand in each other's way. */
+interface Listening {
+  /** Addresses, each in its usual form. */
+  readonly hosts: readonly string[]
+  readonly place: string
+}
+
+export interface EndpointClaim extends Asked, Listening {
+  readonly kind: 'endpoint'
+  readonly expose: EndpointSpec['expose']
+  /** `none`: the port is its service's alone; the others share one by route. */
+  readonly sharing: 'none' | 'http' | 'https' | 'tls'
+  /** `any host` when the file says none. */
+  readonly host: string
+  /** Host and path. */
+  readonly route: string
+  /** Networks whose PROXY protocol headers are believed, in one order. */
+  readonly trusted: string
+}
+
+/** On an address that the file names. */
+export interface AddressClaim extends Asked, Listening {
+  readonly kind: 'mapping' | 'api'
+}
+
+/** The program itself listens there, who knows on which addresses. */
+export interface ProgramClaim extends Asked {
+  readonly kind: 'program'
+  /** What to write instead. */
+  readonly advice: string
+}
+
+/** Endpoints first, then what names an address, then programs: each is compared with those before it. */
+export function claimsOf(
+  { services, externals, api }: Deployment,
+  reading: Reading,
+): readonly Claim[] {
+  const endpoints: Claim[] = []
+  const addresses: Claim[] = []
+  const programs: Claim[] = []
+  for (const [name, spec] of Object.entries(services)) {
+    const owner = `service ${name}`
+    for (const endpoint of spec.endpoints) endpoints.push(endpointClaim(endpoint, owner, reading))
+    for (const mapping of spec.portMappings) {
+      if (mapping.hostPort !== undefined) {
+        addresses.push(mappingClaim(mapping, mapping.hostPort, spec, owner, reading))
+      }
+    }
+    if (spec.runtime === 'process') programs.push(...programClaims(spec, owner, reading))
+  }
+  for (const [name, spec] of Object.entries(externals)) {
+    const owner = `external ${name}`
+    for (const endpoint of spec.endpoints) endpoints.push(endpointClaim(endpoint, owner, reading))
+  }
+  return [...endpoints, ...addresses, ...apiClaims(api, reading), ...programs]
+}
+
+function endpointClaim(endpoint: EndpointSpec, owner: string, reading: Reading): EndpointClaim {
+  const { port, name, path, expose, stream } = endpoint
+  const host = endpoint.host ?? 'any host'
+  return {
+    kind: 'endpoint',
+    namespace: namespaceOf(endpoint),
+    port,
+    owner,
+    what: `endpoint ${name} of ${owner}`,
+    at: [...reading.pathOf(endpoint), 'port'],
+    hosts: expose === 'public' ? ['0.0.0.0', '::'] : ['127.0.0.1', '::1'],
+    place: `${owner}, endpoint ${name}`,
+    expose,
+    sharing: sharingOf(endpoint),
+    host,
+    // trailing slashes make no difference to a prefix
+    route: `${host}${path.replace(/\/+$/, '') || '/'}`,
+    trusted: [...stream.acceptProxyProtocol].sort().join(' '),
+  }
+}
+
+function sharingOf({ protocol, stream }: EndpointSpec): EndpointClaim['sharing'] {
+  if (protocol === 'https') return 'https'
+  if (isL7(protocol)) return 'http'
+  return stream.tls === 'off' ? 'none' : 'tls'
+}
+
+function mappingClaim(
+  mapping: PortMappingSpec,
+  port: number,
+  { endpoints }: ServiceSpec,
+  owner: string,
+  reading: Reading,
+): AddressClaim {
+  const target = targetOf(mapping, endpoints)
+  const place = 'port' in target ? `port ${target.port}` : `endpoint ${target.endpoint}`
+  return {
+    kind: 'mapping',
+    namespace: mapping.protocol,
+    port,
+    owner,
+    what: `a port mapping of ${owner}`,
+    at: [...reading.pathOf(mapping), 'host_port'],
+    hosts: [mapping.hostIp],
+    place: `${owner}, ${place}`,
+  }
+}
+
+function apiClaims(api: ApiSpec, reading: Reading): readonly AddressClaim[] {
+  const bound = api.enabled ? parseSocketAddress(api.bind) : undefined
+  if (bound === undefined) return []
+  const at = [...reading.pathOf(api), 'bind']
+  const hosts = [formatIp(unmapped(bound.ip))]
+  const claim = { kind: 'api', namespace: 'tcp', owner: 'api', what: 'the api' } as const
+  return [{ ...claim, port: bound.port, at, hosts, place: 'api' }]
+}
+
+function programClaims(
+  spec: ServiceSpec,
+  owner: string,
+  reading: Reading,
+): readonly ProgramClaim[] {
+  const what = `the program of ${owner}`
+  const claims: ProgramClaim[] = []
+  for (const endpoint of spec.endpoints) {
+    const { targetPort: port } = endpoint
+    if (port === undefined) continue
+    const at = [...reading.pathOf(endpoint), 'target_port']
+    const namespace = namespaceOf(endpoint)
+    claims.push({ kind: 'program', namespace, port, owner, what, at, advice: TARGET_ADVICE })
+  }
+  const mapped = new Set<string>()
+  for (const mapping of spec.portMappings) {
+    const { protocol: namespace, containerPort: port } = mapping
+    const isOwn = 'port' in targetOf(mapping, spec.endpoints)
+    if (!isOwn || mapped.has(`${namespace}/${port}`)) continue
+    mapped.add(`${namespace}/${port}`)
+    const at = [...reading.pathOf(mapping), 'container_port']
+    claims.push({ kind: 'program', namespace, port, owner, what, at, advice: MAPPED_ADVICE })
+  }
+  return claims
+}
+
+const TARGET_ADVICE =
+  'remove target_port and let the program listen on $PORT, or choose another target_port'
+const MAPPED_ADVICE =
+  'map the port of an endpoint and let the program listen on $PORT, or choose another port'

@@ -1,0 +1,203 @@
+/**
+ * A TCP socket that is listened on, and the entrance behind it: clients are led to the listener
+ * their route belongs to, and are that listener's from then on.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import { unreachable } from '../../../../core/machine.ts'
+import { parseCidr } from '../../../../core/net/cidr.ts'
+import { packPrefix } from '../../../../core/net/packed-address.ts'
+import type { SocketUse } from '../../../../core/node/commands.ts'
+import type { ListenerId } from '../../../../core/services/identity.ts'
+import type { EntranceCommand } from '../../../../core/stream/entrance/commands.ts'
+import {
+  defaultEntranceConfig,
+  type EntranceConfig,
+} from '../../../../core/stream/entrance/config.ts'
+import { StreamEntrance } from '../../../../core/stream/entrance/entrance.ts'
+import type { EntranceEvent } from '../../../../core/stream/entrance/events.ts'
+import {
+  type EntranceCounters,
+  zeroEntranceCounters,
+} from '../../../../core/stream/entrance/state.ts'
+import type { ConnectionId } from '../../../../core/stream/events.ts'
+import { reasonOf } from '../../socket-errors.ts'
+import { Alarm } from '../alarm.ts'
+import { differenceOf } from '../endpoint-sums.ts'
+import { peersOf } from '../stream/peers.ts'
+import { releaseSocket } from '../stream/release-socket.ts'
+import type { StreamDoor } from '../stream/stream-door.ts'
+import { EnteringClient } from './entering-client.ts'
+import { afterClosing, type HostSocket, listenOn } from './host-socket.ts'
+import type { Shown } from './secure-client.ts'
+
+export type StreamUse = Extract<SocketUse, { kind: 'tcp' }>
+
+export interface StreamSocketOptions {
+  readonly doorOf: (listener: ListenerId) => Pick<StreamDoor, 'accept'> | undefined
+  /** Counts up; of all sockets of the process together. */
+  readonly nextConnection: () => ConnectionId
+  readonly certificates: Shown | undefined
+  /** It leads elsewhere first, or is over: what was counted on the way to that listener so far. */
+  readonly retire: (listener: ListenerId, counters: EntranceCounters) => void
+  /** A connection was lost because this machine lacks something. */
+  readonly hostFailed: (reason: string) => void
+}
+
+export class StreamSocket implements HostSocket {
+  readonly #options: StreamSocketOptions
+  readonly #entrance: StreamEntrance
+  readonly #server: Server
+  /** On their way in. */
+  readonly #clients = new Map<ConnectionId, EnteringClient>()
+  /** In the step that it came with; nearly all are through with it. */
+  #arriving: { readonly connection: ConnectionId; readonly client: Socket } | undefined
+  readonly #inbox: EntranceEvent[] = []
+  readonly #alarm = new Alarm(() => this.#step({ type: 'tick' }))
+  #stepping = false
+  /** Of some clients it matters where they are from. */
+  #asksPeers: boolean
+  #first: ListenerId
+  /** Of the entrance's counters, what was counted for another listener. */
+  #before: EntranceCounters
+
+  constructor(use: StreamUse, options: StreamSocketOptions) {
+    const config = configOf(use)
+    this.#options = options
+    this.#entrance = new StreamEntrance(config)
+    this.#asksPeers = config.trustedProxies.length > 0
+    this.#first = firstOf(use)
+    this.#before = zeroEntranceCounters()
+    this.#server = createServer(SERVER_OPTIONS, (client) => this.#accept(client))
+  }
+
+  async listen(host: string, port: number): Promise<string> {
+    const address = await listenOn(this.#server, host, port)
+    this.#server.on('error', (error) => this.#options.hostFailed(reasonOf(error)))
+    return address
+  }
+
+  route(use: SocketUse): void {
+    if (use.kind !== 'tcp') return // a socket stays what it was bound as
+    const config = configOf(use)
+    this.#asksPeers = config.trustedProxies.length > 0
+    this.#step({ type: 'configure', config })
+    const first = firstOf(use)
+    if (first === this.#first) return
+    this.#options.retire(this.#first, this.counters)
+    this.#before = structuredClone(this.#entrance.counters)
+    this.#first = first
+  }
+
+  /** What is on its way in is refused, in steps of bounded size. */
+  async close(): Promise<void> {
+    // libuv closes the descriptor within the call; the server's own `close` event would wait for
+    // every connection.
+    this.#server.close()
+    this.#step({ type: 'close' })
+    do await afterClosing()
+    while (!this.#entrance.isEmpty)
+    this.#options.retire(this.#first, this.counters)
+  }
+
+  get greetings(): number {
+    return this.#entrance.connections
+  }
+
+  /** The listener that clients are counted for while they are on their way in. */
+  get first(): ListenerId {
+    return this.#first
+  }
+
+  /** For that listener. */
+  get counters(): EntranceCounters {
+    return differenceOf(this.#entrance.counters, this.#before)
+  }
+
+  #accept(client: Socket): void {
+    const connection = this.#options.nextConnection()
+    this.#arriving = { connection, client }
+    const peers = this.#asksPeers ? peersOf(client) : undefined
+    if (peers === undefined) this.#step({ type: 'accepted', connection })
+    else this.#step({ type: 'accepted', connection, peers })
+    this.#arriving = undefined
+  }
+
+  /** The pump. What happens while a step's commands run waits for its turn. */
+  #step(event: EntranceEvent): void {
+    if (this.#stepping) {
+      this.#inbox.push(event)
+      return
+    }
+    this.#stepping = true
+    this.#run(event)
+    while (this.#inbox.length > 0) this.#run(this.#inbox.shift()!)
+    this.#stepping = false
+    this.#alarm.set(this.#entrance.deadline())
+  }
+
+  #run(event: EntranceEvent): void {
+    const batch: EntranceCommand[] = []
+    this.#entrance.step(event, performance.now(), batch)
+    for (const command of batch) this.#apply(command)
+  }
+
+  #apply(command: EntranceCommand): void {
+    const { connection } = command
+    switch (command.type) {
+      case 'read':
+        this.#client(connection)?.read()
+        return
+      case 'hold':
+        this.#client(connection)?.hold()
+        return
+      case 'secure': {
+        const { certificates } = this.#options
+        this.#client(connection)?.secure(command.bytes, command.serverName, certificates)
+        return
+      }
+      case 'admit':
+        this.#admit(command)
+        return
+      case 'refuse':
+        this.#client(connection)?.refuse(command.bytes, command.reset)
+        this.#clients.delete(connection)
+        return
+      default:
+        unreachable(command)
+    }
+  }
+
+  #admit({ connection, route, bytes, peers }: Extract<EntranceCommand, { type: 'admit' }>): void {
+    const client = this.#clients.get(connection)?.handOn(bytes) ?? this.#arriving?.client
+    this.#clients.delete(connection)
+    if (client === undefined) return
+    const door = this.#options.doorOf(route as ListenerId)
+    // It may be gone: a client is led where it was to be led when it came.
+    if (door === undefined) releaseSocket(client, true)
+    else door.accept(connection, client, peers)
+  }
+
+  #client(connection: ConnectionId): EnteringClient | undefined {
+    const known = this.#clients.get(connection)
+    if (known !== undefined || this.#arriving?.connection !== connection) return known
+    const client = new EnteringClient(connection, this.#arriving.client, (event) =>
+      this.#step(event),
+    )
+    this.#clients.set(connection, client)
+    return client
+  }
+}
+
+const configOf = ({ acceptProxyProtocol, routes }: StreamUse): EntranceConfig => ({
+  ...defaultEntranceConfig,
+  routes: routes.map(({ listener, ...route }) => ({ id: listener, ...route })),
+  // Read once already, when the file was checked.
+  trustedProxies: acceptProxyProtocol.flatMap((written) => {
+    const cidr = parseCidr(written)
+    return cidr === undefined ? [] : [packPrefix(cidr)]
+  }),
+})
+
+const firstOf = ({ routes }: StreamUse): ListenerId => routes[0]!.listener
+
+const SERVER_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true } as const

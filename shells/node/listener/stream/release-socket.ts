@@ -1,0 +1,28 @@
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+
+/** Of a TLS socket of ours: what carries it. */
+const carriers = new WeakMap<TLSSocket, Socket>()
+
+/** Lets {@link releaseSocket} reset a TLS socket: Node resets none but TCP sockets. */
+export function carriedBy(secure: TLSSocket, tcp: Socket): void {
+  carriers.set(secure, tcp)
+}
+
+/**
+ * Closes a socket's descriptor at once, whatever it is doing. With `reset` the peer sees a reset,
+ * unless it already has, or is about to have, our end behind everything we wrote.
+ */
+export function releaseSocket(socket: Socket, reset: boolean): void {
+  // While its end is on the way to the kernel libuv refuses a reset, and Node would then lose the
+  // descriptor. All that was written is with the kernel by then: a plain close cuts nothing but, of
+  // TLS, its close_notify, and without that nobody takes it for complete.
+  const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
+  // Node resets a connecting socket only once it is connected, which may be never.
+  if (reset && !ending && !socket.connecting) {
+    const carrier = socket instanceof TLSSocket ? carriers.get(socket) : undefined
+    if (carrier === undefined) socket.resetAndDestroy()
+    else carrier.resetAndDestroy()
+  }
+  socket.destroy() // nothing, after a reset of its own
+}

@@ -1,0 +1,91 @@
+/** A TCP listener: one stream shell, and what its file says of it. */
+import type { Socket } from 'node:net'
+import type { Backend, BackendId } from '../../../../core/balance/group.ts'
+import type { ListenerSettings } from '../../../../core/node/commands.ts'
+import type { StreamSpec } from '../../../../core/spec/deployment.ts'
+import type { Peers } from '../../../../core/stream/entrance/events.ts'
+import type { ConnectionId } from '../../../../core/stream/events.ts'
+import {
+  defaultStreamConfig,
+  type StreamConfig,
+  type StreamCounters,
+} from '../../../../core/stream/state.ts'
+import type { Door } from '../door.ts'
+import { backendTlsOf } from './backend-tls.ts'
+import { peersOf } from './peers.ts'
+import { StreamShell, type StreamShellOptions } from './stream-shell.ts'
+
+export interface StreamDoorOptions extends StreamShellOptions {
+  /** Something in its file that cannot be used, for people. */
+  readonly notice: (text: string) => void
+}
+
+export class StreamDoor implements Door {
+  readonly #options: StreamDoorOptions
+  readonly #shell: StreamShell
+  readonly #isKeyed: boolean
+  /** Clients' addresses are of use: the kernel is only asked for them then. */
+  #wantsPeers: boolean
+
+  constructor(options: StreamDoorOptions) {
+    const { strategy } = options.balance
+    this.#options = options
+    this.#shell = new StreamShell(options)
+    this.#isKeyed = strategy === 'hrw' || strategy === 'maglev'
+    this.#wantsPeers = this.#isKeyed
+  }
+
+  /** `peers`: where somebody else than the kernel said who it is. */
+  accept(connection: ConnectionId, client: Socket, peers: Peers | undefined): void {
+    const known = peers ?? (this.#wantsPeers ? peersOf(client) : undefined)
+    this.#shell.accept(connection, client, known)
+  }
+
+  configure(settings: ListenerSettings): void {
+    if (settings.protocol !== 'tcp') return // a listener stays what it was opened as
+    const { stream } = settings
+    this.#wantsPeers = this.#isKeyed || stream.proxyProtocol
+    const backendTls = backendTlsOf(stream)
+    if (backendTls !== undefined) this.#shell.speakTls(backendTls)
+    if (backendTls?.ok === false) this.#options.notice(backendTls.problem)
+    this.#shell.step({ type: 'configure', config: configOf(stream) })
+  }
+
+  applyBackends(version: number, backends: readonly Backend[]): void {
+    this.#shell.step({ type: 'apply-backends', version, backends })
+  }
+
+  cutBackend(backend: BackendId): void {
+    this.#shell.step({ type: 'cut-backend', backend })
+  }
+
+  close(): void {
+    this.#shell.step({ type: 'close' })
+  }
+
+  abort(): void {
+    this.#shell.step({ type: 'abort-all' })
+  }
+
+  dispose(): void {
+    this.#shell.dispose()
+  }
+
+  get connections(): number {
+    return this.#shell.machine.connections
+  }
+
+  get counters(): Readonly<StreamCounters> {
+    return this.#shell.machine.counters
+  }
+}
+
+const configOf = (stream: StreamSpec): StreamConfig => ({
+  ...defaultStreamConfig,
+  connectTimeoutMs: stream.connectTimeoutMs,
+  idleTimeoutMs: stream.idleTimeoutMs,
+  connectionsMax: stream.connectionsMax,
+  connectionsPerBackendMax: stream.connectionsPerBackendMax,
+  proxyProtocol: stream.proxyProtocol,
+  upstreamTls: stream.tls === 'reoriginate',
+})

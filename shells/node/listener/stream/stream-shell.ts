@@ -1,0 +1,246 @@
+/**
+ * Runs one `StreamListener` machine against real sockets. One pump, one switch, no policy: what
+ * sockets do becomes an event, what comes back is done. Clients come from listening sockets of
+ * whatever number, and are this shell's from then on.
+ */
+import { connect, type Socket } from 'node:net'
+import type { ListenerFact } from '../../../../core/balance/facts.ts'
+import { strategyNamed } from '../../../../core/balance/strategies.ts'
+import { type Attempt, unreachable } from '../../../../core/machine.ts'
+import type { OpenListener } from '../../../../core/node/commands.ts'
+import type { StreamListenerCommand } from '../../../../core/stream/commands.ts'
+import type { Peers } from '../../../../core/stream/entrance/events.ts'
+import type { ConnectionId, Side, StreamListenerEvent } from '../../../../core/stream/events.ts'
+import { StreamListener } from '../../../../core/stream/listener.ts'
+import { defaultStreamConfig } from '../../../../core/stream/state.ts'
+import { isHostLimit, reasonOf } from '../../socket-errors.ts'
+import { Alarm } from '../alarm.ts'
+import { type BackendTls, secureUpstream, tlsReasonOf } from './backend-tls.ts'
+import { releaseSocket } from './release-socket.ts'
+
+export interface StreamShellOptions {
+  readonly balance: OpenListener['balance']
+  /** May be called from within any method. */
+  readonly fact: (fact: ListenerFact) => void
+  /** A connection was lost because this machine lacks something; the listener goes on. */
+  readonly hostFailed: (reason: string) => void
+}
+
+interface Connection {
+  readonly client: Socket
+  /** Of the attempt; while TLS is made of it, that. */
+  upstream: Socket | undefined
+  attempt: Attempt
+}
+
+type ConnectUpstream = Extract<StreamListenerCommand, { type: 'connect-upstream' }>
+
+export class StreamShell {
+  readonly #machine: StreamListener
+  readonly #options: StreamShellOptions
+  readonly #connections = new Map<ConnectionId, Connection>()
+  readonly #inbox: StreamListenerEvent[] = []
+  readonly #alarm = new Alarm(() => this.step({ type: 'tick' }))
+  #backendTls: BackendTls = { ok: false, problem: 'TLS with backends is not configured' }
+  #stepping = false
+
+  constructor(options: StreamShellOptions) {
+    const { strategy, failOpen } = options.balance
+    const [seed = 0] = crypto.getRandomValues(new Uint32Array(1))
+    this.#options = options
+    this.#machine = new StreamListener(defaultStreamConfig, {
+      strategy: strategyNamed(strategy, seed),
+      failOpen,
+    })
+  }
+
+  /** Counters and counts, for people and tests. */
+  get machine(): Pick<StreamListener, 'connections' | 'connectionsOn' | 'counters' | 'isEmpty'> {
+    return this.#machine
+  }
+
+  /** How, with upstreams connected from now on that are to be spoken to in TLS. */
+  speakTls(how: BackendTls): void {
+    this.#backendTls = how
+  }
+
+  /** A client that is not read, and not ended; its number is used once in this process. */
+  accept(connection: ConnectionId, client: Socket, peers: Peers | undefined): void {
+    this.#connections.set(connection, { client, upstream: undefined, attempt: 0 })
+    client.on('error', () => this.step({ type: 'errored', connection, side: 'client' }))
+    if (peers === undefined) this.step({ type: 'accepted', connection })
+    else this.step({ type: 'accepted', connection, peers })
+  }
+
+  /** The pump. What happens while a step's commands run waits for its turn. */
+  step(event: StreamListenerEvent): void {
+    if (this.#stepping) {
+      this.#inbox.push(event)
+      return
+    }
+    this.#stepping = true
+    this.#run(event)
+    while (this.#inbox.length > 0) this.#run(this.#inbox.shift()!)
+    this.#stepping = false
+    this.#alarm.set(this.#machine.deadline())
+  }
+
+  #run(event: StreamListenerEvent): void {
+    // Emptying one array again and again takes longer than making new ones.
+    const batch: StreamListenerCommand[] = []
+    this.#machine.step(event, performance.now(), batch)
+    for (const command of batch) this.#apply(command)
+  }
+
+  /** Nothing of this shell runs any more afterwards. */
+  dispose(): void {
+    this.#alarm.clear()
+  }
+
+  #apply(command: StreamListenerCommand): void {
+    switch (command.type) {
+      case 'write':
+        this.#write(command.connection, command.to, command.bytes)
+        return
+      case 'pause':
+        this.#socket(command.connection, command.side)?.pause()
+        return
+      case 'resume':
+        this.#socket(command.connection, command.side)?.resume()
+        return
+      case 'connect-upstream':
+        this.#connect(command)
+        return
+      case 'abandon-upstream':
+        this.#abandon(command.connection, command.attempt)
+        return
+      case 'join':
+        this.#read(command.connection, 'client')
+        this.#read(command.connection, 'upstream')
+        return
+      case 'end':
+        this.#socket(command.connection, command.to)?.end()
+        return
+      case 'close':
+        this.#close(command.connection, command.reset)
+        return
+      case 'backends-applied':
+      case 'backend-drained':
+      case 'backend-failed':
+      case 'emptied':
+        this.#options.fact(command)
+        return
+      default:
+        unreachable(command)
+    }
+  }
+
+  #connect(command: ConnectUpstream): void {
+    const { connection, attempt, host, port } = command
+    const entry = this.#connections.get(connection)
+    if (entry === undefined) return
+    let upstream: Socket
+    try {
+      upstream = connect({ host, port, ...UPSTREAM_OPTIONS })
+    } catch (error) {
+      this.step(upstreamFailed(connection, attempt, error)) // a port out of range, for one
+      return
+    }
+    entry.upstream = upstream
+    entry.attempt = attempt
+    let connected = false
+    upstream.once('connect', () => {
+      connected = true
+      if (command.tls) this.#secure(entry, upstream, command)
+      else this.step({ type: 'upstream-connected', connection, attempt })
+    })
+    upstream.on('error', (error) => {
+      if (connected) {
+        this.step({ type: 'errored', connection, side: 'upstream' })
+        return
+      }
+      if (isHostLimit(error)) this.#options.hostFailed(reasonOf(error))
+      this.step(upstreamFailed(connection, attempt, error))
+    })
+  }
+
+  #secure(entry: Connection, tcp: Socket, { connection, attempt, preface }: ConnectUpstream): void {
+    const backendTls = this.#backendTls
+    if (!backendTls.ok) {
+      const reason = backendTls.problem
+      this.#options.hostFailed(reason)
+      this.step({ type: 'upstream-failed', connection, attempt, blame: 'host', reason })
+      return
+    }
+    tcp.removeAllListeners('error') // ours alone; what befalls it is told by its TLS
+    const upstream = secureUpstream(tcp, backendTls.options, preface)
+    entry.upstream = upstream
+    let isSecure = false
+    upstream.once('secureConnect', () => {
+      isSecure = true
+      this.step({ type: 'upstream-connected', connection, attempt })
+    })
+    upstream.on('error', (error) => {
+      if (isSecure) {
+        this.step({ type: 'errored', connection, side: 'upstream' })
+        return
+      }
+      const reason = tlsReasonOf(error)
+      this.step({ type: 'upstream-failed', connection, attempt, blame: 'backend', reason })
+    })
+  }
+
+  #abandon(connection: ConnectionId, attempt: Attempt): void {
+    const entry = this.#connections.get(connection)
+    if (entry === undefined || entry.attempt !== attempt) return
+    entry.upstream?.destroy()
+    entry.upstream = undefined
+  }
+
+  #read(connection: ConnectionId, side: Side): void {
+    const socket = this.#socket(connection, side)
+    if (socket === undefined) return
+    socket.on('data', (bytes) => this.step({ type: 'data', connection, from: side, bytes }))
+    socket.on('end', () => this.step({ type: 'ended', connection, from: side }))
+    socket.on('finish', () => this.step({ type: 'finished', connection, side }))
+    // One that was read before, if only for its TLS, may have ended with nothing left to read.
+    if (socket.readableEnded) this.step({ type: 'ended', connection, from: side })
+    else socket.resume()
+  }
+
+  #write(connection: ConnectionId, side: Side, bytes: Uint8Array): void {
+    const socket = this.#socket(connection, side)
+    // A full chunk reaches the high-water mark even when the kernel took all of it at once;
+    // only what waits in memory is worth a pause.
+    if (socket === undefined || socket.write(bytes) || socket.writableLength === 0) return
+    socket.once('drain', () => this.step({ type: 'writable', connection, side }))
+    this.step({ type: 'blocked', connection, side })
+  }
+
+  #close(connection: ConnectionId, reset: boolean): void {
+    const entry = this.#connections.get(connection)
+    if (entry === undefined) return
+    this.#connections.delete(connection)
+    releaseSocket(entry.client, reset)
+    if (entry.upstream !== undefined) releaseSocket(entry.upstream, reset)
+  }
+
+  #socket(connection: ConnectionId, side: Side): Socket | undefined {
+    const entry = this.#connections.get(connection)
+    return side === 'client' ? entry?.client : entry?.upstream
+  }
+}
+
+const upstreamFailed = (
+  connection: ConnectionId,
+  attempt: Attempt,
+  error: unknown,
+): StreamListenerEvent => ({
+  type: 'upstream-failed',
+  connection,
+  attempt,
+  blame: isHostLimit(error) ? 'host' : 'backend',
+  reason: reasonOf(error),
+})
+
+const UPSTREAM_OPTIONS = { allowHalfOpen: true, noDelay: true } as const

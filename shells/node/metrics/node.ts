@@ -1,0 +1,80 @@
+/** Everything this node tells Prometheus. */
+import type { NodeView } from '../../../core/node/view.ts'
+import type { Listeners } from '../listener/listeners.ts'
+import type { Certificates } from '../tls/certificates.ts'
+import { exposition, type Metric } from './exposition.ts'
+import { streamMetrics } from './stream.ts'
+import { udpMetrics } from './udp.ts'
+
+export interface MetricsSources {
+  readonly listeners: Pick<Listeners, 'counters' | 'streamCounters'>
+  readonly view: () => NodeView
+  readonly certificates?: Pick<Certificates, 'names'>
+}
+
+/** Prometheus' text format. */
+export async function metricsText(sources: MetricsSources): Promise<string> {
+  const { listeners, certificates } = sources
+  const udp = await listeners.counters()
+  const view = sources.view()
+  return exposition([
+    ...streamMetrics(listeners.streamCounters(), view),
+    ...udpMetrics(udp, view),
+    sockets(view),
+    ...ports(view),
+    ...(certificates === undefined ? [] : [expiry(certificates)]),
+  ])
+}
+
+function sockets({ listeners, node }: Pick<NodeView, 'listeners' | 'node'>): Metric {
+  const counts: Record<SocketState, number> = { ...NO_SOCKETS }
+  for (const { state } of [...listeners, ...node]) counts[state] += 1
+  return {
+    name: 'weir_sockets',
+    help: 'Sockets that listen or are to listen now, by their state.',
+    type: 'gauge',
+    samples: Object.entries(counts).map(([state, value]) => ({ labels: { state }, value })),
+  }
+}
+
+/** Of the ledger. */
+const ports = ({ ports: counters }: Pick<NodeView, 'ports'>): readonly Metric[] =>
+  Object.entries(PORT_COUNTERS).map(([name, [counter, help]]) => ({
+    name: `weir_port_${name}_total`,
+    help,
+    type: 'counter',
+    samples: [{ labels: {}, value: counters[counter] }],
+  }))
+
+const PORT_COUNTERS: Readonly<Record<string, readonly [keyof NodeView['ports'], string]>> = {
+  claims: ['claimsGranted', 'Ports that were asked for and granted.'],
+  claims_refused: ['claimsRefused', 'Ports that were asked for and belong to somebody else.'],
+  binds: ['binds', 'Attempts to listen.'],
+  binds_failed: ['bindsFailed', 'Attempts to listen that failed.'],
+  freed: ['freed', 'Sockets that were given back.'],
+  published: ['published', 'Times a replica was put behind a port.'],
+  publish_refused: ['publishRefused', 'Times there was no room for one.'],
+}
+
+const expiry = (certificates: Pick<Certificates, 'names'>): Metric => ({
+  name: 'weir_certificate_expiry_timestamp_seconds',
+  help: 'When a certificate in use ends, since 1970.',
+  type: 'gauge',
+  samples: certificates.names().map(({ name, validTo }) => ({
+    labels: { name },
+    value: validTo.getTime() / 1_000,
+  })),
+})
+
+type SocketState = NodeView['listeners' | 'node'][number]['state']
+
+const NO_SOCKETS: Readonly<Record<SocketState, number>> = {
+  idle: 0,
+  waiting: 0,
+  opening: 0,
+  listening: 0,
+  serving: 0,
+  retrying: 0,
+  absent: 0,
+  closing: 0,
+}

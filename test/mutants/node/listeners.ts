@@ -1,0 +1,135 @@
+import { mutantsOf } from '../mutant.ts'
+
+/** Listeners, and the backends they are sent. */
+export const listeners = mutantsOf('core/node/service/listeners.ts', [
+  ['a listener that closes is used again', '      if (isClosing(listener)) continue\n', ''],
+  [
+    'what is on a listener that was replaced is cut',
+    'listener.isReplaced = names.has(listener.endpoint.name)',
+    'listener.isReplaced = names.size < 0',
+  ],
+  [
+    'what is on a listener that is gone is never cut',
+    'listener.isReplaced = names.has(listener.endpoint.name)',
+    'listener.isReplaced = true',
+  ],
+  [
+    'a socket of flows is handed to another listener',
+    "      if (listener.isReplaced && listener.endpoint.protocol === 'udp') replaced.push(listener)\n",
+    '',
+  ],
+  [
+    'another role is sent to at the next change',
+    '  state.toApply.add(listener.id) // its role filter may have changed\n',
+    '',
+  ],
+  [
+    'a listener never hears of its new settings',
+    'if (differs) out.push',
+    'if (differs && false) out.push',
+  ],
+  ['a listener is told the settings it has', 'if (differs) out.push', 'out.push'],
+  [
+    'a service that is removed goes on listening',
+    '  claimPorts(step, [service])\n  for (const listener of open) letGo',
+    '  for (const listener of open) letGo',
+  ],
+  [
+    'a listener is closed while sockets lead to it',
+    "if (listener.state !== 'closing' || listener.sockets.size > 0) return",
+    "if (listener.state !== 'closing') return",
+  ],
+  [
+    'a listener keeps its backends when it is closed',
+    '  state.toApply.add(listener.id)\n  state.toPlan.add(listener.service)\n',
+    '  state.toPlan.add(listener.service)\n',
+  ],
+  ['a drain after a close has no end', '  if (!listener.isReplaced) armCut(step, listener)\n', ''],
+  [
+    'a udp listener is opened anew in a shutdown',
+    "if (service === undefined || state.phase === 'draining') return",
+    'if (service === undefined) return',
+  ],
+  [
+    'any set that holds is the last one',
+    'if (event.version !== listener.sentVersion) return\n',
+    '',
+  ],
+  [
+    'a backend that failed is not asked how it is',
+    "driveMonitor(step, replica, { type: 'hurry' })",
+    '',
+  ],
+  [
+    'a connection that failed says nothing',
+    'return onBackendFailed(step, replica, listener.target, event.reason)',
+    'return',
+  ],
+  [
+    'an old word that a backend drained counts',
+    'if (left === 0 || version < left) return',
+    'if (left === 0) return',
+  ],
+  [
+    'a backend that is in again has drained',
+    'if (left === 0 || version < left) return',
+    'if (version < left) return',
+  ],
+  [
+    'a listener with connections is forgotten',
+    "if (listener.state !== 'closed' || listener.holding.size > 0) return",
+    "if (listener.state !== 'closed') return",
+  ],
+  [
+    'a listener is forgotten before its last set holds',
+    '  if (listener.sentVersion !== listener.appliedVersion) return\n  step.state',
+    '  step.state',
+  ],
+  [
+    'a set is sent before the last one holds',
+    '  if (listener.sentVersion !== listener.appliedVersion) return\n  const isOpen',
+    '  const isOpen',
+  ],
+  [
+    'a backend that left has no connections',
+    'for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.set(id, version)',
+    'for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.delete(id)',
+  ],
+  ['no backend is published', '  publish(step, listener, before)\n', ''],
+  [
+    'a backend that left stays published',
+    "driveLedger(step, { type: 'withdraw', owner, backend, claim })",
+    '',
+  ],
+  [
+    'a backend that leaves one listener is off all',
+    "driveLedger(step, { type: 'withdraw', owner, backend, claim })",
+    "driveLedger(step, { type: 'withdraw', owner, backend })",
+  ],
+  [
+    'a replica takes part in every role',
+    'endpoint.targetRole === undefined || replica.role === endpoint.targetRole',
+    'endpoint.targetRole === undefined || replica.role',
+  ],
+  [
+    'a replica that leaves takes part',
+    'if (replica === undefined || !takesPart(replica.state)) continue',
+    'if (replica === undefined) continue',
+  ],
+  [
+    'replicas are in the order of their start',
+    '  serving.sort((a, b) => a.number - b.number)\n',
+    '',
+  ],
+  [
+    'a mapping leads to the first endpoint',
+    "const port = 'port' in target ? target.port : ports[target.endpoint]",
+    "const port = 'port' in target ? target.port : Object.values(ports)[0]",
+  ],
+  ['a verdict is told with the next replica', ' && down.has(each.id) === (each.down ?? false)', ''],
+  [
+    'a cut is made once',
+    '  step.state.timers.set(`listener ${listener.id}`, step.now + CUT_AGAIN_MS)\n',
+    '',
+  ],
+])

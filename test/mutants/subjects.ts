@@ -1,0 +1,63 @@
+/** All mutants there are, each with the tests that are to notice it. */
+import type { Mutant } from './mutant.ts'
+import { checks } from './node/checks.ts'
+import { doors } from './node/doors.ts'
+import { listeners } from './node/listeners.ts'
+import { shutdown } from './node/shutdown.ts'
+import { sockets } from './node/sockets.ts'
+import { publishClaims } from './publish/claims.ts'
+import { publishSockets } from './publish/sockets.ts'
+import { admission } from './udp/admission.ts'
+import { backends } from './udp/backends.ts'
+import { forwarding } from './udp/forwarding.ts'
+import { headers } from './udp/headers.ts'
+import { snapshot } from './udp/snapshot.ts'
+import { storage } from './udp/storage.ts'
+import { table } from './udp/table.ts'
+import { teardown } from './udp/teardown.ts'
+import { upstream } from './udp/upstream.ts'
+
+export interface Subject {
+  readonly name: string
+  /** Paths in `test/core` begin so; those that say most in the least time first. */
+  readonly tests: readonly string[]
+  readonly mutants: readonly Mutant[]
+}
+
+export const SUBJECTS: readonly Subject[] = [
+  {
+    name: 'udp',
+    tests: [
+      'udp/life/',
+      'udp/backends/',
+      'udp/proxy/',
+      'udp/storage/',
+      'udp/sheet',
+      'udp/weak',
+      'udp/config',
+      'udp/snapshot',
+      'udp/',
+    ],
+    mutants: [
+      ...admission,
+      ...forwarding,
+      ...upstream,
+      ...backends,
+      ...teardown,
+      ...table,
+      ...snapshot,
+      ...storage,
+      ...headers,
+    ],
+  },
+  {
+    name: 'publish',
+    tests: ['publish/ports/', 'publish/ledger', 'publish/snapshot', 'publish/'],
+    mutants: [...publishClaims, ...publishSockets],
+  },
+  {
+    name: 'node',
+    tests: ['node/ports', 'node/passive', 'node/operator', 'node/udp.', 'node/'],
+    mutants: [...doors, ...sockets, ...listeners, ...checks, ...shutdown],
+  },
+]

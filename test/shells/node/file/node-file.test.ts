@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest'
+import { defaultNodeSettings } from '../../../../core/spec/node/settings.ts'
+import { loadNodeFile, nodeFileSchema } from '../../../../shells/node/file/node-file.ts'
+
+const GOOD = `# of this machine
+ports: { replicas: 21000-21999 }
+internal_addresses:
+  - 10.8.0.2
+  - fd00::2
+certificates: ./certificates
+metrics: "[::1]:9464"
+drain_timeout: 10s
+`
+
+test('a file that is good gives settings and no word', () => {
+  expect(loadNodeFile(GOOD, 'node.yaml')).toEqual({
+    ok: true,
+    settings: {
+      replicaPorts: { from: 21_000, to: 21_999 },
+      internalAddresses: ['10.8.0.2', 'fd00::2'],
+      certificates: './certificates',
+      metrics: { host: '::1', port: 9464 },
+      drainTimeoutMs: 10_000,
+    },
+    warnings: [],
+  })
+})
+
+describe('a file that says nothing is one with all of the defaults', () => {
+  for (const text of ['', '# nothing\n', '---\n', '{}\n']) {
+    test(JSON.stringify(text), () => {
+      const loaded = loadNodeFile(text, 'f')
+      expect(loaded).toEqual({ ok: true, settings: defaultNodeSettings, warnings: [] })
+    })
+  }
+})
+
+describe('what is wrong is told at its place, in order', () => {
+  const ROWS: readonly [string, string, readonly string[]][] = [
+    [
+      'keys and values',
+      `ports:
+  replica: 1-2
+  replicas: 1-2
+internal_addresses: [10.8.0.2, 127.0.0.1]
+metrics: :9464
+drain_timeout: 2h
+trusted_proxies: [10.0.0.0/8]
+`,
+      [
+        'f:2:3: unknown key replica in a ports block; did you mean replicas?',
+        'f:3:13: replicas must lie within 1024-65535, not 1-2',
+        'f:4:32: internal_addresses[1] is loopback, where internal endpoints are anyway while there is no other address; remove it',
+        'f:5:10: metrics must be HOST:PORT such as 127.0.0.1:9464, not ":9464"; write 127.0.0.1:9464 for this machine only, 0.0.0.0:9464 for everybody',
+        'f:6:16: drain_timeout must be at most 1h, not "2h"',
+        'f:7:1: trusted_proxies is not built yet; remove it',
+      ],
+    ],
+    ['no YAML', 'ports: {\n', [expect.stringMatching(/^f:1:8: the \{ that begins here/)]],
+    [
+      'a key twice',
+      'metrics: a\nmetrics: b\n',
+      [expect.stringMatching(/^f:1:10: /), expect.stringMatching(/^f:2:1: /)],
+    ],
+    ['a text', 'hello\n', ['f:1:1: a node file is a map such as drain_timeout: 30s, not "hello"']],
+  ]
+  for (const [name, text, problems] of ROWS) {
+    test(name, () => expect(loadNodeFile(text, 'f')).toEqual({ ok: false, problems }))
+  }
+
+  test('what works and had better be otherwise is warned of', () => {
+    const loaded = loadNodeFile('ports:\n  replicas: 40000-40099\n', 'f')
+    expect(loaded).toMatchObject({
+      ok: true,
+      warnings: [expect.stringMatching(/^f:2:13: replicas 40000-40099 reaches into 32768-60999, /)],
+    })
+  })
+})
+
+test('its schema is one of its own', () => {
+  expect(nodeFileSchema()).toMatchObject({ title: 'Weir node file', $ref: '#/$defs/node' })
+})
