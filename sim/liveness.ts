@@ -123,9 +123,11 @@ function excuseOf(key: ServiceKey, world: World): string | undefined {
     return 'its program never works'
   }
   const [deployment = ''] = key.split('/')
-  for (const { service, onTimeout } of spec.depends) {
+  for (const { service, onTimeout, condition } of spec.depends) {
     if (onTimeout !== 'fail') continue
     const on = serviceKey(deployment, service)
+    const place = condition === 'started' ? undefined : placeExcuse(on, world)
+    if (place !== undefined) return `it needs ${service}: ${place}`
     if (world.operator.wanted(on) === 0) return `it needs ${service}, of which none is wanted`
     const why = excuseOf(on, world)
     if (why !== undefined) return `it needs ${service}: ${why}`

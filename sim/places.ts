@@ -65,11 +65,12 @@ export function doorsAt(want: Want, { listeners }: World): (FrontDoor | UdpDoor)
   })
 }
 
-/** Why a deployment cannot listen everywhere, whatever the node does. */
-export function placeExcuse(deployment: string, world: World): string | undefined {
+/** Why a deployment, or a service of it, cannot listen everywhere, whatever the node does. */
+export function placeExcuse(name: string, world: World): string | undefined {
   const { wants, rivals } = placesOf(world)
   for (const want of wants) {
-    if (deploymentOf(want.owner) !== deployment || want.isOptional) continue
+    const isIts = want.owner === name || deploymentOf(want.owner) === name
+    if (!isIts || want.isOptional || want.bind === 'never') continue
     const rival = rivals.get(want)
     if (rival === undefined && world.ports.has(want.host)) continue
     const where = nameOf(want.namespace, want.host, want.port)

@@ -222,6 +222,7 @@ function sayGoodbye(world: World): void {
   const { goodbye, latecomers, node } = world.options
   // Some ask for more than a shutdown waits for.
   for (let each = 0; each < latecomers; each++) world.clients.arrive(2 * node.drainTimeoutMs)
+  if (latecomers > 0) advanceUntil(world, world.now + LATECOMERS_MS)
   if (goodbye === 'remove') {
     for (const name of world.operator.deploymentNames()) world.operator.remove(name)
     await_(world, world.now + STOPS_WITHIN_MS, () =>
@@ -281,6 +282,8 @@ const BUSY: ReadonlySet<string> = new Set([
   'entrance-full',
 ])
 const ANSWERS_WITHIN_MS = 60_000
+/** For latecomers to be connected. */
+const LATECOMERS_MS = 20
 const STOPS_WITHIN_MS = 900_000
 const WAIT_STEPS_MAX = 100_000
 const STAYS_STEPS = 40

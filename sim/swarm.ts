@@ -91,7 +91,7 @@ export function drawRun(seed: number, steps: number): RunOptions {
     faults: drawFaults(maybe, draw),
     crashMidStep: maybe(ratio(1, 200)),
     goodbye: draw.pick(['drain', 'drain', 'abort', 'remove']),
-    latecomers: draw.pick([0, 0, 6]),
+    latecomers: draw.pick([0, 6]),
     udp: drawUdpRun(seed, steps),
   }
   return draw.below(4) === 0 ? busy(drawn, draw) : drawn
@@ -175,12 +175,12 @@ const NEEDS_FAULTS: ReadonlySet<ActKind> = new Set([
 ])
 
 const drawClients = (draw: Prng): ClientOptions => ({
-  everyMs: draw.pick([0, 0, 20, 300, 2_000]),
+  everyMs: draw.pick([0, 20, 100, 300, 2_000]),
   thinkMsMax: draw.pick([5, 100, 2_000]),
   patientPercent: draw.pick([0, 10, 50]),
   bytesMax: draw.pick([1, 16, 60]),
   hastyPercent: draw.pick([0, 0, 20]),
-  stallsPercent: draw.pick([0, 0, 20]),
+  stallsPercent: draw.pick([0, 20]),
   rudePercent: draw.pick([0, 10, 30]),
   liveMax: draw.pick([2, 10, 50]),
 })

@@ -150,6 +150,8 @@ export type SocketUse =
       readonly kind: 'tcp'
       /** As in the file. */
       readonly acceptProxyProtocol: readonly string[]
+      /** As many may be on their way in at one time as may be in. */
+      readonly greetingsMax: number
       /** At least one; several only when each but at most one has a name of its own. */
       readonly routes: readonly SocketRoute[]
     }

@@ -18,6 +18,7 @@ import { listensItself, replicaIn } from './service/plans.ts'
 import { twinOf } from './service/ports.ts'
 import { isCurrent } from './service/replicas.ts'
 import { claimPorts, fileClaims } from './service/sockets.ts'
+import { judge } from './service/standing.ts'
 import type { DeploymentRecord, Service, Step } from './state.ts'
 
 type DeployEvent = Extract<OperatorEvent, { type: 'deploy' }>
@@ -55,6 +56,8 @@ export function onDeploy(step: Step, event: DeployEvent): void {
   else claimPorts(step, updated)
   for (const service of rechecked) updateHealth(step, service)
   linkDependents(step, record)
+  // Who arrives depends on what these are by the new file.
+  for (const service of updated) judge(step, service)
   for (const service of arrived) {
     if (state.phase === 'running') beginService(step, service)
     state.toJudge.add(service.key)
@@ -106,6 +109,10 @@ function refuseDeploy(
   const conflicts = state.ledger.conflicts([...leaving, ...wishes])
   if (conflicts.length > 0) {
     return { code: 'conflict', text: conflictText(step, conflicts) }
+  }
+  if (!state.ledger.hasRoomFor([...leaving, ...wishes])) {
+    const text = 'the node has no room for so many ports; fewer endpoints or deployments are needed'
+    return { code: 'invalid', text }
   }
   for (const { owner, claims } of wishes) {
     for (const { port } of claims) {

@@ -6,10 +6,10 @@
  * See `docs/publish.md` for what conflicts, the life of a socket, and what happens on each event.
  */
 import { type Instant, type Machine, unreachable } from '../machine.ts'
-import type { Owner, PortConflict, PortNamespace, Wish } from './claim.ts'
+import type { ClaimId, Owner, PortConflict, PortNamespace, Wish } from './claim.ts'
 import type { LedgerCommand } from './commands.ts'
 import type { LedgerEvent, SocketId } from './events.ts'
-import { onClaim, onPublish, onWithdraw } from './ports/claims.ts'
+import { hasRoomFor, onClaim, onPublish, onWithdraw } from './ports/claims.ts'
 import { conflictsOf } from './ports/conflicts.ts'
 import { onBindFailed, onBound, onTick, onUnbound } from './ports/sockets.ts'
 import { type LedgerState, newState, portKey, type Step } from './ports/state.ts'
@@ -62,6 +62,11 @@ export class PublishLedger implements Machine<LedgerEvent, LedgerCommand> {
     return conflictsOf(this.state, wishes)
   }
 
+  /** Whether a `claim` of these wishes would not be refused for its size. */
+  hasRoomFor(wishes: readonly Wish[]): boolean {
+    return hasRoomFor(this.state, wishes)
+  }
+
   /** Whether anybody claims this port or has a socket at it, on whatever address. */
   isTaken(namespace: PortNamespace, port: number): boolean {
     return this.state.ports.has(portKey(namespace, port))
@@ -94,6 +99,11 @@ export class PublishLedger implements Machine<LedgerEvent, LedgerCommand> {
   /** Neither claims nor sockets. */
   get isEmpty(): boolean {
     return this.state.claims === 0 && this.state.sockets.size === 0
+  }
+
+  claim(owner: Owner, id: ClaimId): ClaimView | undefined {
+    const record = this.state.owners.get(owner)?.claims.get(id)
+    return record === undefined ? undefined : claimView(record)
   }
 
   get counters(): Readonly<LedgerCounters> {

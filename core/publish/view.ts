@@ -23,6 +23,8 @@ export interface SocketView {
   readonly attempt: Attempt
   /** Failures in a row. */
   readonly failures: number
+  /** What the last failure was announced as; `absent`: nobody minds. */
+  readonly failedAs: 'retrying' | 'absent' | undefined
   /** Why the last bind failed, with the holder; empty when it did not. */
   readonly reason: string
   /** What it is for, the claims that decide first; empty while it is releasing. */

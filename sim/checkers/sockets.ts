@@ -20,7 +20,7 @@ import { listenersOf, placeOf } from '../faults/sockets.ts'
 import type { Via } from '../workloads/clients.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
-import { isAt, ownersOf, type Rights } from './rights.ts'
+import { deploymentOf, isAt, ownersOf, type Rights } from './rights.ts'
 import { type SocketTold, serviceOfListener, type Told } from './told.ts'
 import { METRICS, type Want } from './wanted.ts'
 
@@ -149,7 +149,10 @@ export class Sockets implements Checker {
       const listener = this.told.listeners.get(id)
       return listener !== undefined && !listener.closed && listener.sent.size > 0
     })
-    if (!isUsed) return
+    const isLeaving = ownersOf({ use }).some(
+      (each) => world.operator.wishes.get(deploymentOf(each))?.removing === true,
+    )
+    if (!isUsed || isLeaving) return
     const wants = [...this.rights.wants()]
     const known = this.targets.get(socket.id) ?? []
     if (targetsAt(wants, socket).join() !== known.join()) return // another mapping, in its place
@@ -238,8 +241,8 @@ export class Sockets implements Checker {
       if (state === 'bound' && (held === undefined || held.port !== port)) {
         world.fail(this.name, `socket ${id} is believed to hold ${name} and does not`)
       }
-      // One that was missing may have come just now, and the node does not know yet.
-      if (state !== 'bound' && state !== 'binding' && held !== undefined) {
+      // What comes or goes just now is on its way to be known.
+      if ((state === 'failed' || state === 'freed') && held !== undefined) {
         world.fail(this.name, `socket ${id} holds ${name} and is ${state}`)
       }
     }

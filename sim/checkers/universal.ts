@@ -134,6 +134,8 @@ export class Universal implements Checker {
         if (command.version <= listener.version) return `${command.version} is not a new version`
         for (const { id } of command.backends) {
           if (this.told.replicas.get(id)?.removed !== false) return `names ${id}, which is gone`
+          if (!listener.spent || listener.sent.has(id)) continue
+          return `gives ${id} to ${listener.id}, which admits nobody any more`
         }
         return undefined
       }

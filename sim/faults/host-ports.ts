@@ -57,9 +57,7 @@ export class HostPorts {
     this.faults = faults
     this.hasIpv6 = faults.ipv6 === 'there'
     if (faults.ipv6 !== 'late') return
-    world.at(world.draws.faults.between(1, IPV6_LATE_MS_MAX), () => {
-      this.hasIpv6 = true
-    })
+    world.at(world.draws.faults.between(1, IPV6_LATE_MS_MAX), () => this.setIpv6(true))
   }
 
   /** As `bind` and `listen` of a kernel; nobody shares an address with anybody. */
@@ -137,6 +135,11 @@ export class HostPorts {
   settleStranger(place: Place, forMs: number): void {
     const bound = this.bind(place, { type: 'stranger' })
     if (bound.type === 'bound') this.world.at(forMs, () => this.free(bound.held))
+  }
+
+  /** What is bound already stays. */
+  setIpv6(has: boolean): void {
+    this.hasIpv6 = has
   }
 
   /** Strangers leave, and the machine gets what it lacks, unless it never does. */

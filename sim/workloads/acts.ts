@@ -30,6 +30,7 @@ export type Act =
       readonly port: number
       readonly forMs: number
     }
+  | { readonly type: 'ipv6'; readonly has: boolean }
   // the internal network gives it these addresses; it has them so much later
   | { readonly type: 'internal'; readonly addresses: readonly string[]; readonly lateMs: number }
   // what befalls the node
@@ -80,6 +81,8 @@ export function perform(world: World, act: Act): void {
         },
         act.forMs,
       )
+    case 'ipv6':
+      return world.ports.setIpv6(act.has)
     case 'internal':
       return world.renumber(act.addresses, act.lateMs)
     case 'crash':

@@ -270,7 +270,7 @@ function drawEndpoints(free: Pool, limits: DeploymentLimits, draw: Prng): Endpoi
 
 /** None when no port is left. Now and then two, of one number: 53/tcp and 53/udp. */
 export function drawEndpoint(free: Pool, limits: DeploymentLimits, draw: Prng): EndpointSketch[] {
-  if (limits.publishing && draw.below(4) === 0) {
+  if (limits.publishing && draw.below(3) === 0) {
     const [route] = free.tls.splice(draw.below(free.tls.length), 1)
     if (route !== undefined) return [drawTls(route, draw)]
   }
@@ -316,9 +316,9 @@ const drawTls = (route: TlsRoute, draw: Prng): EndpointSketch => {
 }
 
 const drawStream = (draw: Prng): Partial<EndpointSketch> => ({
-  ...(draw.below(5) === 0 ? { proxyIn: true } : {}),
-  ...(draw.below(5) === 0 ? { proxyOut: true } : {}),
-  ...(draw.below(8) === 0 ? { perBackendMax: draw.between(1, 3) } : {}),
+  ...(draw.below(4) === 0 ? { proxyIn: true } : {}),
+  ...(draw.below(4) === 0 ? { proxyOut: true } : {}),
+  ...(draw.below(4) === 0 ? { perBackendMax: draw.between(1, 3) } : {}),
 })
 
 /** None when no port is left. */

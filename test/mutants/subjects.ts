@@ -7,6 +7,10 @@ import { shutdown } from './node/shutdown.ts'
 import { sockets } from './node/sockets.ts'
 import { publishClaims } from './publish/claims.ts'
 import { publishSockets } from './publish/sockets.ts'
+import { entrance } from './stream/entrance.ts'
+import { hello } from './stream/hello.ts'
+import { listener } from './stream/listener.ts'
+import { pair } from './stream/pair.ts'
 import { admission } from './udp/admission.ts'
 import { backends } from './udp/backends.ts'
 import { forwarding } from './udp/forwarding.ts'
@@ -56,8 +60,34 @@ export const SUBJECTS: readonly Subject[] = [
     mutants: [...publishClaims, ...publishSockets],
   },
   {
+    name: 'stream',
+    tests: [
+      'stream/pair',
+      'stream/listener',
+      'stream/options',
+      'stream/model',
+      'balance/group.',
+      'balance/',
+    ],
+    mutants: [...pair, ...listener],
+  },
+  {
+    name: 'entrance',
+    tests: ['stream/entrance/', 'net/proxy-v'],
+    mutants: [...entrance, ...hello],
+  },
+  {
     name: 'node',
-    tests: ['node/ports', 'node/passive', 'node/operator', 'node/udp.', 'node/'],
+    tests: [
+      'node/service/',
+      'node/ports',
+      'node/passive',
+      'node/shutdown',
+      'node/udp.',
+      'node/operator',
+      'node/services',
+      'node/',
+    ],
     mutants: [...doors, ...sockets, ...listeners, ...checks, ...shutdown],
   },
 ]

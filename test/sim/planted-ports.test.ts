@@ -1,7 +1,7 @@
 import { describe } from 'vitest'
 import type { Attempt } from '../../core/machine.ts'
 import type { NodeCommand, SocketUse } from '../../core/node/commands.ts'
-import type { NodeEvent, SocketEvent } from '../../core/node/events.ts'
+import type { RequestId, SocketEvent } from '../../core/node/events.ts'
 import type { SocketId } from '../../core/publish/events.ts'
 import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
 import { type Planted, testPlanted } from './catching.ts'
@@ -46,7 +46,8 @@ const SOCKETS: readonly Planted[] = [
         commands.flatMap((each) => {
           if (each.type !== 'unbind-socket') return each
           const { socket, attempt } = each
-          return [each, ...tell({ type: 'socket-unbound', socket, attempt })]
+          const more = tell({ type: 'socket-unbound', socket, attempt })
+          return [each, ...more.filter(({ type }) => type !== 'close-listener')]
         }),
     })),
     checker: 'sockets',
@@ -56,19 +57,23 @@ const SOCKETS: readonly Planted[] = [
   {
     bug: 'a removal is answered before its sockets are closed',
     breed: plant(() => {
-      const open = new Map<SocketId, Attempt>()
+      const running = new Set<ReplicaId>()
+      const answered = new Set<RequestId>()
       return {
-        order: (commands, event, tell) => {
+        order: (commands, event) => {
           for (const each of commands) {
-            if (each.type === 'unbind-socket') open.set(each.socket, each.attempt)
+            if (each.type === 'create-replica') running.add(each.replica)
           }
-          if (event.type !== 'remove') return commands
-          return [
-            ...commands,
-            ...[...open].flatMap(([socket, attempt]) =>
-              tell({ type: 'socket-unbound', socket, attempt }),
-            ),
-          ]
+          if (event.type === 'replica-removed') running.delete(event.replica)
+          const left = commands.filter(
+            (each) => each.type !== 'reply' || !answered.has(each.request),
+          )
+          if (event.type !== 'remove') return left
+          const { request, deployment } = event
+          const isLeft = [...running].some((each) => each.startsWith(`${deployment}/`))
+          if (isLeft || left.some(({ type }) => type === 'reply')) return left
+          answered.add(request)
+          return [...left, { type: 'reply', request, result: { ok: true, text: 'removed' } }]
         },
       }
     }),
@@ -77,28 +82,27 @@ const SOCKETS: readonly Planted[] = [
     seeds: 60,
   },
   {
-    bug: 'attempts are not looked at',
+    bug: 'an answer counts whichever attempt it is about',
     breed: plant(() => {
-      const attempts = new Map<SocketId, Attempt>()
-      const isAnswer = (event: NodeEvent): event is SocketEvent => event.type.startsWith('socket-')
+      const failed = new Map<SocketId, SocketEvent>()
       return {
-        tell: (event) => [
-          isAnswer(event)
-            ? { ...event, attempt: attempts.get(event.socket) ?? event.attempt }
-            : event,
-        ],
-        order: (commands) => {
-          for (const each of commands) {
-            if (each.type !== 'bind-socket' && each.type !== 'unbind-socket') continue
-            attempts.set(each.socket, each.attempt)
-          }
-          return commands
+        tell: (event) => {
+          if (event.type === 'socket-failed') failed.set(event.socket, event)
+          return [event]
         },
+        order: (commands, _event, tell) =>
+          commands.flatMap((each) => {
+            const earlier = each.type === 'bind-socket' ? failed.get(each.socket) : undefined
+            if (each.type !== 'bind-socket' || earlier === undefined) return each
+            failed.delete(each.socket)
+            // It came twice, the second time after the next attempt.
+            return [each, ...tell({ ...earlier, attempt: each.attempt })]
+          }),
       }
     }),
-    checker: 'sockets',
-    says: /is believed to hold|is said to be|which is|is bound beside|holds/,
-    seeds: 200,
+    checker: 'universal',
+    says: /^bind-socket \d+ while it is bound/,
+    seeds: 60,
   },
   {
     bug: 'a port is given up by what the file says now, not by what was recorded',
@@ -313,7 +317,7 @@ const SOCKETS: readonly Planted[] = [
     breed: plantSettings((node) => ({ ...node, drainTimeoutMs: 100_000_000 })),
     checker: 'services',
     says: /after the drain time of the node/,
-    seeds: 60,
+    seeds: 100,
   },
 ]
 

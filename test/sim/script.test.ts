@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ScriptLine, simulateScript } from '../../sim/simulate.ts'
+import type {
+  EndpointSketch,
+  MappingSketch,
+  ServiceSketch,
+} from '../../sim/workloads/deployments.ts'
 import { plant } from './planted.ts'
 import { after, deploy, endpoint, scriptArb, service, shortestFailing } from './scripts.ts'
 
@@ -118,7 +123,73 @@ const PAST_FAILURES: readonly Story[] = [
       after(6_000, { type: 'client' }),
     ],
   },
+  {
+    // It was said to be closed in the step in which its last socket was led elsewhere, before that.
+    story: 'a tenant of a TLS port leaves, and the port is told first',
+    script: [
+      after(
+        0,
+        deploy(
+          service({ endpoints: [tenant('a.test')] }),
+          service({ endpoints: [tenant('b.test')] }),
+        ),
+      ),
+      after(5_000, deploy(service({ endpoints: [tenant('a.test')] }))),
+    ],
+  },
+  {
+    // Without IPv6 all was well; when it came, the second try to listen there counted as a problem
+    // for as long as it took, and nobody looked again.
+    story: 'IPv6 comes, and a deployment that was ready is',
+    script: [
+      after(0, { type: 'ipv6', has: false }),
+      after(0, deploy(service({ endpoints: [endpoint(), endpoint({ port: 8_001 })] }))),
+      after(5_000, { type: 'ipv6', has: true }),
+      after(60_000, { type: 'client' }),
+    ],
+  },
+  {
+    // What the first listener had published stayed published when another one took its place.
+    story: 'a mapping whose listener was replaced is closed with its last replica',
+    script: [
+      after(0, deploy(mapped())),
+      after(5_000, deploy(mapped({ strategy: 'maglev' }))),
+      after(5_000, { type: 'restart', pick: 0 }),
+      after(60_000, { type: 'scale', pick: 0, replicas: 0 }),
+    ],
+  },
+  {
+    // Public sockets are closed first. A replica that came back while its service waited for its
+    // turn was given to a table that was over, and was never drained of it: it hung for ever.
+    story: 'a node that stops has no use for a replica that comes back meanwhile',
+    script: [
+      after(0, { type: 'manner', manner: {} }),
+      after(0, { type: 'manner', manner: { stopsAfterMs: undefined } }),
+      after(
+        0,
+        deploy(
+          service({ endpoints: [endpoint({ protocol: 'udp' })] }),
+          service({
+            stopGraceMs: 10_000,
+            depends: [{ on: 0, condition: 'started', timeoutMs: 60_000, onTimeout: 'fail' }],
+          }),
+        ),
+      ),
+      after(5_000, { type: 'shutdown', mode: 'drain' }),
+      after(100, { type: 'kill', pick: 0 }),
+      after(5_000, { type: 'client' }),
+    ],
+  },
 ]
+
+function tenant(host: string): EndpointSketch {
+  return endpoint({ tls: 'terminate', host, port: 8_443 })
+}
+
+function mapped(over: Partial<EndpointSketch> = {}): ServiceSketch {
+  const mapping = { hostPort: 8_005, hostIp: '192.0.2.10', protocol: 'tcp', containerPort: 8_000 }
+  return service({ replicas: 2, endpoints: [endpoint(over)], mappings: [mapping as MappingSketch] })
+}
 
 describe('found before', () => {
   for (const { story, script } of PAST_FAILURES) {

@@ -1,5 +1,7 @@
 /** Scripts for simulated runs: written by hand with defaults, or drawn by fast-check. */
 import fc from 'fast-check'
+import type { PortNamespace } from '../../core/publish/claim.ts'
+import { INTERNAL_ADDRESSES } from '../../sim/faults/host-ports.ts'
 import type { ScriptLine } from '../../sim/simulate.ts'
 import type { Act } from '../../sim/workloads/acts.ts'
 import {
@@ -55,11 +57,31 @@ const serviceArb = (index: number): fc.Arbitrary<Omit<ServiceSketch, 'endpoints'
       unavailableMax: fc.nat(1),
       onPanic: fc.constantFrom('restart', 'shutdown', 'isolate'),
       flavour: fc.nat(2),
+      reach: fc.constantFrom('auto', 'always', 'never'),
     } as const)
     .map(({ dependsOn, condition, ...rest }) => ({
       ...service(rest),
       depends: dependsOn.map((on) => ({ on, condition, timeoutMs: 60_000, onTimeout: 'warn' })),
     }))
+
+/** Those with TLS share a port, by names. */
+const endpointArb: fc.Arbitrary<Partial<EndpointSketch>> = fc.oneof(
+  fc.record({
+    protocol: fc.constantFrom('tcp', 'http', 'udp'),
+    expose: fc.constantFrom('public', 'internal'),
+    strategy: fc.constantFrom('round_robin', 'maglev'),
+  } as const),
+  fc.record({
+    protocol: fc.constant('tcp'),
+    tls: fc.constantFrom('terminate', 'passthrough', 'reoriginate'),
+  } as const),
+)
+
+const mappingArb = fc.record({
+  hostIp: fc.constantFrom('0.0.0.0', '127.0.0.1', '192.0.2.10'),
+  isEphemeral: fc.boolean(),
+  pick: fc.nat(3),
+})
 
 const sketchArb: fc.Arbitrary<DeploymentSketch> = fc
   .record({
@@ -70,7 +92,8 @@ const sketchArb: fc.Arbitrary<DeploymentSketch> = fc
         ...Array.from({ length: count }, (_, index) =>
           fc.record({
             sketch: serviceArb(index),
-            protocols: fc.array(fc.constantFrom('tcp', 'http', 'udp'), { maxLength: 2 }),
+            endpoints: fc.array(endpointArb, { maxLength: 2 }),
+            mappings: fc.array(mappingArb, { maxLength: 2 }),
           } as const),
         ),
       ),
@@ -78,12 +101,27 @@ const sketchArb: fc.Arbitrary<DeploymentSketch> = fc
   })
   .map(({ name, portFirst, services }) => {
     let port = portFirst
+    const hosts = ['a.test', 'b.test', '*.wild.test', 'c.test', 'd.test', 'e.test']
     return {
       name,
-      services: services.map(({ sketch, protocols }) => ({
-        ...sketch,
-        endpoints: protocols.map((protocol) => endpoint({ protocol, port: port++ })),
-      })),
+      services: services.map(({ sketch, endpoints, mappings }) => {
+        const own = endpoints.map((each) =>
+          each.tls === undefined
+            ? endpoint({ ...each, port: port++ })
+            : endpoint({ ...each, expose: 'public', port: 8_443, host: hosts.shift()! }),
+        )
+        return {
+          ...sketch,
+          endpoints: own,
+          mappings: mappings.flatMap(({ hostIp, isEphemeral, pick: at }) => {
+            const to = own[at % own.length]
+            if (to === undefined) return []
+            const protocol: PortNamespace = to.protocol === 'udp' ? 'udp' : 'tcp'
+            const hostPort = isEphemeral ? 0 : port++
+            return { hostPort, hostIp, protocol, containerPort: to.port }
+          }),
+        }
+      }),
     }
   })
 
@@ -113,6 +151,12 @@ const actArb: fc.Arbitrary<Act> = fc.oneof(
     type: fc.constant('stranger'),
     port: fc.integer({ min: HOST_PORT_FIRST, max: HOST_PORT_FIRST + 8 }),
     forMs: fc.nat(9_000),
+  }),
+  fc.record({ type: fc.constant('ipv6'), has: fc.boolean() }),
+  fc.record({
+    type: fc.constant('internal'),
+    addresses: fc.subarray([...INTERNAL_ADDRESSES]),
+    lateMs: fc.nat(3_000),
   }),
   fc.record({ type: fc.constant('crash'), downMs: fc.nat(3_000) }),
   fc.record({ type: fc.constant('pause'), forMs: fc.nat(9_000) }),

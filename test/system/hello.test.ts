@@ -121,7 +121,9 @@ test('clients of the clock take turns, and are listed and counted', async () => 
   expect((await node.weir('flows', '--backend', 'clock-2')).out).toMatch(/127\.0\.0\.1:\d+ +clock/)
   const metrics = (await node.weir('metrics')).out
   expect(metrics).toMatch(/^weir_udp_datagrams_total\{.*service="clock".*direction="out"\} 4$/m)
-  expect((await node.weir('listeners')).out).toMatch(/udp +clock +time +listening +2/)
+  expect((await node.weir('listeners')).out).toMatch(
+    /clock +time +udp +\w+ +[\d.]+:\d+ +serving +2/,
+  )
   expect(node.output).toContain(`clock  udp://127.0.0.1:${clockPort}`)
 })
 

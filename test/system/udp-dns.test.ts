@@ -175,8 +175,8 @@ describe.each(WAYS)('dnsmasq behind weir, UDP by $way', ({ way, lacks }) => {
         'dns-3': 1,
       })
       const table = (await node.weir('listeners')).out
-      expect(table).toMatch(/udp +dns +dns +listening +3/)
-      expect(table).toMatch(/tcp +dns +dns-tcp +listening +3/)
+      expect(table).toMatch(/dns +dns +udp +internal +127\.0\.0\.1:\d+ +serving +3/)
+      expect(table).toMatch(/dns +dns-tcp +tcp +internal +127\.0\.0\.1:\d+ +serving +3/)
     },
   )
 

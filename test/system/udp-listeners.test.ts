@@ -79,8 +79,11 @@ async function newAsker(...where: Parameters<typeof Asker.to>): Promise<Asker> {
   return asker
 }
 
+/** Its socket on IPv4. */
 const listener = async (running: RunningNode, endpoint: string) =>
-  (await running.json<ListenerView[]>('listeners')).find((each) => each.endpoint === endpoint)
+  (await running.json<ListenerView[]>('listeners')).find(
+    (each) => each.endpoint === endpoint && !each.address.startsWith('['),
+  )
 
 const localAddresses = (): readonly string[] =>
   Object.values(networkInterfaces())
@@ -158,7 +161,7 @@ describe.each(WAYS)('UDP by $way', ({ way, lacks }) => {
       expect((await (await newAsker(port)).ask('meanwhile')).text).toBe('meanwhile')
 
       await closed(stranger)
-      await until(async () => (await listener(running, 'more'))?.state === 'listening')
+      await until(async () => (await listener(running, 'more'))?.state === 'serving')
       await deploy(running, both)
       expect((await (await newAsker(wanted)).ask('at last')).text).toBe('at last')
     },
@@ -223,11 +226,12 @@ describe.each(WAYS)('UDP by $way', ({ way, lacks }) => {
       await deploy(running, fileOf(...services.slice(0, 2)))
       expect(await shares()).toEqual({ one: 350, two: 350 })
       await deploy(running, fileOf(...services))
-      expect(await shares()).toEqual({ one: 300, two: 300, three: 100 })
+      // each endpoint has a listener at 127.0.0.1 and one at ::1, and a number asked for is of each
+      expect(await shares()).toEqual({ one: 250, two: 250, three: 200 })
 
       // a full table sheds newcomers, within what the system allows
       const askers: Asker[] = []
-      for (let count = 0; count < 300; count++) askers.push(await newAsker(one))
+      for (let count = 0; count < 125; count++) askers.push(await newAsker(one))
       for (const asker of askers) expect((await asker.ask('mine')).text).toBe('mine')
       ;(await newAsker(one)).tell('one too many')
       await until(async () => (await dropped(running)).shed === 1)

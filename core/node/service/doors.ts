@@ -63,7 +63,7 @@ function endpointDoors(
   const bindings = bindingsOf({ expose, isOnLoopback }, internal).map((binding): DoorClaim => {
     const { host, purpose, bind, isOptional } = binding
     const id = `${name}/${purpose}/${host}`
-    return { claim: { ...placeOf(endpoint), id, host, port, bind, isOptional }, purpose }
+    return { claim: { ...placeOf(endpoint, host), id, host, port, bind, isOptional }, purpose }
   })
   if (protocol !== 'udp') {
     return [{ key: doorKey(endpoint), endpoint, target, claims: byId(bindings) }]
@@ -81,7 +81,7 @@ function mappingDoor(mapping: PortMappingSpec, nth: number, spec: ServiceSpec): 
   const endpoint = mappingEndpoint(mapping, spec.endpoints)
   const { hostIp: host, hostPort: port = 0 } = mapping
   const id = `${endpoint.name} ${host}:${port} ${nth}`
-  const claim: Claim = { ...placeOf(endpoint), id, host, port, bind: 'published' }
+  const claim: Claim = { ...placeOf(endpoint, host), id, host, port, bind: 'published' }
   return {
     key: doorKey(endpoint, claim),
     endpoint,
@@ -100,16 +100,17 @@ const doorKey = ({ name, protocol, balance }: EndpointSpec, place?: Claim): stri
   return canonicalJson({ name, on, strategy, failOpen, at })
 }
 
-function placeOf(endpoint: EndpointSpec): Pick<Claim, 'namespace' | 'tenancy'> {
-  const tenancy = tenancyOf(endpoint)
+function placeOf(endpoint: EndpointSpec, address: string): Pick<Claim, 'namespace' | 'tenancy'> {
+  const tenancy = tenancyOf(endpoint, address)
   return { namespace: namespaceOf(endpoint), ...(tenancy === undefined ? {} : { tenancy }) }
 }
 
 /** Those who ask for a name by TLS can share a port; plain ones cannot be told apart yet. */
-function tenancyOf({ stream, host, expose }: EndpointSpec): Tenancy | undefined {
+function tenancyOf({ stream, host }: EndpointSpec, address: string): Tenancy | undefined {
   if (stream.tls === 'off') return undefined
   // One socket is open to all or to none, and is read one way before it is known for whom.
-  const terms = canonicalJson([expose, [...stream.acceptProxyProtocol].sort()])
+  const isOpen = address === '0.0.0.0' || address === '::'
+  const terms = canonicalJson([isOpen, [...stream.acceptProxyProtocol].sort()])
   return { tls: true, route: host ?? '*', terms }
 }
 

@@ -2,7 +2,6 @@
 
 import { canonicalJson } from '../../journal/canonical-json.ts'
 import { assert } from '../../machine.ts'
-import type { PublishedBackend } from '../../publish/claim.ts'
 import { listenerId, type ReplicaId } from '../../services/identity.ts'
 import { takesPart } from '../../services/replica-life.ts'
 import type { EndpointSpec } from '../../spec/deployment.ts'
@@ -17,7 +16,7 @@ import { claimPorts, driveLedger } from './sockets.ts'
 
 /** Makes the listeners of services those their files ask for, touching none that did not change. */
 export function convergeListeners(step: Step, services: readonly Service[]): void {
-  const replaced: Listener[] = []
+  const ended: Listener[] = []
   for (const service of services) {
     const { state } = step
     const doors = new Map(doorsOf(service.spec, state.internal).map((door) => [door.key, door]))
@@ -32,14 +31,14 @@ export function convergeListeners(step: Step, services: readonly Service[]): voi
     const names = new Set([...doors.values()].map(({ endpoint }) => endpoint.name))
     for (const listener of left) {
       listener.isReplaced = names.has(listener.endpoint.name)
-      if (listener.isReplaced && listener.endpoint.protocol === 'udp') replaced.push(listener)
+      if (listener.endpoint.protocol === 'udp') ended.push(listener)
       beginClosing(listener)
     }
     for (const door of doors.values()) openListener(step, service, door)
     for (const listener of left) letGo(step, listener)
   }
-  // A UDP socket and its flows are one: the new listener's is another one at the same place.
-  if (replaced.length > 0) giveUpSockets(step, services, replaced)
+  // A UDP socket and its flows are one: whoever is reached at the same place has another one.
+  if (ended.length > 0) giveUpSockets(step, services, ended)
   claimPorts(step, services)
 }
 
@@ -125,22 +124,19 @@ export function renewListener(step: Step, listener: Listener): void {
   const { state } = step
   const service = state.services.get(listener.service)
   if (listener.state !== 'open' || listener.endpoint.protocol !== 'udp') return
-  if (service === undefined || state.phase === 'draining') return
+  if (service === undefined) return
   const { door: key, endpoint, target, claims } = listener
-  listener.isReplaced = true
+  // What a node that stops has closed to the outside stays closed.
+  listener.isReplaced = state.phase !== 'draining'
   beginClosing(listener)
-  openListener(step, service, { key, endpoint, target, claims })
+  if (listener.isReplaced) openListener(step, service, { key, endpoint, target, claims })
 }
 
-function giveUpSockets(
-  step: Step,
-  services: readonly Service[],
-  replaced: readonly Listener[],
-): void {
+function giveUpSockets(step: Step, services: readonly Service[], ended: readonly Listener[]): void {
   const { state } = step
   for (const { key } of services) {
     const ids = new Set(
-      replaced
+      ended
         .filter(({ service }) => service === key)
         .flatMap(({ sockets }) => [...sockets])
         .flatMap((id) => state.ledger.socket(id)?.carries ?? [])
@@ -230,7 +226,12 @@ export function applyBackends(step: Step, listener: Listener): void {
   const isOpen = listener.state === 'open'
   if (!isOpen && listener.sentVersion === 0) return
   const backends = isOpen ? backendsOf(step, listener) : []
-  if (isSent(backends, listener)) return
+  if (!isSent(backends, listener)) send(step, listener, backends)
+  // A new one has what it took over to correct, whether or not there is something to send.
+  else if (listener.sentVersion === 0) publish(step, listener)
+}
+
+function send(step: Step, listener: Listener, backends: readonly Backend[]): void {
   listener.sentVersion += 1
   const version = listener.sentVersion
   const before = listener.sent
@@ -239,30 +240,30 @@ export function applyBackends(step: Step, listener: Listener): void {
   for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.set(id, version)
   for (const id of listener.sent.keys()) listener.holding.set(id, 0)
   step.out.push({ type: 'apply-backends', listener: listener.id, version, backends })
-  publish(step, listener, before)
+  publish(step, listener)
 }
 
-/** The ledger knows what is behind each claim: a port is published while somebody takes what comes. */
-function publish(
-  step: Step,
-  { service: owner, claims, sent }: Listener,
-  before: ReadonlyMap<string, PublishedBackend>,
-): void {
+/**
+ * The ledger knows what is behind each claim: a port is published while somebody takes what comes.
+ * What it has of the claim may be another listener's, whose place this one took.
+ */
+function publish(step: Step, { service: owner, claims, sent }: Listener): void {
+  const { ledger } = step.state
   for (const claim of claims.keys()) {
+    const recorded = new Set(ledger.claim(owner, claim)?.backends.map(({ id }) => id))
     for (const backend of sent.values()) {
-      if (!before.has(backend.id)) driveLedger(step, { type: 'publish', owner, claim, backend })
+      if (!recorded.delete(backend.id))
+        driveLedger(step, { type: 'publish', owner, claim, backend })
     }
-    for (const backend of before.keys()) {
-      if (!sent.has(backend as ReplicaId)) {
-        driveLedger(step, { type: 'withdraw', owner, backend, claim })
-      }
-    }
+    for (const backend of recorded) driveLedger(step, { type: 'withdraw', owner, backend, claim })
   }
 }
 
 /** Claims that are new, or were not granted before. */
 export function republish(step: Step, service: Service): void {
-  for (const listener of listenersOf(step, service)) publish(step, listener, new Map())
+  for (const listener of listenersOf(step, service)) {
+    if (listener.sent.size > 0) publish(step, listener)
+  }
 }
 
 /**

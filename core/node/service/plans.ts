@@ -35,7 +35,7 @@ export function planNow(step: Step, service: Service): void {
     const replica = replicaIn(step, service, number)
     if (replica !== undefined) stopReplica(step, replica, reasonToStop(service, why))
   }
-  for (const { number, role } of plan.start.slice(0, STEP_MAX)) {
+  for (const { number, role } of mayStart(service) ? plan.start.slice(0, STEP_MAX) : []) {
     startReplica(step, service, slotFor(step, service, number, role))
   }
   const isMuch = plan.stop.length > STEP_MAX || plan.start.length > STEP_MAX
@@ -46,6 +46,12 @@ export function planNow(step: Step, service: Service): void {
   releaseClaims(step, service)
   forgetIfGone(step, service)
 }
+
+/** A program is not started while somebody else has the port it chooses; it is planned again then. */
+const mayStart = ({ spec, conflicts }: Service): boolean =>
+  !ownPortsOf(spec).some((own) =>
+    conflicts.some(({ namespace, port }) => namespace === own.namespace && port === own.port),
+  )
 
 const reasonToStop = (service: Service, why: StopReason): string =>
   why === 'outdated' ? 'replaced by a newer one' : STOP_REASONS[service.stage]

@@ -125,12 +125,14 @@ function listenerClaims({ state }: Step, service: Service): Claim[] {
 /** Who waits for a service of its own deployment says nothing: it will let go. */
 function noteConflicts(step: Step, service: Service, conflicts: readonly PortConflict[]): void {
   const { state } = step
+  if (conflicts.length === 0 && service.conflicts.length === 0) return
   if (conflicts.length === 0) state.deferred.delete(service.key)
   else state.deferred.add(service.key)
   const news = foreignConflicts(service, conflicts).map(describeConflict)
   const known = foreignConflicts(service, service.conflicts).map(describeConflict)
   service.conflicts = conflicts
   state.toJudge.add(service.key)
+  state.toPlan.add(service.key)
   for (const text of news) {
     if (!known.includes(text))
       say(step, service, 'error', 'listen-failed', `cannot listen: ${text}`)
@@ -231,7 +233,7 @@ function onListening(step: Step, id: SocketId): void {
 
 function onListenFailed(step: Step, id: SocketId, isNews: boolean): void {
   const socket = socketOf(step, id)
-  const text = `${problemOfSocket(socket)}; retrying`
+  const text = `cannot listen on ${addressOf(socket)}: ${socket.reason}; retrying`
   for (const { listener, name } of usersOf(step, socket)) {
     step.state.toJudge.add(listener.service)
     if (isNews && socket.state !== 'absent') {
@@ -257,6 +259,7 @@ function refreshUse(step: Step, id: SocketId): void {
   // Not bound yet, or on its way out.
   if (before === undefined || use === undefined) return
   if (canonicalJson(before) === canonicalJson(use)) return
+  assert(use.kind !== 'udp', `socket ${id} and the flows that came in through it stay together`)
   const { state } = socketOf(step, id)
   // One that failed is told when it is tried again.
   const isThere = state === 'binding' || state === 'listening'
@@ -267,15 +270,23 @@ function refreshUse(step: Step, id: SocketId): void {
 
 /** Undefined for a socket that nobody uses any more. */
 function useOf(step: Step, id: SocketId): SocketUse | undefined {
+  const { state } = step
   const socket = socketOf(step, id)
   if (socket.carries.some(({ owner }) => owner === METRICS_OWNER)) return { kind: 'metrics' }
   const users = usersOf(step, socket).map(({ listener }) => listener)
   const [first] = users
   if (first === undefined) return undefined
-  if (socket.namespace === 'udp') return { kind: 'udp', listener: first.id }
+  if (socket.namespace === 'udp') {
+    // One that is led to stays: flows belong to their socket.
+    const present = state.uses.get(id)
+    const isUser = present?.kind === 'udp' && users.some((each) => each.id === present.listener)
+    return isUser ? present : { kind: 'udp', listener: first.id }
+  }
   const routes = routesOf(users)
   const proxies = users.flatMap(({ endpoint }) => endpoint.stream.acceptProxyProtocol)
-  return { kind: 'tcp', acceptProxyProtocol: [...new Set(proxies)].sort(), routes }
+  const acceptProxyProtocol = [...new Set(proxies)].sort()
+  const greetingsMax = Math.max(...users.map(({ endpoint }) => endpoint.stream.connectionsMax))
+  return { kind: 'tcp', acceptProxyProtocol, greetingsMax, routes }
 }
 
 /** Without TLS there is nothing to tell listeners apart by: the first one has it all. */
@@ -354,9 +365,14 @@ export const addressOf = ({ host, port }: Pick<SocketView, 'host' | 'port'>): st
 export const isOptional = ({ carries }: SocketView): boolean =>
   carries.every(({ claim }) => claim.isOptional === true)
 
+/** The machine lacks the address, as far as is known, and nobody minds. */
+export const isMissed = ({ state, failedAs }: SocketView): boolean =>
+  failedAs === 'absent' && (state === 'absent' || state === 'binding' || state === 'waiting')
+
 /** `cannot listen on 0.0.0.0:80: address in use, held by nginx (pid 71)`; empty when it does. */
 export const problemOfSocket = (socket: SocketView): string =>
-  socket.state === 'retrying' || (socket.state === 'binding' && socket.failures > 0)
+  !isMissed(socket) &&
+  (socket.state === 'retrying' || (socket.state === 'binding' && socket.failures > 0))
     ? `cannot listen on ${addressOf(socket)}: ${socket.reason}`
     : ''
 

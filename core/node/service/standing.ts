@@ -8,7 +8,7 @@ import type { ServiceState } from '../view.ts'
 import { checkProblem } from './checks.ts'
 import { checkDependencies } from './dependencies.ts'
 import { isClosing, isSupplied, listenersOf } from './listeners.ts'
-import { foreignConflicts, problemOfSocket } from './sockets.ts'
+import { foreignConflicts, isMissed, problemOfSocket } from './sockets.ts'
 
 type Seen = Pick<Step, 'state'>
 
@@ -53,12 +53,14 @@ export const isServed = (
 ): boolean =>
   service.conflicts.length === 0 &&
   listenersOf({ state }, service).every((each) => isClosing(each) || isSupplied(each)) &&
-  state.ledger.socketsOf(service.key).every((each) => SERVED.has(each.state) || needNot(each))
+  state.ledger
+    .socketsOf(service.key)
+    .every((each) => SERVED.has(each.state) || isMissed(each) || needNot(each))
 
 /** Tried, and not for the first time. */
 export const isFailing = ({ failures }: SocketView): boolean => failures > 0
 
-const SERVED: ReadonlySet<SocketState> = new Set(['listening', 'absent', 'releasing'])
+const SERVED: ReadonlySet<SocketState> = new Set(['listening', 'releasing'])
 
 /** Why a service is not (yet) what it should be, for people; empty when there is nothing to say. */
 export function detailOf(step: Seen, service: Service): string {

@@ -10,6 +10,7 @@ import {
   type ClaimRecord,
   dropOwnerIfEmpty,
   isWanted,
+  type LedgerState,
   type OwnerRecord,
   ownerRecord,
   type PortRecord,
@@ -30,14 +31,12 @@ interface Touched {
 
 export function onClaim(step: Step, { wishes }: Happened<'claim'>): void {
   const { state, out } = step
-  const { counters, config } = state
+  const { counters } = state
   const owners = wishes.map(({ owner }) => owner)
   checkNames(wishes)
-  const asked = wishes.reduce((sum, { claims }) => sum + claims.length, 0)
-  const standing = owners.reduce((sum, each) => sum + (state.owners.get(each)?.claims.size ?? 0), 0)
+  const asked = countOf(wishes)
   const conflicts = conflictsOf(state, wishes)
-  // Whoever asks for no more than before is always let in: the bound may have come down.
-  const isFull = asked > standing && state.claims - standing + asked > config.claimsMax
+  const isFull = !hasRoomFor(state, wishes)
   if (conflicts.length > 0 || isFull) {
     counters.claimsRefused += asked
     out.push({ type: 'refused', owners, conflicts, isFull })
@@ -50,6 +49,19 @@ export function onClaim(step: Step, { wishes }: Happened<'claim'>): void {
   converge(step, touched)
   for (const owner of owners) dropOwnerIfEmpty(state, owner)
 }
+
+/** Whoever asks for no more than before is always let in: the bound may have come down. */
+export function hasRoomFor(state: LedgerState, wishes: readonly Wish[]): boolean {
+  const asked = countOf(wishes)
+  const standing = wishes.reduce(
+    (sum, { owner }) => sum + (state.owners.get(owner)?.claims.size ?? 0),
+    0,
+  )
+  return asked <= standing || state.claims - standing + asked <= state.config.claimsMax
+}
+
+const countOf = (wishes: readonly Wish[]): number =>
+  wishes.reduce((sum, { claims }) => sum + claims.length, 0)
 
 /** Before anything is changed. */
 function checkNames(wishes: readonly Wish[]): void {

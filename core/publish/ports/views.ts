@@ -3,7 +3,7 @@ import type { ClaimView, SocketView } from '../view.ts'
 import type { ClaimRecord, SocketRecord } from './state.ts'
 
 export function socketView(socket: SocketRecord): SocketView {
-  const { id, namespace, reach, port, state, attempt, failures, reason, carries } = socket
+  const { id, namespace, reach, port, state, attempt, failures, failedAs, reason, carries } = socket
   return {
     id,
     namespace,
@@ -13,6 +13,7 @@ export function socketView(socket: SocketRecord): SocketView {
     isServing: state === 'listening' && carries.some(({ backends }) => backends.size > 0),
     attempt,
     failures,
+    failedAs,
     reason,
     carries: carries.map(({ owner, claim }) => ({ owner, claim })),
   }

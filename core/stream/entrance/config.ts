@@ -23,5 +23,5 @@ export interface EntranceRoute {
 export const defaultEntranceConfig: Omit<EntranceConfig, 'routes'> = {
   trustedProxies: [],
   greetingTimeoutMs: 10_000,
-  greetingsMax: 1_024,
+  greetingsMax: 10_000,
 }

@@ -91,7 +91,8 @@ async function serveWeir(upstream: number, certificates: string | undefined): Pr
   listeners.apply({ type: 'open-listener', listener, protocol: 'tcp', balance, stream })
   listeners.apply({ type: 'apply-backends', listener, version: 1, backends })
   for (const [socket, tls] of sockets.entries()) {
-    const use = { kind: 'tcp', acceptProxyProtocol: [], routes: [{ listener, tls }] } as const
+    const tcp = { kind: 'tcp', greetingsMax: 10_000, acceptProxyProtocol: [] } as const
+    const use = { ...tcp, routes: [{ listener, tls }] } as const
     listeners.apply({ type: 'bind-socket', socket, attempt: 1, host: HOST, port: 0, use })
   }
 }

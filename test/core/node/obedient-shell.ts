@@ -198,6 +198,7 @@ export class ObedientShell {
         return [{ type: 'socket-unbound', socket, attempt }]
       }
       case 'route-socket': {
+        if (command.use.kind === 'udp') throw new Error('a UDP socket leads where it led')
         const present = this.bound.get(command.socket)
         if (present !== undefined) this.bound.set(command.socket, { ...present, use: command.use })
         return []

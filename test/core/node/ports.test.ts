@@ -162,6 +162,27 @@ describe('moves', () => {
   })
 })
 
+describe('what another listener published', () => {
+  const balance = { strategy: 'least_connections', rise: 1, fall: 3, failOpen: true } as const
+  const spec = { portMappings: [mapping({ hostPort: 16379 })] }
+
+  test('is not published for the one that takes its place, once it has nobody', () => {
+    const shell = node({ ...spec, endpoints: [tcp(6379)] })
+    shell.answer = (command) => (command.type === 'probe' ? [] : undefined)
+    redeploy(shell, { ...spec, endpoints: [tcp(6379, { balance })], env: { VERSION: '2' } })
+    expect(places(shell)).toContain('tcp 0.0.0.0:16379')
+    shell.scale('web', 0)
+    expect(places(shell)).toEqual(['tcp 127.0.0.1:6379', 'tcp [::1]:6379'])
+  })
+
+  test('stays where the same replicas are behind it: its socket is not closed', () => {
+    const shell = node({ ...spec, endpoints: [tcp(6379)] })
+    const commands = redeploy(shell, { ...spec, endpoints: [tcp(6379, { balance })] })
+    expect(typed(commands, 'unbind-socket')).toEqual([])
+    expect(shell.addresses('mapping 6379 tcp')).toEqual(['0.0.0.0:16379'])
+  })
+})
+
 describe('port mappings', () => {
   test('an explicit one listens while a replica is behind it, and not before', () => {
     const spec = { endpoints: [tcp(6379)], portMappings: [mapping({ hostPort: 16379 })] }
@@ -279,6 +300,37 @@ describe('owners', () => {
     expect(typed(shell.commands, 'start-replica')).toHaveLength(3)
   })
 
+  test('a program is not started before the port it chooses is let go of', () => {
+    const own = (port: number, targetPort?: number) =>
+      serviceOf({ endpoints: [tcp(port, targetPort === undefined ? {} : { targetPort })] })
+    const shell = new ObedientShell().boot()
+    shell.deploy(deploymentOf({ a: own(7_001, 7_000), b: own(7_002) }))
+    shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+    shell.deploy(deploymentOf({ a: own(7_001), b: own(7_002, 7_000) }))
+    const started = () =>
+      typed(shell.commands, 'create-replica').filter(({ program }) => program.ports.tcp === 7_000)
+    expect(started()).toHaveLength(1)
+    shell.answer = () => undefined
+    shell.pass(60_000)
+    expect(started().map(({ replica }) => replica.split('/')[1])).toEqual(['a', 'b'])
+    expect(shell.service('b').state).toBe('healthy')
+  })
+
+  test('who arrives does not take what another one was by the older file for what it is', () => {
+    const db = (replicas: number) => serviceOf({ endpoints: [tcp(5432)], scale: fixed(replicas) })
+    const web = serviceOf({
+      endpoints: [],
+      depends: [{ service: 'db', condition: 'ready', timeoutMs: 60_000, onTimeout: 'fail' }],
+    })
+    const shell = new ObedientShell().boot()
+    shell.deploy(deploymentOf({ db: db(1) }))
+    shell.answer = (command) => (command.type === 'create-replica' ? [] : undefined)
+    const commands = shell.deploy(deploymentOf({ db: db(2), web }))
+    expect(typed(commands, 'create-replica').map(({ replica }) => replica.split('/')[1])).toEqual([
+      'db',
+    ])
+  })
+
   test('proxy W7: an endpoint that a redeploy adds is served', () => {
     const shell = node({ endpoints: [tcp(6379)] })
     redeploy(shell, { endpoints: [tcp(6379), tcp(9000, { name: 'more' })] })
@@ -314,6 +366,7 @@ describe('owners', () => {
     const [socket] = [...shell.bound.values()]
     expect(socket?.use).toEqual({
       kind: 'tcp',
+      greetingsMax: 10_000,
       acceptProxyProtocol: [],
       routes: [
         { listener: 'one/web/tcp#1', serverName: 'a.example.com', tls: 'passthrough' },
@@ -328,6 +381,16 @@ describe('owners', () => {
       'three',
     )
     expect(replies(open)).toMatchObject([{ ok: false, code: 'conflict' }])
+    // Nor may a mapping at every address open what is for this machine alone.
+    const mapped = redeploy(
+      shell,
+      {
+        endpoints: [tls(9443, 'd.example.com')],
+        portMappings: [mapping({ containerPort: 9443, hostPort: 443 })],
+      },
+      'three',
+    )
+    expect(replies(mapped)).toMatchObject([{ ok: false, code: 'conflict' }])
     shell.feed({ type: 'remove', request: 902, deployment: 'one' })
     expect([...shell.bound.values()].map(({ use }) => use)).toMatchObject([
       { routes: [{ listener: 'two/web/tcp#2' }] },
@@ -354,6 +417,11 @@ describe('owners', () => {
     expect(typed(commands, 'notice').filter(({ level }) => level === 'error')).toEqual([])
     const rows = shell.machine.view(shell.now).listeners.map(({ state }) => state)
     expect(rows).toEqual(['serving', 'absent'])
+    // While it is tried again nothing is said, either, and nothing when it comes.
+    shell.answer = (command) => (command.type === 'bind-socket' ? [] : undefined)
+    shell.pass(30_000)
+    expect(shell.machine.view(shell.now).listeners[1]?.state).toBe('opening')
+    expect(typed(shell.scale('web', 2), 'settled').map(({ outcome }) => outcome)).toEqual(['ready'])
   })
 })
 
@@ -424,6 +492,26 @@ describe('shutdown', () => {
     shell.pass(10)
     expect(places(shell)).toEqual([])
     expect([...shell.alive]).toEqual([])
+  })
+
+  test('a udp listener that was closed to the outside is given nobody any more', () => {
+    const dns = serviceOf({ endpoints: [udpEndpointOf()], scale: fixed(2) })
+    const web = serviceOf({
+      depends: [{ service: 'dns', condition: 'started', timeoutMs: 60_000, onTimeout: 'fail' }],
+    })
+    const shell = new ObedientShell().boot()
+    shell.answer = (command) =>
+      command.type === 'create-replica' && command.replica.includes('/dns/2') ? [] : undefined
+    shell.deploy(deploymentOf({ dns, web }))
+    busy(shell)
+    shell.feed({ type: 'shutdown', mode: 'drain' })
+    const late = typed(shell.commands, 'create-replica').find(({ replica }) =>
+      replica.includes('/dns/2'),
+    )
+    const commands = shell.feed(...shell.obey(late!))
+    expect(typed(commands, 'apply-backends')).toEqual([])
+    shell.pass(31_000)
+    expect(typed(shell.commands, 'stopped')).toHaveLength(1)
   })
 
   test('an abort during a drain leaves nobody any patience', () => {

@@ -184,7 +184,14 @@ describe('listeners', () => {
     const shell = deployed([DNS_TCP])
     const stream = { ...DNS_TCP.stream, connectionsMax: 7 }
     const commands = redeploy(shell, [{ ...DNS_TCP, stream }])
-    expect(typesOf(commands)).toEqual(['configure-listener', 'reply', 'settled'])
+    // As many may be on their way in as may be in.
+    expect(typesOf(commands)).toEqual([
+      'configure-listener',
+      'route-socket',
+      'route-socket',
+      'reply',
+      'settled',
+    ])
     expect(typed(commands, 'configure-listener')).toMatchObject([{ protocol: 'tcp', stream }])
   })
 
@@ -206,6 +213,15 @@ describe('listeners', () => {
       expect(shell.service('dns').state).toBe('healthy')
     })
   }
+
+  test('another name opens a listener anew: flows belong to their socket', () => {
+    const shell = deployed([udpEndpointOf()])
+    redeploy(shell, [udpEndpointOf({}, { name: 'names' })])
+    expect(shell.addresses('names')).toEqual(['0.0.0.0:53', '[::]:53'])
+    const before = new Set(typed(shell.commands, 'unbind-socket').map(({ socket }) => socket))
+    expect(before.size).toBe(2)
+    expect([...shell.bound.keys()].filter((socket) => before.has(socket))).toEqual([])
+  })
 
   test('rise and fall need no other socket', () => {
     const shell = deployed([udpEndpointOf()])

@@ -34,11 +34,6 @@ export const doors = mutantsOf('core/node/service/doors.ts', [
     '{ name, on, strategy, failOpen, at }',
     '{ name, on, strategy, at }',
   ],
-  [
-    'a udp listener keeps its flows at another port',
-    '`${place.id}:${place.port}`',
-    '`${place.id}`',
-  ],
   ['plain endpoints share a port', "if (stream.tls === 'off') return undefined\n", ''],
   ['an internal endpoint rides on a public socket', 'canonicalJson([expose, [', 'canonicalJson([['],
   [

@@ -19,11 +19,6 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
     '',
   ],
   [
-    'another role is sent to at the next change',
-    '  state.toApply.add(listener.id) // its role filter may have changed\n',
-    '',
-  ],
-  [
     'a listener never hears of its new settings',
     'if (differs) out.push',
     'if (differs && false) out.push',
@@ -81,11 +76,6 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
     "if (listener.state !== 'closed') return",
   ],
   [
-    'a listener is forgotten before its last set holds',
-    '  if (listener.sentVersion !== listener.appliedVersion) return\n  step.state',
-    '  step.state',
-  ],
-  [
     'a set is sent before the last one holds',
     '  if (listener.sentVersion !== listener.appliedVersion) return\n  const isOpen',
     '  const isOpen',
@@ -115,11 +105,6 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
     'a replica that leaves takes part',
     'if (replica === undefined || !takesPart(replica.state)) continue',
     'if (replica === undefined) continue',
-  ],
-  [
-    'replicas are in the order of their start',
-    '  serving.sort((a, b) => a.number - b.number)\n',
-    '',
   ],
   [
     'a mapping leads to the first endpoint',

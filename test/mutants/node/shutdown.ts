@@ -70,11 +70,6 @@ export const shutdown = [
       '  for (const listener of state.listeners.values()) cutListener(step, listener, done)\n',
       '',
     ],
-    [
-      'connections are cut twice when the drain is over',
-      '  for (const listener of state.listeners.values()) cutListener(step, listener, done)\n',
-      '  for (const listener of state.listeners.values()) cutListener(step, listener)\n',
-    ],
     ['a node stops before its sockets are closed', '  if (!state.ledger.isEmpty) return\n', ''],
     [
       'the metrics go first',

@@ -10,7 +10,9 @@ export async function portHolder(
   port: number,
   protocol: 'tcp' | 'udp',
 ): Promise<string | undefined> {
-  const paths = [`/proc/net/${protocol}`, `/proc/net/${protocol}6`]
+  // A socket of IPv6 has no part of IPv4 here; one of somebody else may have both.
+  const families = host.includes(':') ? ['6'] : ['', '6']
+  const paths = families.map((family) => `/proc/net/${protocol}${family}`)
   const tables = await Promise.all(paths.map(readText))
   const inodes = tables.flatMap((table) => listeningInodes(table, host, port, STATES[protocol]))
   if (inodes.length === 0) return undefined

@@ -27,7 +27,6 @@ export function secureClient(
 ): TLSSocket {
   if (bytes.byteLength > 0) tcp.unshift(bytes)
   const secure = new TLSSocket(tcp, { ...options, isServer: true })
-  secure.disableRenegotiation()
   carriedBy(secure, tcp)
   let isOver = false
   const settle = (reason?: string): void => {

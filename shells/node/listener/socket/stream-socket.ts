@@ -188,8 +188,9 @@ export class StreamSocket implements HostSocket {
   }
 }
 
-const configOf = ({ acceptProxyProtocol, routes }: StreamUse): EntranceConfig => ({
+const configOf = ({ acceptProxyProtocol, greetingsMax, routes }: StreamUse): EntranceConfig => ({
   ...defaultEntranceConfig,
+  greetingsMax,
   routes: routes.map(({ listener, ...route }) => ({ id: listener, ...route })),
   // Read once already, when the file was checked.
   trustedProxies: acceptProxyProtocol.flatMap((written) => {

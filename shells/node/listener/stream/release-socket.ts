@@ -26,3 +26,14 @@ export function releaseSocket(socket: Socket, reset: boolean): void {
   }
   socket.destroy() // nothing, after a reset of its own
 }
+
+/**
+ * Of a socket that was read to its end: whether that was a reset. The kernel tells of one once; if it
+ * told a write of TLS' own, of a session ticket, nobody hears of it, and what is read next is an end.
+ */
+export function wasReset(socket: Socket): boolean {
+  const carrier = socket instanceof TLSSocket ? carriers.get(socket) : undefined
+  // A reset socket has no peer any more (Linux: ENOTCONN), unless Node remembers it because it was
+  // asked before: behind trusted proxies. Nor has one that both sides ended.
+  return carrier !== undefined && !socket.writableEnded && carrier.remoteAddress === undefined
+}

@@ -16,7 +16,7 @@ import { defaultStreamConfig } from '../../../../core/stream/state.ts'
 import { isHostLimit, reasonOf } from '../../socket-errors.ts'
 import { Alarm } from '../alarm.ts'
 import { type BackendTls, secureUpstream, tlsReasonOf } from './backend-tls.ts'
-import { releaseSocket } from './release-socket.ts'
+import { releaseSocket, wasReset } from './release-socket.ts'
 
 export interface StreamShellOptions {
   readonly balance: OpenListener['balance']
@@ -201,11 +201,16 @@ export class StreamShell {
     const socket = this.#socket(connection, side)
     if (socket === undefined) return
     socket.on('data', (bytes) => this.step({ type: 'data', connection, from: side, bytes }))
-    socket.on('end', () => this.step({ type: 'ended', connection, from: side }))
+    socket.on('end', () => this.#onEnd(connection, side, socket))
     socket.on('finish', () => this.step({ type: 'finished', connection, side }))
     // One that was read before, if only for its TLS, may have ended with nothing left to read.
-    if (socket.readableEnded) this.step({ type: 'ended', connection, from: side })
+    if (socket.readableEnded) this.#onEnd(connection, side, socket)
     else socket.resume()
+  }
+
+  #onEnd(connection: ConnectionId, side: Side, socket: Socket): void {
+    if (wasReset(socket)) this.step({ type: 'errored', connection, side })
+    else this.step({ type: 'ended', connection, from: side })
   }
 
   #write(connection: ConnectionId, side: Side, bytes: Uint8Array): void {

@@ -278,6 +278,8 @@ describe('a port that is given up', () => {
 describe('bounds', () => {
   test('claims beyond the bound are refused, who asks for no more than before is not', () => {
     const ledger = ledgerAfter([claims('A', claim('::', 80), claim('::', 81))], { claimsMax: 2 })
+    expect(ledger.hasRoomFor([wish('B', claim('::', 82))])).toBe(false)
+    expect(ledger.hasRoomFor([wish('A'), wish('B', claim('::', 82))])).toBe(true)
     expect(run(ledger, claims('B', claim('::', 82)))).toEqual([
       { type: 'refused', owners: ['B'], conflicts: [], isFull: true },
     ])

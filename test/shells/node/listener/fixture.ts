@@ -68,6 +68,7 @@ export interface BindWish {
 export const useOf = (wish: BindWish): SocketUse =>
   wish.use ?? {
     kind: 'tcp',
+    greetingsMax: 10_000,
     acceptProxyProtocol: wish.acceptProxyProtocol ?? [],
     routes: wish.routes ?? [{ listener: wish.listener ?? LISTENER, tls: 'off' }],
   }

@@ -50,14 +50,17 @@ export class Side {
   sent = 0
   got = 0
   readonly #socket: Socket
+  readonly #carrier: Socket
   readonly #play: Play
   readonly #own: number
   readonly #length: number
   readonly #resetsAt: number
   #isIntact = true
 
-  constructor(socket: Socket, play: Play, side: 'client' | 'server') {
+  /** `carrier`: what is below the socket, where it speaks TLS. */
+  constructor(socket: Socket, play: Play, side: 'client' | 'server', carrier = socket) {
     this.#socket = socket
+    this.#carrier = carrier
     this.#play = play
     const isClient = side === 'client'
     this.#own = play.connection * 2 + (isClient ? 0 : 1)
@@ -109,7 +112,9 @@ export class Side {
       at += part.byteLength
       this.got += part.byteLength
     }
-    if (this.got >= this.#resetsAt) this.#socket.resetAndDestroy()
+    if (this.got < this.#resetsAt) return
+    this.#carrier.resetAndDestroy()
+    this.#socket.destroy()
   }
 
   #send(): void {

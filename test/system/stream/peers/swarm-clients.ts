@@ -1,5 +1,6 @@
 /** Very many clients in a process of their own, driven by `Swarm`: each plays its side of a play. */
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { type Outcome, playOf, Side } from './play.ts'
 
 export interface SwarmPlan {
@@ -8,6 +9,8 @@ export interface SwarmPlan {
   /** Numbers of the connections. */
   readonly first: number
   readonly count: number
+  /** The authority of who answers, a text: they speak TLS. */
+  readonly ca?: string
 }
 
 export type SwarmReport =
@@ -44,8 +47,11 @@ interface Client {
 
 async function open(connection: number): Promise<Client> {
   const play = playOf(connection, plan.seed)
-  const socket = connect({ port: plan.port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
-  const side = new Side(socket, play, 'client')
+  const { port, ca } = plan
+  const tcp = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+  const isPlain = ca === undefined
+  const socket = isPlain ? tcp : connectTls({ socket: tcp, servername: 'localhost', ca })
+  const side = new Side(socket, play, 'client', tcp)
   socket.write(`${JSON.stringify(play)}\n`)
   await new Promise<void>((resolve, reject) => {
     socket.once('data', () => {

@@ -49,18 +49,21 @@ describe('a metrics socket', () => {
   })
 
   test('unbound, its connections are closed and its port is free', async () => {
-    const { node, socket, port } = await startMetrics()
-    const open = createConnection({ port, host: HOST })
-    onTestFinished(() => void open.destroy())
-    let answered = ''
-    open.on('data', (bytes) => {
-      answered += bytes
+    let asked = 0
+    const { node, socket, port } = await startMetrics(() => {
+      asked += 1
+      return asked === 1 ? Promise.resolve(TEXT) : new Promise(() => {})
     })
-    open.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
-    await until(() => answered.includes('weir_up 1'))
-    const closed = new Promise((resolve) => open.on('close', resolve))
+    const clients = [0, 1].map(() => createConnection({ port, host: HOST }))
+    const closed = clients.map((client) => new Promise((resolve) => client.on('close', resolve)))
+    for (const client of clients) {
+      onTestFinished(() => void client.destroy())
+      client.on('data', () => {}) // one is answered and kept open, one waits for its answer
+      client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    }
+    await until(() => asked === 2)
     await node.unbind(socket)
-    await closed
+    await Promise.all(closed)
     expect((await node.bind({ port, use: { kind: 'metrics' } })).port).toBe(port)
   })
 

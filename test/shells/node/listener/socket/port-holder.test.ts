@@ -63,6 +63,14 @@ describe('who listens on a port', () => {
     expect(await portHolder(HOST, port, 'tcp')).toBeUndefined()
   })
 
+  test("IPv4 is in nobody's way who wants IPv6 alone", async () => {
+    const server = createServer()
+    const port = await listen(server)
+    onTestFinished(() => void server.close())
+    expect(await portHolder('::', port, 'tcp')).toBeUndefined()
+    expect(await portHolder('0.0.0.0', port, 'tcp')).toContain(`(pid ${process.pid})`)
+  })
+
   test('a free port has no holder', async () => {
     expect(await portHolder(HOST, await refusingPort(), 'tcp')).toBeUndefined()
   })

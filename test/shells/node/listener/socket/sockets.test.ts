@@ -168,6 +168,7 @@ describe('sockets and what is behind them', () => {
     const again = { type: 'bind-socket', socket, attempt: 77, host: HOST, port } as const
     const use = {
       kind: 'tcp',
+      greetingsMax: 10_000,
       acceptProxyProtocol: [],
       routes: [{ listener: LISTENER, tls: 'off' }],
     } as const

@@ -127,7 +127,7 @@ describe('ends and resets through TLS', () => {
     const { port } = await startSecure(upstream.port)
     for (let count = 0; count < 10; count++) {
       const client = new SecureClient(port)
-      client.socket.end()
+      client.socket.once('secureConnect', () => client.socket.end())
       await client.closed
       expect([client.text, client.error]).toEqual(['answer', undefined])
     }

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import tls from 'node:tls'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { backend, Client, HOST, startFixture, startUpstream, until } from '../fixture.ts'
+import { backend, Client, HOST, LISTENER, startFixture, startUpstream, until } from '../fixture.ts'
+import { shown } from '../tls.ts'
 
 /** What both ends of a connection do, known to both from its number. */
 interface Script {
@@ -17,7 +19,7 @@ interface Script {
   readonly answersLast: boolean
 }
 
-const CONNECTIONS = 200
+const CONNECTIONS = { off: 200, terminate: 100 } as const
 const HEADER_BYTES = 4
 
 function scriptOf(id: number): Script {
@@ -66,11 +68,14 @@ class End {
   wrong = 0
   outcome: 'ended' | 'broken' | undefined
   readonly #socket: Socket
+  readonly #carrier: Socket
   readonly #expects: number
   readonly #stallsAt: number
 
-  constructor(socket: Socket, expects: number, stallsAt: number) {
+  /** `carrier`: the TCP socket, if there is TLS on it. */
+  constructor(socket: Socket, expects: number, stallsAt: number, carrier = socket) {
     this.#socket = socket
+    this.#carrier = carrier
     this.#expects = expects
     this.#stallsAt = stallsAt
     socket.on('end', () => {
@@ -103,7 +108,7 @@ class End {
     }
     if (breaks) {
       this.outcome = 'broken'
-      this.#socket.resetAndDestroy()
+      this.#carrier.resetAndDestroy()
     } else this.#socket.end()
   }
 }
@@ -138,9 +143,10 @@ function serveScript(ends: Map<number, End>): (socket: Socket) => void {
   }
 }
 
-async function runClient(port: number, script: Script): Promise<End> {
-  const socket = connect({ port, host: HOST, allowHalfOpen: true })
-  const end = new End(socket, upstreamStream(script.id), script.clientStallsAt)
+async function runClient(port: number, script: Script, isSecure: boolean): Promise<End> {
+  const tcp = connect({ port, host: HOST, allowHalfOpen: true })
+  const socket = isSecure ? tls.connect({ socket: tcp, rejectUnauthorized: false }) : tcp
+  const end = new End(socket, upstreamStream(script.id), script.clientStallsAt, tcp)
   socket.on('data', (bytes) => end.take(bytes))
   const header = Buffer.alloc(HEADER_BYTES)
   header.writeUInt32BE(script.id)
@@ -151,33 +157,40 @@ async function runClient(port: number, script: Script): Promise<End> {
   return end
 }
 
-describe('bytes', () => {
-  test('200 connections with half-closes, resets and stalled readers: identical both ways', async () => {
-    const node = await startFixture()
-    const ends = new Map<number, End>()
-    const upstream = await startUpstream(serveScript(ends))
-    const port = await node.open()
-    await node.applyBackends([backend(1, upstream.port)])
-    const scripts = Array.from({ length: CONNECTIONS }, (_, id) => scriptOf(id))
-    const clients = await Promise.all(scripts.map((script) => runClient(port, script)))
-    await until(() => upstream.sockets.size === 0)
-
-    for (const [id, client] of clients.entries()) {
-      const script = scripts[id]!
-      const server = ends.get(id)
-      expect([client.wrong, server?.wrong ?? 0], `connection ${id}`).toEqual([0, 0])
-      const { clientBytes, upstreamBytes, breaks } = script
-      if (breaks === 'nobody') {
-        expect([client.outcome, client.received], `client ${id}`).toEqual(['ended', upstreamBytes])
-        expect([server?.outcome, server?.received], `up ${id}`).toEqual(['ended', clientBytes])
-      } else if (breaks === 'client') {
-        // The upstream must not take half a stream for a whole one.
-        expect(server?.outcome ?? 'broken', `upstream of ${id}`).toBe('broken')
-      } else {
-        expect(client.outcome, `client ${id}`).toBe('broken')
-      }
+function check(scripts: readonly Script[], clients: readonly End[], ends: Map<number, End>): void {
+  for (const [id, client] of clients.entries()) {
+    const script = scripts[id]!
+    const server = ends.get(id)
+    expect([client.wrong, server?.wrong ?? 0], `connection ${id}`).toEqual([0, 0])
+    const { clientBytes, upstreamBytes, breaks } = script
+    if (breaks === 'nobody') {
+      expect([client.outcome, client.received], `client ${id}`).toEqual(['ended', upstreamBytes])
+      expect([server?.outcome, server?.received], `up ${id}`).toEqual(['ended', clientBytes])
+    } else if (breaks === 'client') {
+      // The upstream must not take half a stream for a whole one.
+      expect(server?.outcome ?? 'broken', `upstream of ${id}`).toBe('broken')
+    } else {
+      expect(client.outcome, `client ${id}`).toBe('broken')
     }
-  })
+  }
+}
+
+describe('bytes', () => {
+  for (const through of ['off', 'terminate'] as const) {
+    test(`TLS ${through}: half-closes, resets and stalled readers: identical both ways`, async () => {
+      const node = await startFixture({ certificates: shown('default') })
+      const ends = new Map<number, End>()
+      const upstream = await startUpstream(serveScript(ends))
+      node.openDoor()
+      await node.applyBackends([backend(1, upstream.port)])
+      const { port } = await node.bind({ routes: [{ listener: LISTENER, tls: through }] })
+      const scripts = Array.from({ length: CONNECTIONS[through] }, (_, id) => scriptOf(id))
+      const isSecure = through === 'terminate'
+      const clients = await Promise.all(scripts.map((script) => runClient(port, script, isSecure)))
+      await until(() => upstream.sockets.size === 0)
+      check(scripts, clients, ends)
+    })
+  }
 
   test('a reader that stalls holds its sender back; memory does not grow', async () => {
     const node = await startFixture()
