@@ -5,8 +5,8 @@
 import type { NodeCommand } from '../core/node/commands.ts'
 import { type ServiceKey, serviceKey } from '../core/services/identity.ts'
 import type { ServiceSpec } from '../core/spec/deployment.ts'
+import { wantsOf } from './checkers/ports/wanted.ts'
 import { livingOf } from './checkers/services.ts'
-import { wantsOf } from './checkers/wanted.ts'
 import { nameOf } from './faults/host-ports.ts'
 import { isWell } from './faults/probes.ts'
 import { BROKEN } from './faults/runtime.ts'
@@ -18,6 +18,7 @@ export function heal(world: World): void {
   world.healed = true
   world.resume()
   world.ports.heal()
+  world.settleAddresses()
   world.runtime.heal()
   if (world.life === 'down') world.boot()
   else world.operator.sayAgain()

@@ -2,9 +2,9 @@
  * The places at which the node is to be had: what all files together ask for, what cannot be had beside
  * each other, and what there really is.
  */
-import { deploymentOf, isAt, metricsWant, ownersOf } from './checkers/rights.ts'
+import { deploymentOf, isAt, metricsWant, ownersOf } from './checkers/ports/rights.ts'
+import { collide, METRICS, type Want, wantsOfFile } from './checkers/ports/wanted.ts'
 import { serviceOfListener } from './checkers/told.ts'
-import { collide, METRICS, type Want, wantsOfFile } from './checkers/wanted.ts'
 import type { UdpDoor } from './faults/datagrams.ts'
 import { covers, nameOf, OUTER_ADDRESSES } from './faults/host-ports.ts'
 import type { FrontDoor } from './faults/listeners.ts'
@@ -130,9 +130,16 @@ export function placesToVisit(world: World, isWorking: (owner: Want['owner']) =>
 }
 
 /** Those that the kernel picked for a place without a number. */
-function pickedPorts({ namespace, host, owner }: Want, { listeners }: World): number[] {
+function pickedPorts({ namespace, host, owner, route }: Want, { listeners }: World): number[] {
   return [...listeners.sockets.bound.values()].flatMap(({ isEphemeral, held, use }) => {
-    const isThere = isEphemeral && held.namespace === namespace && held.host === host
-    return isThere && ownersOf({ use }).includes(owner) ? held.port : []
+    if (!isEphemeral || held.namespace !== namespace || held.host !== host) return []
+    if (!ownersOf({ use }).includes(owner)) return []
+    // Of several without a number, the one that speaks the same, and answers to the name.
+    const isAlike =
+      use.kind !== 'tcp' ||
+      use.routes.some(({ tls, serverName }) =>
+        tls === 'off' ? route === undefined : route === (serverName ?? '*'),
+      )
+    return isAlike ? held.port : []
   })
 }

@@ -27,7 +27,7 @@ export interface RunOptions {
     readonly metrics: { readonly host: string; readonly port: number } | null
   }
   /** What the shell gives every entrance. */
-  readonly entrance: { readonly greetingTimeoutMs: number; readonly greetingsMax: number }
+  readonly entrance: { readonly greetingTimeoutMs: number }
   readonly operator: OperatorOptions
   readonly clients: ClientOptions
   readonly faults: FaultOptions
@@ -71,7 +71,6 @@ export function drawRun(seed: number, steps: number): RunOptions {
     },
     entrance: {
       greetingTimeoutMs: draw.pick([200, 3_000, 10_000]),
-      greetingsMax: draw.pick([1, 4, 1_024]),
     },
     operator: {
       actEveryMs: draw.pick([50, 400, 3_000, 20_000]),
@@ -139,7 +138,7 @@ export function scriptedRun(seed: number): RunOptions {
   return {
     ...drawn,
     node: { ...drawn.node, replicaPorts: { from: 20_000, to: 20_199 }, metrics: null },
-    entrance: { greetingTimeoutMs: 10_000, greetingsMax: 1_024 },
+    entrance: { greetingTimeoutMs: 10_000 },
     operator: { ...drawn.operator, actEveryMs: 0, weights: none },
     clients: { ...drawn.clients, everyMs: 0 },
     faults: drawFaults(() => NEVER, new Prng(seed, 'quiet')),

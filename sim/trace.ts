@@ -333,6 +333,7 @@ const SOCKET_STATES: Readonly<Record<ListenerView['state'], true>> = {
   retrying: true,
   absent: true,
   closing: true,
+  draining: true,
 }
 
 const UDP_EVENTS: Readonly<Record<FlowEvent['type'], true>> = {

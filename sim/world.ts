@@ -200,6 +200,11 @@ export class World {
     if (this.life !== 'down') this.tellInternal(this.draws.schedule.below(3))
   }
 
+  /** It has what it was told it has. */
+  settleAddresses(): void {
+    for (const each of this.wantsInternal) this.ports.addresses.add(each)
+  }
+
   private tellInternal(delayMs: number): void {
     this.inNode(delayMs, () =>
       this.step({ type: 'internal-addresses', addresses: this.wantsInternal }),

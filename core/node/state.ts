@@ -3,6 +3,7 @@
  * instant ends in `At`, which is how a snapshot finds them.
  */
 import type { Attempt, Instant } from '../machine.ts'
+import type { Purpose } from '../publish/bindings.ts'
 import type { ClaimId, PortConflict, PublishedBackend } from '../publish/claim.ts'
 import type { SocketId } from '../publish/events.ts'
 import { PublishLedger } from '../publish/ledger.ts'
@@ -212,6 +213,8 @@ export interface Listener {
   endpoint: EndpointSpec
   /** Where replicas take what comes. */
   target: MappingTarget
+  /** Of the first place it was to be reached at. */
+  readonly purpose: Purpose
   /** What it asks the ledger for; none once it is closing. */
   claims: ReadonlyMap<ClaimId, DoorClaim>
   /** `closing`: sockets lead to it still. `closed`: what came in goes on. */

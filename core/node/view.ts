@@ -12,7 +12,7 @@ import { doorsOf } from './service/doors.ts'
 import { listenersOf } from './service/listeners.ts'
 import { addressOf, METRICS_OWNER } from './service/sockets.ts'
 import { detailOf } from './service/standing.ts'
-import type { NodeState, Replica, Service } from './state.ts'
+import type { Listener, NodeState, Replica, Service } from './state.ts'
 
 export interface NodeView {
   readonly phase: 'reaping' | 'running' | 'draining' | 'stopped'
@@ -86,7 +86,7 @@ export interface ListenerView {
   readonly protocol: string
   readonly listener: ListenerId
   readonly purpose: Purpose
-  /** `127.0.0.1:8080`, `[::1]:8080`; port 0 until the kernel picked one. */
+  /** `127.0.0.1:8080`, `[::1]:8080`; port 0 until the kernel picked one; empty while draining. */
   readonly address: string
   readonly state: ListenerViewState
   /** Replicas in its set. */
@@ -105,6 +105,7 @@ export type ListenerViewState =
   | 'retrying'
   | 'absent' // this machine lacks the address, and nobody minds
   | 'closing'
+  | 'draining' // nothing leads to it any more; what came in goes on
 
 /** What the node itself listens on. */
 export interface NodeSocketView {
@@ -246,7 +247,7 @@ function viewEmptySlots(service: Service, now: Instant): ReplicaView[] {
 
 function viewListeners(state: NodeState, service: Service): ListenerView[] {
   const sockets = socketsByClaim(state, service)
-  return listenersOf({ state }, service).flatMap((listener) => {
+  return listenersOf({ state }, service).flatMap((listener): ListenerView[] => {
     const { id, endpoint, sent, down } = listener
     const { deployment, name } = service
     const members = [...sent.keys()].map((replica) => ({ replica, isUp: !down.has(replica) }))
@@ -258,16 +259,25 @@ function viewListeners(state: NodeState, service: Service): ListenerView[] {
       const address = addressOf(placeOf(claim, socket))
       return { ...row, purpose, address, ...rest, ...standingOf(state, service, claim, socket) }
     })
-    const closing = listener.state !== 'closing' ? [] : [...listener.sockets]
-    return open.concat(
-      closing.flatMap((socket): ListenerView[] => {
-        const view = state.ledger.socket(socket)
-        if (view === undefined) return []
-        const address = addressOf(view)
-        return [{ ...row, purpose: 'internal', address, ...rest, state: 'closing', detail: '' }]
-      }),
-    )
+    return [...open, ...viewEnding(state, listener, { ...row, ...rest, detail: '' })]
   })
+}
+
+/** One that no socket is to lead to any more, while there is something of it. */
+function viewEnding(
+  { ledger }: NodeState,
+  { state, purpose, sockets, holding }: Listener,
+  row: Omit<ListenerView, 'purpose' | 'address' | 'state'>,
+): ListenerView[] {
+  if (state === 'closing') {
+    return [...sockets].flatMap((id) => {
+      const socket = ledger.socket(id)
+      if (socket === undefined) return []
+      return [{ ...row, purpose, address: addressOf(socket), state: 'closing' }]
+    })
+  }
+  if (state === 'open' || holding.size === 0) return []
+  return [{ ...row, purpose, address: '', backends: holding.size, state: 'draining' }]
 }
 
 /** Of claims that were granted; undefined for one that nothing listens for now. */

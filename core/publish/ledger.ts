@@ -142,7 +142,7 @@ export function describeConflict(conflict: PortConflict): string {
   function advice(): string {
     if (isLeaving) return `${owner} is being removed: try again when it is gone`
     const other = route === undefined ? 'choose another port' : 'choose another host or path'
-    return `${other} or remove ${owner} first`
+    return `${other}, or take it out of ${owner} first`
   }
 }
 

@@ -11,7 +11,7 @@ import type { EntranceEvent, Peers } from '../../core/stream/entrance/events.ts'
 import { type Arrival, type Arrivals, announces } from '../faults/arrivals.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
-import { isFor } from './wanted.ts'
+import { isFor } from './ports/wanted.ts'
 
 export class Entrances implements Checker {
   readonly name = 'entrances'
@@ -41,9 +41,10 @@ export class Entrances implements Checker {
     if (arrivals.closed && arrivals.live.size > over.size) {
       world.fail(this.name, `socket ${arrivals.socket} is closed and keeps clients waiting`)
     }
-    const { greetingsMax } = world.options.entrance
-    if (arrivals.live.size - over.size > greetingsMax) {
-      world.fail(this.name, `${arrivals.live.size} are on their way in, of ${greetingsMax}`)
+    if (event.type !== 'accepted' || over.has(event.connection)) return
+    const most = arrivals.live.get(event.connection)?.config.greetingsMax ?? 0
+    if (arrivals.live.size - over.size > most) {
+      world.fail(this.name, `${arrivals.live.size} are on their way in, of ${most}`)
     }
   }
 
@@ -121,7 +122,7 @@ function whyNotRefused(
   reason: EntranceRefusal,
   world: World,
 ): string | undefined {
-  const { greetingsMax, greetingTimeoutMs } = world.options.entrance
+  const { greetingsMax, greetingTimeoutMs } = arrival.config
   const waitedMs = world.nodeNow() - arrival.acceptedAt
   const isSo: Record<EntranceRefusal, boolean> = {
     'entrance-full': arrivals.live.size > greetingsMax,

@@ -19,8 +19,8 @@ import type { Group } from '../faults/runtime.ts'
 import type { Change } from '../trace.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
+import { wantsOf } from './ports/wanted.ts'
 import { isChecked, type ListenerTold, type ReplicaTold, type Told } from './told.ts'
-import { wantsOf } from './wanted.ts'
 
 export class Services implements Checker {
   readonly name = 'services'
@@ -28,6 +28,8 @@ export class Services implements Checker {
   private event: NodeEvent = { type: 'tick' }
   /** The shortest drain time a service had in this life. */
   private readonly drainMs = new Map<ServiceKey, number>()
+  /** The drain time of the node was over at a tick of this life. */
+  private patienceEnded = false
   /** Services that have not begun. */
   private readonly waiting = new Map<ServiceKey, Wait>()
   /** Crashes of a slot that nobody forgave: instants on the node's clock, oldest first. */
@@ -40,6 +42,7 @@ export class Services implements Checker {
   onChange(change: Change, world: World): void {
     if (change.type === 'node-booted') {
       this.drainMs.clear()
+      this.patienceEnded = false
       this.waiting.clear()
       this.crashes.clear()
     }
@@ -205,7 +208,10 @@ export class Services implements Checker {
     const wanted = world.operator.wanted(key)
     if (wanted === 0 || well.length < wanted) return false
     if (dependency.condition === 'healthy') return true
-    return this.told.listenersOf(key).every(({ closed, applied }) => closed || applied > 0)
+    // One that no socket leads to any more is on its way out.
+    return this.told
+      .listenersOf(key)
+      .every(({ id, closed, applied }) => closed || applied > 0 || !this.told.leadingTo(id))
   }
 
   // Stopping ----------------------------------------------------------------------------------
@@ -318,6 +324,9 @@ export class Services implements Checker {
   /** Nothing lives past the drain time of the node. */
   private checkPatience(event: NodeEvent, world: World): void {
     if (event.type !== 'tick' || this.told.aborting || !this.isPatienceOver(world)) return
+    // Who comes later is cut in its service's turn, at once.
+    if (this.patienceEnded) return
+    this.patienceEnded = true
     for (const { id, holding, cut } of this.told.listeners.values()) {
       for (const replica of holding) {
         if (cut.has(replica) || this.told.replicas.get(replica)?.removed === true) continue
@@ -349,6 +358,7 @@ export class Services implements Checker {
       if (listener.version > listener.applied) return
       if (this.isLeft(listener) && replica.passed) return
       if (replica.passed && !listener.sent.has(id)) return
+      if (listener.leftAt.has(id)) return
     }
     if (this.counted.has(id)) return
     this.counted.add(id)

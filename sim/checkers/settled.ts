@@ -6,8 +6,8 @@ import { covers, nameOf } from '../faults/host-ports.ts'
 import { listenersOf } from '../faults/sockets.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
+import { wantsOf } from './ports/wanted.ts'
 import { isChecked, serviceOfListener, type Told } from './told.ts'
-import { wantsOf } from './wanted.ts'
 
 export class Settled implements Checker {
   readonly name = 'settled'

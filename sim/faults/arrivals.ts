@@ -280,6 +280,7 @@ function configOf(use: TcpUse, { options }: World): EntranceConfig {
       const range = parseCidr(text)
       return range === undefined ? [] : [packPrefix(range)]
     }),
+    greetingsMax: use.greetingsMax,
     ...options.entrance,
   }
 }

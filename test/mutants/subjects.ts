@@ -64,9 +64,10 @@ export const SUBJECTS: readonly Subject[] = [
     tests: [
       'stream/pair',
       'stream/listener',
+      'stream/choice',
       'stream/options',
-      'stream/model',
       'balance/group.',
+      'stream/',
       'balance/',
     ],
     mutants: [...pair, ...listener],

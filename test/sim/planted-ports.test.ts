@@ -116,8 +116,8 @@ const SOCKETS: readonly Planted[] = [
         ...onPaper(() => isChange),
       }
     }),
-    checker: 'sockets',
-    says: /is bound beside socket|is held by socket|holds .* and is freed/,
+    checker: 'universal',
+    says: /^close-listener .*, to which socket \d+ leads, which is bound$/,
     seeds: 60,
   },
   {
@@ -221,9 +221,9 @@ const SOCKETS: readonly Planted[] = [
     breed: plant(() => ({
       order: (commands) => commands.filter(({ type }) => type !== 'route-socket'),
     })),
-    checker: 'universal',
-    says: /close-listener .* to which socket \d+ leads/,
-    seeds: 60,
+    checker: 'settled',
+    says: /is ready, but .* does not listen on/,
+    seeds: 100,
   },
   {
     bug: 'a port that the kernel picked changes while it is published',
@@ -295,8 +295,8 @@ const SOCKETS: readonly Planted[] = [
     breed: plant(() => ({
       tell: (event) => (event.type === 'internal-addresses' ? [] : [event]),
     })),
-    checker: 'liveness',
-    says: /to listen on (tcp|udp) (10\.77\.0\.1|\[fd77::1\])/,
+    checker: 'settled',
+    says: /does not listen on (tcp|udp) (10\.77\.0\.1|\[fd77::1\])/,
     seeds: 100,
   },
   {
@@ -317,7 +317,7 @@ const SOCKETS: readonly Planted[] = [
     breed: plantSettings((node) => ({ ...node, drainTimeoutMs: 100_000_000 })),
     checker: 'services',
     says: /after the drain time of the node/,
-    seeds: 100,
+    seeds: 300,
   },
 ]
 

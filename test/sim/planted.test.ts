@@ -128,7 +128,7 @@ const PLANTED: readonly Planted[] = [
     })),
     checker: 'services',
     says: /starts though .* has not been/,
-    seeds: 10,
+    seeds: 40,
   },
   {
     bug: 'a roll-out spares no replica',
@@ -193,7 +193,7 @@ const PLANTED: readonly Planted[] = [
     })),
     checker: 'ports',
     says: /gets port/,
-    seeds: 5,
+    seeds: 20,
   },
   {
     bug: 'a deployment is ready as soon as it is accepted',

@@ -32,8 +32,8 @@ test('a failing script shrinks to the shortest that still fails', () => {
   const fails = (script: readonly ScriptLine[]) =>
     simulateScript(script, { breed }).failure !== undefined
   const shortest = shortestFailing(fails, { seed: 1, numRuns: 200 })
-  const [manner, deployed, ...rest] = shortest ?? []
-  expect([manner?.act.type, deployed?.act.type]).toEqual(['manner', 'deploy'])
+  const [one, other, ...rest] = shortest ?? []
+  expect([one?.act.type, other?.act.type].sort()).toEqual(['deploy', 'manner'])
   expect(rest.length, 'one more, whose only part is to come later').toBeLessThanOrEqual(1)
 })
 

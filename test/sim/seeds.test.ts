@@ -15,10 +15,10 @@ test(`${SEEDS} seeds find nothing, and see every event, command, end of a client
   }
   expect(failures, `replay with: weir sim --seed N --steps ${STEPS}`).toEqual([])
   const due = expectedMarks().filter((mark) =>
-    /^(event|command|client|settled|udp (event|close|drop)) /.test(mark),
+    /^(event|command|client|settled|socket|udp (event|close|drop)) /.test(mark),
   )
   expect(due.filter((mark) => !seen.has(mark))).toEqual([])
-})
+}, 120_000)
 
 test('the same seed gives the same trace, another seed another one', () => {
   const hashes = new Set<string>()

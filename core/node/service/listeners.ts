@@ -9,10 +9,11 @@ import type { Backend, ListenerSettings } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
 import { type Listener, type Replica, replicaOf, type Service, type Step } from '../state.ts'
 import { isDownAt, onBackendFailed } from './checks.ts'
+import { claimPorts } from './claims.ts'
 import { type Door, doorsOf } from './doors.ts'
 import { driveMonitor } from './monitors.ts'
 import { finishDrain, patienceMs } from './replicas.ts'
-import { claimPorts, driveLedger } from './sockets.ts'
+import { driveLedger } from './sockets.ts'
 
 /** Makes the listeners of services those their files ask for, touching none that did not change. */
 export function convergeListeners(step: Step, services: readonly Service[]): void {
@@ -64,6 +65,7 @@ function settingsOf({ protocol, stream, udp }: EndpointSpec): ListenerSettings {
 function openListener(step: Step, service: Service, door: Door): void {
   const { state, out } = step
   const { endpoint, target, claims } = door
+  const [first] = claims.values()
   state.generations += 1
   const listener: Listener = {
     id: listenerId(service.key, endpoint.name, state.generations),
@@ -71,6 +73,7 @@ function openListener(step: Step, service: Service, door: Door): void {
     door: door.key,
     endpoint,
     target,
+    purpose: first?.purpose ?? 'internal',
     claims,
     state: 'open',
     isReplaced: false,

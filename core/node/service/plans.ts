@@ -7,9 +7,9 @@ import { isLeaving } from '../../services/replica-life.ts'
 import type { ServiceSpec } from '../../spec/deployment.ts'
 import { type Replica, replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import { isSound } from './checks.ts'
+import { claimPorts, releaseClaims } from './claims.ts'
 import { closeListeners } from './listeners.ts'
 import { rolesOf, startReplica, stopReplica } from './replicas.ts'
-import { claimPorts, releaseClaims } from './sockets.ts'
 import { say } from './standing.ts'
 
 /** Plans one service and begins what the plan asks for. O(slots of this service). */

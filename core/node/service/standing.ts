@@ -6,9 +6,10 @@ import type { NodeCommand, NoticeCode } from '../commands.ts'
 import { replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import type { ServiceState } from '../view.ts'
 import { checkProblem } from './checks.ts'
+import { foreignConflicts } from './claims.ts'
 import { checkDependencies } from './dependencies.ts'
 import { isClosing, isSupplied, listenersOf } from './listeners.ts'
-import { foreignConflicts, isMissed, problemOfSocket } from './sockets.ts'
+import { isMissed, problemOfSocket } from './sockets.ts'
 
 type Seen = Pick<Step, 'state'>
 

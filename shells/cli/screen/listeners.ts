@@ -46,7 +46,7 @@ const endpointText = ({ endpoint, purpose }: ListenerRow): string =>
 
 /** Dim: nothing listens there. Port 0 is whichever is free when it comes to that. */
 function addressCell(row: ListenerRow): Cell {
-  const text = row.address.replace(/:0$/, ':(any)')
+  const text = row.address.replace(/:0$/, ':(any)') || '-'
   return isOpen(row) || PROBLEM[row.state] !== undefined ? { text } : { text, style: 'dim' }
 }
 
@@ -55,6 +55,7 @@ const isOpen = ({ state }: ListenerRow): boolean => state === 'listening' || sta
 /** `3`, or `2/3` when not all take traffic. */
 function backendsText(row: ListenerRow): string {
   if (isOwn(row)) return ''
+  if (row.state === 'draining') return String(row.backends)
   const up = row.members.filter(({ isUp }) => isUp).length
   return up === row.backends ? String(row.backends) : `${up}/${row.backends}`
 }
@@ -84,6 +85,7 @@ const STYLE: Record<ListenerRow['state'], Style> = {
   retrying: 'red',
   absent: 'dim',
   closing: 'dim',
+  draining: 'yellow',
 }
 
 /** States in which something is to be done about the address. */
@@ -94,6 +96,7 @@ const WHY: Partial<Record<ListenerRow['state'], string>> = {
   idle: 'not bound until a replica is ready',
   waiting: 'waits until its port is let go of',
   absent: 'this machine has no such address',
+  draining: 'takes nothing new; what is connected goes on',
 }
 
 const COLUMNS: readonly Column[] = [

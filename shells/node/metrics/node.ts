@@ -28,7 +28,9 @@ export async function metricsText(sources: MetricsSources): Promise<string> {
 
 function sockets({ listeners, node }: Pick<NodeView, 'listeners' | 'node'>): Metric {
   const counts: Record<SocketState, number> = { ...NO_SOCKETS }
-  for (const { state } of [...listeners, ...node]) counts[state] += 1
+  for (const { state } of [...listeners, ...node]) {
+    if (state !== 'draining') counts[state] += 1 // no socket leads to it
+  }
   return {
     name: 'weir_sockets',
     help: 'Sockets that listen or are to listen now, by their state.',
@@ -66,7 +68,7 @@ const expiry = (certificates: Pick<Certificates, 'names'>): Metric => ({
   })),
 })
 
-type SocketState = NodeView['listeners' | 'node'][number]['state']
+type SocketState = Exclude<NodeView['listeners' | 'node'][number]['state'], 'draining'>
 
 const NO_SOCKETS: Readonly<Record<SocketState, number>> = {
   idle: 0,

@@ -37,7 +37,7 @@ test('proxy W8 W36 W37: a port of another deployment is refused by name, before 
       result: {
         ok: false,
         code: 'conflict',
-        text: 'port-conflict: tcp port 6379 belongs to one/cache, so two/cache cannot have it; choose another port or remove one/cache first',
+        text: 'port-conflict: tcp port 6379 belongs to one/cache, so two/cache cannot have it; choose another port, or take it out of one/cache first',
       },
     },
   ])

@@ -127,6 +127,8 @@ describe('moves', () => {
     expect(typed(commands, 'unbind-socket')).toEqual([])
     expect(typed(commands, 'close-listener')).toMatchObject([{ listener: 'hello/web/tcp#1' }])
     expect(typed(shell.pass(3_600_000), 'cut-backend')).toEqual([])
+    const rows = shell.machine.view(shell.now).listeners.filter(({ state }) => state === 'draining')
+    expect(rows).toMatchObject([{ listener: 'hello/web/tcp#1', purpose: 'internal', backends: 1 }])
   })
 
   test('an endpoint that is gone is closed at once, and cut when its drain is over', () => {
@@ -314,6 +316,17 @@ describe('owners', () => {
     shell.pass(60_000)
     expect(started().map(({ replica }) => replica.split('/')[1])).toEqual(['a', 'b'])
     expect(shell.service('b').state).toBe('healthy')
+    expect(typed(shell.commands, 'settled').at(-1)).toMatchObject({ outcome: 'ready' })
+    // And back: whichever of the two is asked first.
+    shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+    shell.deploy(deploymentOf({ a: own(7_001, 7_000), b: own(7_002) }))
+    // It is nobody else's meanwhile, either.
+    const other = shell.deploy(deploymentOf({ c: own(7_000) }, 'other'))
+    expect(replies(other)).toMatchObject([{ ok: false, code: 'conflict' }])
+    shell.answer = () => undefined
+    shell.pass(60_000)
+    expect(started().map(({ replica }) => replica.split('/')[1])).toEqual(['a', 'b', 'a'])
+    expect(typed(shell.commands, 'settled').at(-1)).toMatchObject({ outcome: 'ready' })
   })
 
   test('who arrives does not take what another one was by the older file for what it is', () => {

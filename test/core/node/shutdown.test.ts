@@ -1,6 +1,7 @@
 /** The end of a node: how long old work may go on, and what an abort leaves. */
 import { expect, test } from 'vitest'
 import type { NodeCommand } from '../../../core/node/commands.ts'
+import { defaultNodeConfig, NodeMachine } from '../../../core/node/node.ts'
 import { deploymentOf, ObedientShell, serviceOf } from './obedient-shell.ts'
 import { deploy, node, notices, typed } from './service/samples.ts'
 
@@ -53,6 +54,22 @@ test('when the drain is over connections are cut, and that is said once', () => 
   expect(notices(commands, 'drain-cut').filter((text) => !text.includes('web-1'))).toEqual([
     'old work was not finished within 30 s: it is cut',
   ])
+})
+
+test('a node is stopped once its own socket is closed, too', () => {
+  const metrics = { host: '127.0.0.1', port: 9464 }
+  const shell = new ObedientShell()
+  shell.machine = new NodeMachine({ ...defaultNodeConfig(1), metrics })
+  shell.boot()
+  shell.answer = (command) => (command.type === 'unbind-socket' ? [] : undefined)
+  const commands = drain(shell)
+  const unbinds = typed(commands, 'unbind-socket')
+  expect(unbinds).toHaveLength(1)
+  expect(typed(commands, 'stopped')).toEqual([])
+  shell.answer = () => undefined
+  expect(typed(shell.feed(...unbinds.flatMap((each) => shell.obey(each))), 'stopped')).toHaveLength(
+    1,
+  )
 })
 
 test('a node is stopped once its sockets are closed, and has nothing left to do', () => {

@@ -324,6 +324,16 @@ describe('mass work is done in parts', () => {
       expect(listener.connections).toBe(0)
     })
   }
+
+  test('an abort goes on after a close', () => {
+    const listener = many()
+    run(listener, { type: 'abort-all' })
+    run(listener, { type: 'close' })
+    run(listener, at(1, TICK))
+    const last = run(listener, at(2, TICK))
+    expect(closesIn(last)).toBe(COUNT - 2048)
+    expect(last.at(-1)).toEqual({ type: 'emptied' })
+  })
 })
 
 test('every connection is counted once, with its reason', () => {

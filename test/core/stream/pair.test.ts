@@ -241,6 +241,12 @@ describe('the end', () => {
       then: [],
     },
     {
+      name: 'a side that broke has nothing delivered any more, whatever is said of it',
+      given: [...JOINED, ended(C1, 'upstream'), ended(C1, 'client'), side('errored', C1, 'client')],
+      when: side('finished', C1, 'client'),
+      then: [],
+    },
+    {
       name: 'closed when both directions are delivered',
       given: [...BOTH_ENDED, side('finished', C1, 'client')],
       when: side('finished', C1, 'upstream'),
@@ -331,6 +337,12 @@ describe('proxy W29: idle connections end', () => {
     {
       name: 'so does a slow reader that took what waited',
       given: [...JOINED, side('blocked', C1, 'client'), at(10, side('writable', C1, 'client'))],
+      when: at(IDLE_MS + 9, TICK),
+      then: [],
+    },
+    {
+      name: 'so does an end',
+      given: [...JOINED, at(10, ended(C1, 'client'))],
       when: at(IDLE_MS + 9, TICK),
       then: [],
     },

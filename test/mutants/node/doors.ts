@@ -35,11 +35,11 @@ export const doors = mutantsOf('core/node/service/doors.ts', [
     '{ name, on, strategy, at }',
   ],
   ['plain endpoints share a port', "if (stream.tls === 'off') return undefined\n", ''],
-  ['an internal endpoint rides on a public socket', 'canonicalJson([expose, [', 'canonicalJson([['],
+  ['an internal endpoint rides on a public socket', 'canonicalJson([isOpen, [', 'canonicalJson([['],
   [
     'tenants trust different proxies',
-    'canonicalJson([expose, [...stream.acceptProxyProtocol].sort()])',
-    'canonicalJson([expose])',
+    'canonicalJson([isOpen, [...stream.acceptProxyProtocol].sort()])',
+    'canonicalJson([isOpen])',
   ],
   [
     'the order of trusted proxies matters',

@@ -15,7 +15,7 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
   ],
   [
     'a socket of flows is handed to another listener',
-    "      if (listener.isReplaced && listener.endpoint.protocol === 'udp') replaced.push(listener)\n",
+    "if (listener.endpoint.protocol === 'udp') ended.push(listener)",
     '',
   ],
   [
@@ -42,8 +42,8 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
   ['a drain after a close has no end', '  if (!listener.isReplaced) armCut(step, listener)\n', ''],
   [
     'a udp listener is opened anew in a shutdown',
-    "if (service === undefined || state.phase === 'draining') return",
-    'if (service === undefined) return',
+    'if (listener.isReplaced) openListener',
+    'openListener',
   ],
   [
     'any set that holds is the last one',
@@ -85,7 +85,7 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
     'for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.set(id, version)',
     'for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.delete(id)',
   ],
-  ['no backend is published', '  publish(step, listener, before)\n', ''],
+  ['no backend is published', '  publish(step, listener)\n}\n\n', '}\n\n'],
   [
     'a backend that left stays published',
     "driveLedger(step, { type: 'withdraw', owner, backend, claim })",
@@ -115,6 +115,11 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
   [
     'a cut is made once',
     '  step.state.timers.set(`listener ${listener.id}`, step.now + CUT_AGAIN_MS)\n',
+    '',
+  ],
+  [
+    'a listener leaves published what the one before it did',
+    'else if (listener.sentVersion === 0) publish(step, listener)',
     '',
   ],
 ])

@@ -4,11 +4,6 @@ import { mutantsOf } from '../mutant.ts'
 export const shutdown = [
   ...mutantsOf('core/node/operator.ts', [
     [
-      'what a node has in the internal network is told once',
-      'const sorted = [...new Set(addresses)].sort()',
-      'const sorted = [...addresses].sort()',
-    ],
-    [
       'who leaves listens at a new internal address',
       "[...state.services.values()].filter((each) => each.stage !== 'leaving')",
       '[...state.services.values()]',

@@ -136,8 +136,8 @@ export const sockets = [
     ['every failure of the metrics is told', 'if (isNews && socket.carries', 'if (socket.carries'],
     [
       'trusted proxies are not trusted',
-      'acceptProxyProtocol: [...new Set(proxies)].sort()',
-      'acceptProxyProtocol: proxies.slice(0, 0)',
+      'const acceptProxyProtocol = [...new Set(proxies)].sort()',
+      'const acceptProxyProtocol = proxies.slice(0, 0)',
     ],
     ['the last of two for one name has it', "    if (routes.has(serverName ?? '')) continue\n", ''],
     [
@@ -161,18 +161,33 @@ export const sockets = [
       "socket.state === 'retrying' || (socket.state === 'binding' && socket.failures > 0)",
       "socket.state === 'retrying'",
     ],
+    [
+      'a socket of flows goes to whoever comes first',
+      "return isUser ? present : { kind: 'udp', listener: first.id }",
+      "return { kind: 'udp', listener: isUser ? first.id : first.id }",
+    ],
+    [
+      'as many are let in as the least of them takes',
+      'Math.max(...users.map(({ endpoint }) => endpoint.stream.connectionsMax))',
+      'Math.min(...users.map(({ endpoint }) => endpoint.stream.connectionsMax))',
+    ],
+    [
+      'who is missed is a problem while it is tried',
+      "failedAs === 'absent' && (state === 'absent' || state === 'binding' || state === 'waiting')",
+      "failedAs === 'absent' && state === 'absent'",
+    ],
   ]),
   ...mutantsOf('core/node/service/standing.ts', [
     ['a service without its port is ready', '  service.conflicts.length === 0 &&\n', ''],
     [
       'a service is ready before its sockets listen',
-      ' &&\n  state.ledger.socketsOf(service.key).every((each) => SERVED.has(each.state) || needNot(each))',
-      '',
+      ' || isMissed(each) || needNot(each))',
+      ' || isMissed(each) || needNot(each) || each.id > 0)',
     ],
     [
       'a machine without IPv6 is never ready',
-      "new Set(['listening', 'absent', 'releasing'])",
-      "new Set(['listening', 'releasing'])",
+      'SERVED.has(each.state) || isMissed(each)',
+      'SERVED.has(each.state)',
     ],
   ]),
   ...mutantsOf('core/node/deploy.ts', [

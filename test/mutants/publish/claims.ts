@@ -64,7 +64,11 @@ export const publishClaims = [
   ]),
   ...mutantsOf('core/publish/ports/claims.ts', [
     ['a ledger is never full', 'conflicts.length > 0 || isFull', 'conflicts.length > 0'],
-    ['a full ledger lets nobody give anything up', 'asked > standing && ', ''],
+    [
+      'a full ledger lets nobody give anything up',
+      'return asked <= standing || state.claims',
+      'return state.claims',
+    ],
     [
       'a full ledger counts what is replaced twice',
       'state.claims - standing + asked',

@@ -143,11 +143,6 @@ export const entrance = [
       '',
     ],
     [
-      'the hello is handed on behind the handshake',
-      'admit(state, greeting, stage.route, NOTHING, out)',
-      'admit(state, greeting, stage.route, greeting.bytes, out)',
-    ],
-    [
       'the listener is not told who it is',
       "if (peers === undefined) out.push({ type: 'admit'",
       "if (out) out.push({ type: 'admit'",

@@ -19,11 +19,29 @@ export async function portHolder(
   const targets = new Set(inodes.map((inode) => `socket:[${inode}]`))
   for (const pid of await list('/proc')) {
     if (!/^\d+$/.test(pid) || !(await holdsOne(pid, targets))) continue
-    const name = (await readText(`/proc/${pid}/comm`)).trim()
-    return `${name || 'a program'} (pid ${pid})`
+    const name = programName(await readText(`/proc/${pid}/cmdline`))
+    return `${name || (await readText(`/proc/${pid}/comm`)).trim() || 'a program'} (pid ${pid})`
   }
   return undefined
 }
+
+/**
+ * `nginx`, or `node server.mjs` of a program that is run by another: the command line, its words ended
+ * by NUL. A process may write there what it likes, and threads name themselves: `comm` of Node is
+ * `MainThread`.
+ */
+export function programName(cmdline: string): string {
+  const [first = '', ...others] = cmdline.split('\0')
+  const program = baseName(first)
+  const script = INTERPRETERS.test(program) ? others.find((word) => /^[^-]/.test(word)) : undefined
+  const name = script === undefined ? program : `${program} ${baseName(script)}`
+  return name.replace(/\p{Cc}/gu, '').slice(0, NAME_MAX)
+}
+
+const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
+
+const INTERPRETERS = /^(node|deno|bun|python[\d.]*|ruby|perl|php|java|(ba|da|z)?sh)$/
+const NAME_MAX = 64
 
 /**
  * Inodes of sockets in one of these states that stand in the way of `host:port`, from the text of

@@ -168,7 +168,7 @@ export class StreamSocket implements HostSocket {
   }
 
   #admit({ connection, route, bytes, peers }: Extract<EntranceCommand, { type: 'admit' }>): void {
-    const client = this.#clients.get(connection)?.handOn(bytes) ?? this.#arriving?.client
+    const client = this.#clients.get(connection)?.handOn(bytes) ?? this.#arrivingAs(connection)
     this.#clients.delete(connection)
     if (client === undefined) return
     const door = this.#options.doorOf(route as ListenerId)
@@ -179,12 +179,15 @@ export class StreamSocket implements HostSocket {
 
   #client(connection: ConnectionId): EnteringClient | undefined {
     const known = this.#clients.get(connection)
-    if (known !== undefined || this.#arriving?.connection !== connection) return known
-    const client = new EnteringClient(connection, this.#arriving.client, (event) =>
-      this.#step(event),
-    )
+    const tcp = known === undefined ? this.#arrivingAs(connection) : undefined
+    if (tcp === undefined) return known
+    const client = new EnteringClient(connection, tcp, (event) => this.#step(event))
     this.#clients.set(connection, client)
     return client
+  }
+
+  #arrivingAs(connection: ConnectionId): Socket | undefined {
+    return this.#arriving?.connection === connection ? this.#arriving.client : undefined
   }
 }
 

@@ -335,11 +335,11 @@ describe('what a person reads', () => {
   test.each([
     [
       conflict('0.0.0.0', 6379, 'one/cache', 'two/cache'),
-      'port-conflict: tcp port 6379 belongs to one/cache, so two/cache cannot have it; choose another port or remove one/cache first',
+      'port-conflict: tcp port 6379 belongs to one/cache, so two/cache cannot have it; choose another port, or take it out of one/cache first',
     ],
     [
       conflict('10.0.0.1', 6379, 'one/cache', 'two/cache'),
-      'port-conflict: tcp port 6379 of 10.0.0.1 belongs to one/cache, so two/cache cannot have it; choose another port or remove one/cache first',
+      'port-conflict: tcp port 6379 of 10.0.0.1 belongs to one/cache, so two/cache cannot have it; choose another port, or take it out of one/cache first',
     ],
     [
       conflict('::', 6379, 'one/cache', 'two/cache', { isLeaving: true }),
@@ -347,11 +347,11 @@ describe('what a person reads', () => {
     ],
     [
       conflict('::', 443, 'one/web', 'two/web', { route: 'a.example/api' }),
-      'port-conflict: a.example/api on tcp port 443 belongs to one/web, so two/web cannot have it; choose another host or path or remove one/web first',
+      'port-conflict: a.example/api on tcp port 443 belongs to one/web, so two/web cannot have it; choose another host or path, or take it out of one/web first',
     ],
     [
       conflict('::', 443, 'one/web', 'two/web', { route: '*' }),
-      'port-conflict: every host without an owner of its own on tcp port 443 belongs to one/web, so two/web cannot have it; choose another host or path or remove one/web first',
+      'port-conflict: every host without an owner of its own on tcp port 443 belongs to one/web, so two/web cannot have it; choose another host or path, or take it out of one/web first',
     ],
   ])('%j', (each, text) => {
     expect(describeConflict(each)).toBe(text)

@@ -261,6 +261,12 @@ describe('it is bounded', () => {
     expect(whole(long.subarray(0, 9))).toBe('invalid')
   })
 
+  test('a length is of three bytes', () => {
+    const message = padded(1_000)
+    message[1] = 1 // 65,536 more
+    expect(whole(inRecords(message))).toBe('invalid')
+  })
+
   test('the most records are read, and one more is refused', () => {
     const message = padded(HELLO_RECORDS_MAX - 4)
     expect(whole(inRecords(message, 1))).toEqual(NAMED)

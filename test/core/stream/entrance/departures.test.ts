@@ -194,4 +194,16 @@ describe('closing', () => {
       { ...refuse('closing'), connection: late },
     ])
   })
+
+  test('nor who is secured by then', () => {
+    const config = { ...LONE_TLS, greetingsMax: COUNT }
+    const entrance = entranceAfter(config)
+    for (let id = 1; id <= COUNT; id++)
+      entrance.step(accepted(undefined, id as ConnectionId), 0, [])
+    run(entrance, { type: 'close' })
+    const late = COUNT as ConnectionId
+    expect(run(entrance, { type: 'secured', connection: late })).toEqual([
+      { ...refuse('closing'), connection: late },
+    ])
+  })
 })

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import {
   listeningInodes,
   portHolder,
+  programName,
 } from '../../../../../shells/node/listener/socket/port-holder.ts'
 import { HOST, listen, refusingPort } from '../fixture.ts'
 
@@ -42,6 +43,23 @@ describe('who listens on a port', () => {
   ]
   for (const { what, port, inodes } of udpRows) {
     test(what, () => expect(listeningInodes(UDP, HOST, port, ['07', '01'])).toEqual(inodes))
+  }
+
+  const names = [
+    { cmdline: '/usr/sbin/nginx\0-g\0daemon off;\0', name: 'nginx' },
+    { cmdline: 'nginx: master process /usr/sbin/nginx\0', name: 'nginx' },
+    {
+      cmdline: '/opt/node\0--no-warnings\0/srv/app/server.mjs\0--port\x0080\0',
+      name: 'node server.mjs',
+    },
+    { cmdline: 'python3.11\0-m\0http.server\0', name: 'python3.11 http.server' },
+    { cmdline: 'node\0', name: 'node' },
+    { cmdline: '', name: '' },
+    { cmdline: `\x1b[2J${'x'.repeat(100)}`, name: `[2J${'x'.repeat(61)}` },
+  ]
+  for (const { cmdline, name } of names) {
+    test(`${JSON.stringify(cmdline.slice(0, 40))} is called ${name}`, () =>
+      expect(programName(cmdline)).toBe(name))
   }
 
   test('a program is named with its pid', async () => {

@@ -2,18 +2,18 @@
  * One port, one owner: among our sockets, among our replicas, between deployments; a port that was
  * given back rests; a refusal for a conflict names a conflict that is there.
  */
-import type { Instant } from '../../core/machine.ts'
-import type { NodeCommand, Reply } from '../../core/node/commands.ts'
-import type { NodeEvent, OperatorEvent } from '../../core/node/events.ts'
-import { PORT_REST_MS } from '../../core/publish/replica-ports.ts'
-import type { Deployment } from '../../core/spec/deployment.ts'
-import { addressOf, overlaps } from '../faults/host-ports.ts'
-import { placesOf } from '../faults/runtime.ts'
-import type { Change } from '../trace.ts'
-import type { World } from '../world.ts'
-import type { Checker } from './checker.ts'
+import type { Instant } from '../../../core/machine.ts'
+import type { NodeCommand, Reply } from '../../../core/node/commands.ts'
+import type { NodeEvent, OperatorEvent } from '../../../core/node/events.ts'
+import { PORT_REST_MS } from '../../../core/publish/replica-ports.ts'
+import type { Deployment } from '../../../core/spec/deployment.ts'
+import { addressOf, overlaps } from '../../faults/host-ports.ts'
+import { placesOf } from '../../faults/runtime.ts'
+import type { Change } from '../../trace.ts'
+import type { World } from '../../world.ts'
+import type { Checker } from '../checker.ts'
+import type { SocketTold, Told } from '../told.ts'
 import { deploymentOf, ownersOf, type Rights } from './rights.ts'
-import type { SocketTold, Told } from './told.ts'
 import { collide, type Want, wantsOfFile } from './wanted.ts'
 
 export class Ports implements Checker {

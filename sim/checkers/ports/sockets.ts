@@ -3,10 +3,10 @@
  * all times, sharing only where tenants may, nothing where nobody asked for it, and no client of one
  * service at a program of another.
  */
-import type { NodeCommand, SocketCommand, SocketUse } from '../../core/node/commands.ts'
-import type { NodeView } from '../../core/node/view.ts'
-import type { SocketId } from '../../core/publish/events.ts'
-import { parseReplicaId, serviceKey } from '../../core/services/identity.ts'
+import type { NodeCommand, SocketCommand, SocketUse } from '../../../core/node/commands.ts'
+import type { NodeView } from '../../../core/node/view.ts'
+import type { SocketId } from '../../../core/publish/events.ts'
+import { parseReplicaId, serviceKey } from '../../../core/services/identity.ts'
 import {
   addressOf,
   type Holder,
@@ -14,14 +14,14 @@ import {
   nameOf,
   overlaps,
   type Place,
-} from '../faults/host-ports.ts'
-import type { Group } from '../faults/runtime.ts'
-import { listenersOf, placeOf } from '../faults/sockets.ts'
-import type { Via } from '../workloads/clients.ts'
-import type { World } from '../world.ts'
-import type { Checker } from './checker.ts'
+} from '../../faults/host-ports.ts'
+import type { Group } from '../../faults/runtime.ts'
+import { listenersOf, placeOf } from '../../faults/sockets.ts'
+import type { Via } from '../../workloads/clients.ts'
+import type { World } from '../../world.ts'
+import type { Checker } from '../checker.ts'
+import { type SocketTold, serviceOfListener, type Told } from '../told.ts'
 import { deploymentOf, isAt, ownersOf, type Rights } from './rights.ts'
-import { type SocketTold, serviceOfListener, type Told } from './told.ts'
 import { METRICS, type Want } from './wanted.ts'
 
 export class Sockets implements Checker {

@@ -2,16 +2,16 @@
  * Who has which right to a port, and since when: taken from the files that were accepted and what
  * became of them. The checkers of ports and sockets share it.
  */
-import type { NodeCommand } from '../../core/node/commands.ts'
-import type { NodeEvent } from '../../core/node/events.ts'
-import { parseServiceKey, type ServiceKey } from '../../core/services/identity.ts'
-import { covers, type Place } from '../faults/host-ports.ts'
-import { listenersOf } from '../faults/sockets.ts'
-import type { Change } from '../trace.ts'
-import type { Via } from '../workloads/clients.ts'
-import type { World } from '../world.ts'
-import type { Checker } from './checker.ts'
-import { type SocketTold, serviceOfListener, type Told } from './told.ts'
+import type { NodeCommand } from '../../../core/node/commands.ts'
+import type { NodeEvent } from '../../../core/node/events.ts'
+import { parseServiceKey, type ServiceKey } from '../../../core/services/identity.ts'
+import { covers, type Place } from '../../faults/host-ports.ts'
+import { listenersOf } from '../../faults/sockets.ts'
+import type { Change } from '../../trace.ts'
+import type { Via } from '../../workloads/clients.ts'
+import type { World } from '../../world.ts'
+import type { Checker } from '../checker.ts'
+import { type SocketTold, serviceOfListener, type Told } from '../told.ts'
 import { isFor, METRICS, type Want, wantsOfFile } from './wanted.ts'
 
 export interface Right {

@@ -2,15 +2,15 @@
  * What files ask of the host's ports: the simulator's own reading of the binding matrix, of port
  * mappings and of who may share a port (proxy reference, sections 3 and 5), to judge by.
  */
-import type { Claim } from '../../core/publish/claim.ts'
-import { type ServiceKey, serviceKey } from '../../core/services/identity.ts'
+import type { Claim } from '../../../core/publish/claim.ts'
+import { type ServiceKey, serviceKey } from '../../../core/services/identity.ts'
 import type {
   Deployment,
   EndpointSpec,
   PortMappingSpec,
   ServiceSpec,
-} from '../../core/spec/deployment.ts'
-import { overlaps, type Place } from '../faults/host-ports.ts'
+} from '../../../core/spec/deployment.ts'
+import { overlaps, type Place } from '../../faults/host-ports.ts'
 
 export interface Want extends Place {
   /** `deployment/service`, or the node's own. */
