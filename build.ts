@@ -37,6 +37,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     'affinity/maglev': '{ Maglev, type MaglevOptions }',
     'affinity/hash': '*',
     hysteresis: '*',
+    invariants: '*',
   },
   journal: { digest: '*', 'canonical-json': '*' },
   net: {
@@ -61,7 +62,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     commands: '*',
     view: '*',
     bindings: '*',
-    'replica-ports': '*',
+    'host/replica-ports': '*',
     snapshot: '{ type LedgerSnapshot }',
     invariants: '*',
   },

@@ -180,7 +180,7 @@ function summarise(
   const { seeds, steps, seconds, excused, failures } = summary
   const pace = Math.round(steps / seconds)
   const reasons = sorted(seen).filter(([mark]) =>
-    /^(notice|refused|client|close|udp close|udp drop) /.test(mark),
+    /^(notice|refused|client|close|entrance|socket|udp close|udp drop) /.test(mark),
   )
   return [
     `reasons seen: ${reasons.map(([mark, count]) => `${mark} ${count}`).join(', ')}`,

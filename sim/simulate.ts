@@ -20,6 +20,7 @@ import { Rights } from './checkers/ports/rights.ts'
 import { Sockets } from './checkers/ports/sockets.ts'
 import { Services } from './checkers/services.ts'
 import { Settled } from './checkers/settled.ts'
+import { Shutdowns } from './checkers/shutdowns.ts'
 import { Told } from './checkers/told.ts'
 import { Universal } from './checkers/universal.ts'
 import { nameOf } from './faults/host-ports.ts'
@@ -177,6 +178,7 @@ function allCheckers(): Checker[] {
     rights,
     new Universal(told),
     new Services(told),
+    new Shutdowns(told),
     new Ports(told, rights),
     new Sockets(told, rights),
     new Settled(told),
@@ -221,7 +223,7 @@ function visitAll(world: World): void {
 function sayGoodbye(world: World): void {
   const { goodbye, latecomers, node } = world.options
   // Some ask for more than a shutdown waits for.
-  for (let each = 0; each < latecomers; each++) world.clients.arrive(2 * node.drainTimeoutMs)
+  for (let each = 0; each < latecomers; each++) world.clients.arrive(20 * node.drainTimeoutMs)
   if (latecomers > 0) advanceUntil(world, world.now + LATECOMERS_MS)
   if (goodbye === 'remove') {
     for (const name of world.operator.deploymentNames()) world.operator.remove(name)

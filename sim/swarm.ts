@@ -11,9 +11,10 @@ import type { ProbeFaults } from './faults/probes.ts'
 import type { RuntimeFaults } from './faults/runtime.ts'
 import { type Draws, drawsOf, NEVER, Prng, type Ratio, ratio } from './prng.ts'
 import { drawUdpRun, type UdpOptions } from './udp/swarm.ts'
+import { ACT_KINDS, type ActKind } from './workloads/acts.ts'
 import type { ClientOptions } from './workloads/clients.ts'
 import { HOST_PORT_FIRST } from './workloads/deployments.ts'
-import { ACT_KINDS, type ActKind, type OperatorOptions } from './workloads/operator.ts'
+import type { OperatorOptions } from './workloads/operator.ts'
 
 export interface RunOptions {
   readonly seed: number
@@ -137,7 +138,12 @@ export function scriptedRun(seed: number): RunOptions {
   const none = Object.fromEntries(ACT_KINDS.map((kind) => [kind, 0])) as Record<ActKind, number>
   return {
     ...drawn,
-    node: { ...drawn.node, replicaPorts: { from: 20_000, to: 20_199 }, metrics: null },
+    node: {
+      ...drawn.node,
+      replicaPorts: { from: 20_000, to: 20_199 },
+      drainTimeoutMs: 30_000,
+      metrics: null,
+    },
     entrance: { greetingTimeoutMs: 10_000 },
     operator: { ...drawn.operator, actEveryMs: 0, weights: none },
     clients: { ...drawn.clients, everyMs: 0 },

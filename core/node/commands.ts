@@ -116,13 +116,17 @@ export type DoorCommand =
 export type OpenListener = {
   readonly type: 'open-listener'
   readonly listener: ListenerId
-  /** How backends are chosen, for the whole life of the listener. */
+  /** How backends are chosen; of UDP for the whole life of the listener. */
   readonly balance: Pick<BalanceSpec, 'strategy' | 'failOpen'>
 } & ListenerSettings
 
 /** http, https and websocket ride TCP. */
 export type ListenerSettings =
-  | { readonly protocol: 'tcp'; readonly stream: StreamSpec }
+  | {
+      readonly protocol: 'tcp'
+      readonly stream: StreamSpec
+      readonly balance: Pick<BalanceSpec, 'strategy' | 'failOpen'>
+    }
   // `drainTimeoutMs`: how long answers are waited for when a backend leaves or the listener closes
   | { readonly protocol: 'udp'; readonly udp: UdpSpec; readonly drainTimeoutMs: number }
 

@@ -18,7 +18,8 @@ import { driveMonitor } from './service/monitors.ts'
 import { listensItself, replicaIn } from './service/plans.ts'
 import { twinOf } from './service/ports.ts'
 import { isCurrent } from './service/replicas.ts'
-import { judge } from './service/standing.ts'
+import { METRICS_OWNER } from './service/sockets.ts'
+import { judge, say } from './service/standing.ts'
 import type { DeploymentRecord, Service, Step } from './state.ts'
 
 type DeployEvent = Extract<OperatorEvent, { type: 'deploy' }>
@@ -46,6 +47,7 @@ export function onDeploy(step: Step, event: DeployEvent): void {
       continue
     }
     const isChecked = checksDiffer(present.spec, spec)
+    sayChanges(step, present, spec, directory)
     if (updateService(step, present, spec, directory)) changed += 1
     updated.push(present)
     if (isChecked) rechecked.push(present)
@@ -133,9 +135,18 @@ function conflictText({ state }: Step, conflicts: readonly PortConflict[]): stri
     const isLeaving =
       conflict.isLeaving || state.services.get(owner as ServiceKey)?.stage === 'leaving'
     const key = `${namespace} ${port} ${owner} ${requester}`
-    if (!texts.has(key)) texts.set(key, describeConflict({ ...conflict, isLeaving }))
+    if (!texts.has(key)) texts.set(key, textOf({ ...conflict, isLeaving }))
   }
   return [...texts.values()].join('; ')
+}
+
+const textOf = (conflict: PortConflict): string => {
+  const { namespace, port, owner, requester } = conflict
+  if (owner !== METRICS_OWNER) return describeConflict(conflict)
+  return (
+    `port-conflict: ${namespace} port ${port} is the node's own, for metrics, so ${requester} cannot ` +
+    'have it; choose another port here, or for `metrics` in the node file'
+  )
 }
 
 /** By name: the order of keys gets lost in the journal, and must not decide anything. */
@@ -255,6 +266,22 @@ function updateService(
   }
   state.toPlan.add(service.key)
   return !isSame
+}
+
+/** What a new file changes, and whether it costs what runs anything. */
+function sayChanges(step: Step, service: Service, spec: ServiceSpec, directory: string): void {
+  const before: Readonly<Record<string, unknown>> = {
+    ...service.spec,
+    directory: service.directory,
+  }
+  const after: Readonly<Record<string, unknown>> = { ...spec, directory }
+  const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (key) => canonicalJson([before[key] ?? null]) !== canonicalJson([after[key] ?? null]),
+  )
+  if (changed.length === 0) return
+  const replaces = runsAs(service.spec, service.directory) !== runsAs(spec, directory)
+  const cost = replaces ? 'its replicas are replaced' : 'no replica is restarted'
+  say(step, service, 'info', 'deploying', `has changed (${changed.sort().join(', ')}); ${cost}`)
 }
 
 const checksDiffer = (before: ServiceSpec, after: ServiceSpec): boolean =>

@@ -148,8 +148,8 @@ function checkSockets({ ledger, uses, listeners, services, timers, deferred }: N
       )
     }
   }
-  for (const { id, state } of ledger.sockets()) {
-    if (state === 'waiting') continue
+  for (const { id, state, attempt } of ledger.sockets()) {
+    if (attempt === 0) continue // never bound
     assert(uses.has(id), `socket ${id} is ${state} and leads nowhere`)
   }
   for (const service of services.values()) {

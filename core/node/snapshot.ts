@@ -6,8 +6,8 @@
  */
 import { assert, type Instant } from '../machine.ts'
 import type { SocketId } from '../publish/events.ts'
+import type { ReplicaPortsSnapshot } from '../publish/host/replica-ports.ts'
 import { PublishLedger } from '../publish/ledger.ts'
-import type { ReplicaPortsSnapshot } from '../publish/replica-ports.ts'
 import type { LedgerSnapshot } from '../publish/snapshot.ts'
 import type { EndpointCheckName } from '../services/endpoint-checks.ts'
 import { HealthMonitor, type HealthState } from '../services/health.ts'

@@ -5,10 +5,11 @@ import type { Claim, ClaimId } from '../publish/claim.ts'
 import { describeConflict } from '../publish/ledger.ts'
 import type { LedgerCounters, SocketState, SocketView } from '../publish/view.ts'
 import type { ListenerId, ReplicaId } from '../services/identity.ts'
+import { namespaceOf } from '../services/port-mappings.ts'
 import { isLeaving, isRunning } from '../services/replica-life.ts'
 import type { EndpointSpec } from '../spec/deployment.ts'
 import { checkProblem, failsCheck, isSound } from './service/checks.ts'
-import { doorsOf } from './service/doors.ts'
+import { doorsOf, tlsOf } from './service/doors.ts'
 import { listenersOf } from './service/listeners.ts'
 import { addressOf, METRICS_OWNER } from './service/sockets.ts'
 import { detailOf } from './service/standing.ts'
@@ -39,7 +40,10 @@ export interface ServiceView {
   /** Why it is not (yet) healthy, for people; empty when there is nothing to say. */
   readonly detail: string
   readonly replicas: { readonly wanted: number; readonly running: number; readonly ready: number }
-  /** `http://127.0.0.1:8080` in file order, then mappings: `tcp://0.0.0.0:49153`. */
+  /**
+   * `http://127.0.0.1:8080` in file order, then mappings: `tcp://0.0.0.0:49153`. One with TLS and a
+   * host has that for its name: `https://a.example.com:8443`, `tls://a.example.com:5432`.
+   */
   readonly endpoints: readonly string[]
   /** Times a replica was started again after it ended by itself. */
   readonly restarts: number
@@ -86,6 +90,10 @@ export interface ListenerView {
   readonly protocol: string
   readonly listener: ListenerId
   readonly purpose: Purpose
+  /** Clients come by TLS, whoever ends it. */
+  readonly tls: boolean
+  /** The name they have to ask for; absent: none, or whatever no other listener has. */
+  readonly serverName?: string
   /** `127.0.0.1:8080`, `[::1]:8080`; port 0 until the kernel picked one; empty while draining. */
   readonly address: string
   readonly state: ListenerViewState
@@ -178,10 +186,22 @@ function urlsOf(state: NodeState, service: Service): readonly string[] {
     const isMapping = first.purpose === 'mapping'
     const key = isMapping ? first.claim.id : endpoint.name
     if (urls.has(key)) continue
-    const scheme = isMapping ? first.claim.namespace : SCHEMES[endpoint.protocol]
-    urls.set(key, `${scheme}://${addressOf(placeOf(first.claim, sockets.get(first.claim.id)))}`)
+    urls.set(key, urlOf(endpoint, isMapping, placeOf(first.claim, sockets.get(first.claim.id))))
   }
   return [...urls.values()]
+}
+
+/** One that is asked for by a name is reached by that name alone; a wildcard stands for many. */
+function urlOf(
+  { protocol, host, stream }: EndpointSpec,
+  isMapping: boolean,
+  place: Pick<Claim, 'host' | 'port'>,
+): string {
+  const isTls = stream.tls !== 'off'
+  const plain = isMapping && protocol !== 'https' ? namespaceOf({ protocol }) : SCHEMES[protocol]
+  const scheme = isTls && protocol === 'tcp' ? 'tls' : plain
+  const address = isTls && host !== undefined ? `${host}:${place.port}` : addressOf(place)
+  return `${scheme}://${address}`
 }
 
 const SCHEMES: Readonly<Record<EndpointSpec['protocol'], string>> = {
@@ -252,8 +272,10 @@ function viewListeners(state: NodeState, service: Service): ListenerView[] {
     const { deployment, name } = service
     const members = [...sent.keys()].map((replica) => ({ replica, isUp: !down.has(replica) }))
     const { protocol } = endpoint
-    const row = { deployment, service: name, endpoint: endpoint.name, protocol, listener: id }
-    const rest = { backends: sent.size, members }
+    const tls = tlsOf(endpoint) !== 'off'
+    const asked = tls && endpoint.host !== undefined ? { serverName: endpoint.host } : {}
+    const row = { deployment, service: name, endpoint: endpoint.name, protocol, listener: id, tls }
+    const rest = { ...asked, backends: sent.size, members }
     const open = [...listener.claims.values()].map(({ claim, purpose }): ListenerView => {
       const socket = sockets.get(claim.id)
       const address = addressOf(placeOf(claim, socket))

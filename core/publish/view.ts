@@ -43,6 +43,7 @@ export interface ClaimView {
 
 /** Everything since the ledger was made. */
 export interface LedgerCounters {
+  /** New ones, and those that came with another content. */
   claimsGranted: number
   claimsRefused: number
   binds: number

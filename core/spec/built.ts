@@ -124,7 +124,7 @@ function ofEndpoint(endpoint: EndpointSpec, at: Note): void {
   if (host !== undefined) ofHost(host, protocol, at)
   if (protocol === 'udp') ofUdp(endpoint, at)
   else if (stream.sessionTimeoutMs !== undefined) {
-    at('warn', ['stream', 'session_timeout'], 'not used; idle_timeout is')
+    at('warn', ['stream', 'session_timeout'], 'session_timeout is not used; write idle_timeout')
   }
   if (http !== undefined) ofHttp(http, at)
 }
@@ -150,14 +150,16 @@ function ofUdp({ balance, stream, udp }: EndpointSpec, at: Note): void {
 
 function ofStreamOfUdp(stream: EndpointSpec['stream'], at: Note): void {
   if (stream.sessionTimeoutMs !== undefined) {
-    at('warn', ['stream', 'session_timeout'], 'not used; front_timeout of the udp block is')
+    const message = 'session_timeout is not used; write front_timeout into the udp block'
+    at('warn', ['stream', 'session_timeout'], message)
   }
   const isUsual =
     stream.connectTimeoutMs === 2_000 &&
     stream.idleTimeoutMs === 3_600_000 &&
     stream.connectionsMax === 10_000 &&
     stream.connectionsPerBackendMax === 0
-  if (!isUsual) at('warn', ['stream'], 'its limits are for tcp; those of udp are in the udp block')
+  if (isUsual) return
+  at('warn', ['stream'], 'limits of stream are for tcp; those of udp are in the udp block')
 }
 
 function ofHttp(http: NonNullable<EndpointSpec['http']>, at: Note): void {
@@ -168,7 +170,7 @@ function ofHttp(http: NonNullable<EndpointSpec['http']>, at: Note): void {
     backend: http.backend === 'h2c',
   }
   for (const [key, asked] of Object.entries(refused)) {
-    if (asked) at('refuse', ['http', key], `not built yet: ${plain}`)
+    if (asked) at('refuse', ['http', key], `${key} is not built yet: ${plain}`)
   }
   const usual =
     http.headTimeoutMs === 10_000 &&
@@ -178,7 +180,7 @@ function ofHttp(http: NonNullable<EndpointSpec['http']>, at: Note): void {
     http.headBytesMax === 32_768 &&
     http.retries === 1 &&
     http.holdTimeoutMs === 30_000
-  if (!usual) at('warn', ['http'], `its limits are not used yet: ${plain}`)
+  if (!usual) at('warn', ['http'], `limits of http are not used yet: ${plain}`)
 }
 
 /** The first service on a plain http port gets all of its traffic, so a second one cannot be there. */

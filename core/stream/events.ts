@@ -1,5 +1,5 @@
 /** What happens to a TCP listener and its connections. */
-import type { Backend, BackendId } from '../balance/group.ts'
+import type { Backend, BackendId, GroupOptions } from '../balance/group.ts'
 import type { Attempt } from '../machine.ts'
 import type { Peers } from './entrance/events.ts'
 import type { StreamConfig } from './state.ts'
@@ -63,5 +63,7 @@ export type StreamListenerEvent =
   | { readonly type: 'abort-all' }
   // for connections accepted from now on
   | { readonly type: 'configure'; readonly config: StreamConfig }
+  // for what is chosen from now on; lives are counted on. Not data: a strategy is an object
+  | { readonly type: 'rebalance'; readonly balance: GroupOptions }
   // the deadline may have come
   | { readonly type: 'tick' }

@@ -1,4 +1,4 @@
-import { checkInvariants as checkGroup } from '../balance/group.ts'
+import { checkInvariants as checkGroup } from '../balance/invariants.ts'
 import { assert } from '../machine.ts'
 import { checkInvariants as checkTimers } from '../time/deadline-queue.ts'
 import type { StreamListener } from './listener.ts'

@@ -99,6 +99,9 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
         state.config = event.config
         state.group.limit(event.config.connectionsPerBackendMax)
         break
+      case 'rebalance':
+        state.group.rebalance(event.balance)
+        break
       case 'tick':
         onTick(state, now, out)
         break

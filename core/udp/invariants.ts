@@ -1,4 +1,4 @@
-import { checkInvariants as checkGroup } from '../balance/group.ts'
+import { checkInvariants as checkGroup } from '../balance/invariants.ts'
 import { assert } from '../machine.ts'
 import { type FlowState, idOf, liveSlot, storedHash, waits, wheelOf } from './state.ts'
 import {

@@ -20,6 +20,7 @@ import type { SimulatedNode, World } from '../world.ts'
 export type CheckerName =
   | 'universal'
   | 'services'
+  | 'shutdowns'
   | 'ports'
   | 'settled'
   | 'listeners'

@@ -20,6 +20,7 @@ import type { Change } from '../trace.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
 import { wantsOf } from './ports/wanted.ts'
+import { isPatienceOver } from './shutdowns.ts'
 import { isChecked, type ListenerTold, type ReplicaTold, type Told } from './told.ts'
 
 export class Services implements Checker {
@@ -28,8 +29,6 @@ export class Services implements Checker {
   private event: NodeEvent = { type: 'tick' }
   /** The shortest drain time a service had in this life. */
   private readonly drainMs = new Map<ServiceKey, number>()
-  /** The drain time of the node was over at a tick of this life. */
-  private patienceEnded = false
   /** Services that have not begun. */
   private readonly waiting = new Map<ServiceKey, Wait>()
   /** Crashes of a slot that nobody forgave: instants on the node's clock, oldest first. */
@@ -42,7 +41,6 @@ export class Services implements Checker {
   onChange(change: Change, world: World): void {
     if (change.type === 'node-booted') {
       this.drainMs.clear()
-      this.patienceEnded = false
       this.waiting.clear()
       this.crashes.clear()
     }
@@ -109,22 +107,7 @@ export class Services implements Checker {
         return
       }
       case 'stopped':
-        this.checkGone('', 'the node has stopped', world)
-        if (!this.told.aborting) this.checkFinished(world)
-    }
-  }
-
-  afterStep(world: World): void {
-    if (world.life === 'down') return // a step that a crash cut short
-    this.checkPatience(this.event, world)
-  }
-
-  /** An orderly end is one of every connection. */
-  private checkFinished(world: World): void {
-    for (const { id, streams } of world.listeners.doors.values()) {
-      for (const { client } of streams.live.values()) {
-        world.fail(this.name, `the node has stopped under client ${client} of ${id}`)
-      }
+        return this.checkGone('', 'the node has stopped', world)
     }
   }
 
@@ -300,7 +283,7 @@ export class Services implements Checker {
     world: World,
   ): void {
     const listener = this.told.listeners.get(id)
-    if (listener === undefined || this.told.aborting || this.isPatienceOver(world)) return
+    if (listener === undefined || this.told.aborting || isPatienceOver(this.told, world)) return
     const leftAt = listener.leftAt.get(backend)
     // While an older set is under way it may be leaving without having been taken out.
     const since = leftAt ?? (listener.version > listener.applied ? listener.sentAt : undefined)
@@ -311,27 +294,6 @@ export class Services implements Checker {
         this.name,
         `${id} cuts ${backend} after ${world.nodeNow() - since} ms of ${drainMs}`,
       )
-    }
-  }
-
-  /** A shutdown waits for old work so long, and no longer. */
-  private isPatienceOver(world: World): boolean {
-    const { stoppingSince } = this.told
-    const { drainTimeoutMs } = world.options.node
-    return stoppingSince !== undefined && world.nodeNow() - stoppingSince >= drainTimeoutMs
-  }
-
-  /** Nothing lives past the drain time of the node. */
-  private checkPatience(event: NodeEvent, world: World): void {
-    if (event.type !== 'tick' || this.told.aborting || !this.isPatienceOver(world)) return
-    // Who comes later is cut in its service's turn, at once.
-    if (this.patienceEnded) return
-    this.patienceEnded = true
-    for (const { id, holding, cut } of this.told.listeners.values()) {
-      for (const replica of holding) {
-        if (cut.has(replica) || this.told.replicas.get(replica)?.removed === true) continue
-        world.fail(this.name, `${id} still has ${replica} after the drain time of the node`)
-      }
     }
   }
 

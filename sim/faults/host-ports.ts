@@ -4,6 +4,7 @@
  * are in a kernel: addresses are compared as it does, and the second one is refused.
  */
 import { unreachable } from '../../core/machine.ts'
+import type { Program } from '../../core/node/commands.ts'
 import type { PortNamespace } from '../../core/publish/claim.ts'
 import type { SocketId } from '../../core/publish/events.ts'
 import type { ReplicaId } from '../../core/services/identity.ts'
@@ -174,6 +175,22 @@ export const overlaps = (
   one: Pick<Place, 'host' | 'isV6Only'>,
   other: Pick<Place, 'host' | 'isV6Only'>,
 ): boolean => covers(one, other.host) || covers(other, one.host)
+
+/** Where a program listens: what it was told to, and what it chose by itself. */
+export function placesOf({ argv, ports, udpEndpoints }: Program, host: string): Place[] {
+  const places = new Map<string, Place>()
+  const add = (namespace: PortNamespace, port: number): void => {
+    places.set(`${namespace}:${port}`, { namespace, host, port, isV6Only: false })
+  }
+  for (const [endpoint, port] of Object.entries(ports)) {
+    add(udpEndpoints.includes(endpoint) ? 'udp' : 'tcp', port)
+  }
+  for (const word of argv) {
+    const [, namespace, port] = /^(tcp|udp):(\d+)$/.exec(word) ?? []
+    if (namespace !== undefined) add(namespace === 'udp' ? 'udp' : 'tcp', Number(port))
+  }
+  return [...places.values()]
+}
 
 /** `tcp [::1]:8080`. */
 export const nameOf = (namespace: PortNamespace, host: string, port: number): string =>

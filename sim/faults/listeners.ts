@@ -104,6 +104,10 @@ export class SimListeners {
           if (door === undefined) return
           door.config = configOf(command.stream)
           this.step(door, { type: 'configure', config: door.config })
+          const { strategy, failOpen } = command.balance
+          const seed = this.world.options.node.seed
+          const balance = { strategy: strategyNamed(strategy, seed), failOpen }
+          this.step(door, { type: 'rebalance', balance })
         })
       case 'apply-backends': {
         const delayMs = this.happens(this.faults.appliesLate) ? this.slowly() : this.shortly()

@@ -7,11 +7,10 @@ import type { Attempt } from '../../core/machine.ts'
 import { unreachable } from '../../core/machine.ts'
 import type { Program, RuntimeCommand } from '../../core/node/commands.ts'
 import type { RuntimeEvent } from '../../core/node/events.ts'
-import type { PortNamespace } from '../../core/publish/claim.ts'
 import type { ReplicaId } from '../../core/services/identity.ts'
 import type { Ratio } from '../prng.ts'
 import type { World } from '../world.ts'
-import type { Place } from './host-ports.ts'
+import { placesOf } from './host-ports.ts'
 
 export interface RuntimeFaults {
   /** The log cannot be opened. */
@@ -422,22 +421,6 @@ export const GOOD_MANNER: Manner = {
   diesAfterMs: 1,
   leavesChildren: false,
   listensWide: false,
-}
-
-/** Where a program listens: what it was told to, and what it chose by itself. */
-export function placesOf({ argv, ports, udpEndpoints }: Program, host: string): Place[] {
-  const places = new Map<string, Place>()
-  const add = (namespace: PortNamespace, port: number): void => {
-    places.set(`${namespace}:${port}`, { namespace, host, port, isV6Only: false })
-  }
-  for (const [endpoint, port] of Object.entries(ports)) {
-    add(udpEndpoints.includes(endpoint) ? 'udp' : 'tcp', port)
-  }
-  for (const word of argv) {
-    const [, namespace, port] = /^(tcp|udp):(\d+)$/.exec(word) ?? []
-    if (namespace !== undefined) add(namespace === 'udp' ? 'udp' : 'tcp', Number(port))
-  }
-  return [...places.values()]
 }
 
 const isBroken = (program: Program): boolean => program.argv[1] === BROKEN

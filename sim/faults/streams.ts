@@ -166,7 +166,8 @@ export class Streams {
   connectionsOn(replica: ReplicaId): number {
     let count = 0
     for (const stream of this.live.values()) {
-      if (stream.joined && stream.group?.replica === replica) count += 1
+      // Whom the machine chose: a port that programs choose by themselves may be another one's by now.
+      if (stream.joined && stream.tried.at(-1) === replica) count += 1
     }
     return count
   }

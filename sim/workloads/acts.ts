@@ -12,7 +12,12 @@ import type { DeploymentSketch } from './deployments.ts'
 
 export type Act =
   // what operators ask for
-  | { readonly type: 'deploy'; readonly sketch: DeploymentSketch }
+  // `rival`: another one, at the same instant
+  | {
+      readonly type: 'deploy'
+      readonly sketch: DeploymentSketch
+      readonly rival?: DeploymentSketch
+    }
   | { readonly type: 'remove'; readonly pick: number }
   | { readonly type: 'scale'; readonly pick: number; readonly replicas: number }
   | { readonly type: 'restart'; readonly pick: number; readonly replica?: number }
@@ -42,12 +47,56 @@ export type Act =
   | { readonly type: 'repeat'; readonly event: NodeEvent['type']; readonly afterMs: number }
   | { readonly type: 'client'; readonly thinkMs?: number }
 
+/** What a seed draws from. */
+export type ActKind =
+  | 'deploy-new'
+  | 'deploy-same'
+  | 'deploy-changed'
+  | 'remove'
+  | 'scale'
+  | 'restart'
+  | 'restart-one'
+  | 'mistake'
+  | 'drain'
+  | 'abort'
+  | 'kill'
+  | 'sicken'
+  | 'stranger'
+  | 'internal'
+  | 'crash'
+  | 'pause'
+  | 'leap'
+  | 'restore'
+
+export const ACT_KINDS: readonly ActKind[] = [
+  'deploy-new',
+  'deploy-same',
+  'deploy-changed',
+  'remove',
+  'scale',
+  'restart',
+  'restart-one',
+  'mistake',
+  'drain',
+  'abort',
+  'kill',
+  'sicken',
+  'stranger',
+  'internal',
+  'crash',
+  'pause',
+  'leap',
+  'restore',
+]
+
 export function perform(world: World, act: Act): void {
   const { operator, runtime } = world
   world.change({ type: 'acted', act: JSON.stringify(act) })
   switch (act.type) {
     case 'deploy':
-      return operator.deploy(act.sketch)
+      operator.deploy(act.sketch)
+      if (act.rival !== undefined) operator.deploy(act.rival)
+      return
     case 'remove':
       return operator.remove(nth(operator.deploymentNames(), act.pick))
     case 'scale':

@@ -70,7 +70,7 @@ export class Clients {
     })
   }
 
-  /** One client at a socket, if there is any. */
+  /** One client at a socket, if there is any; a program is to think so long, where that is said. */
   arrive(thinkMs?: number): void {
     const { world, options } = this
     const { clients: draw } = world.draws
@@ -86,7 +86,7 @@ export class Clients {
     const live = world.listeners.doors.get(route.listener)?.streams.live.size ?? 0
     if (live + (socket.arrivals?.live.size ?? 0) >= options.liveMax) return
     const drawn = this.drawPlan(socket, route)
-    const plan = thinkMs === undefined ? drawn : { ...drawn, thinkMs, leavesAfterMs: undefined }
+    const plan = thinkMs === undefined ? drawn : stayingFor(thinkMs, drawn, route)
     const address = draw.pick(this.addressesOf(socket))
     this.connect(socket, address, plan)
   }
@@ -267,6 +267,15 @@ export class Clients {
 }
 
 const rudeName = (how: number): string | undefined => (how === 0 ? undefined : 'nobody.test')
+
+/** Somebody who knows how to ask, and waits for the answer. */
+const stayingFor = (thinkMs: number, plan: ClientPlan, route: SocketRoute): ClientPlan => ({
+  ...plan,
+  thinkMs,
+  leavesAfterMs: undefined,
+  throughProxy: false,
+  greeting: route.tls === 'off' ? PLAIN : { ...PLAIN, tls: 'hello', serverName: nameFor(route, 1) },
+})
 
 /** As a client writes the name it asks for. */
 function nameFor({ serverName }: SocketRoute, how: number): string {

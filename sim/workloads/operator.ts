@@ -11,7 +11,7 @@ import { parseServiceKey, type ServiceKey, serviceKey } from '../../core/service
 import type { Deployment, ServiceSpec } from '../../core/spec/deployment.ts'
 import { INTERNAL_ADDRESSES, OUTER_ADDRESSES } from '../faults/host-ports.ts'
 import type { World } from '../world.ts'
-import { type Act, perform } from './acts.ts'
+import { ACT_KINDS, type Act, type ActKind, perform } from './acts.ts'
 import {
   DEPLOYMENT_NAMES,
   type DeploymentLimits,
@@ -30,47 +30,6 @@ export interface OperatorOptions {
   /** How often each kind of act comes, against the others; 0: never in this run. */
   readonly weights: Readonly<Record<ActKind, number>>
 }
-
-export type ActKind =
-  | 'deploy-new'
-  | 'deploy-same'
-  | 'deploy-changed'
-  | 'remove'
-  | 'scale'
-  | 'restart'
-  | 'restart-one'
-  | 'mistake'
-  | 'drain'
-  | 'abort'
-  | 'kill'
-  | 'sicken'
-  | 'stranger'
-  | 'internal'
-  | 'crash'
-  | 'pause'
-  | 'leap'
-  | 'restore'
-
-export const ACT_KINDS: readonly ActKind[] = [
-  'deploy-new',
-  'deploy-same',
-  'deploy-changed',
-  'remove',
-  'scale',
-  'restart',
-  'restart-one',
-  'mistake',
-  'drain',
-  'abort',
-  'kill',
-  'sicken',
-  'stranger',
-  'internal',
-  'crash',
-  'pause',
-  'leap',
-  'restore',
-]
 
 /** A deployment that this life of the node accepted, as its operators see it. */
 export interface Wish {
@@ -371,7 +330,12 @@ export class Operator {
     const known = [...this.memory.values()]
     if (kind === 'deploy-new' || known.length === 0) {
       const name = draw.pick(DEPLOYMENT_NAMES.slice(0, deploymentsMax))
-      return { type: 'deploy', sketch: drawDeployment(name, limits, draw) }
+      const sketch = drawDeployment(name, limits, draw)
+      if (!limits.publishing || deploymentsMax < 2 || draw.below(4) > 0) {
+        return { type: 'deploy', sketch }
+      }
+      const other = DEPLOYMENT_NAMES.slice(0, deploymentsMax).find((each) => each !== name)
+      return { type: 'deploy', sketch, rival: { ...sketch, name: other ?? name } }
     }
     const sketch = draw.pick(known)
     return {

@@ -1,6 +1,7 @@
 /** All mutants there are, each with the tests that are to notice it. */
 import type { Mutant } from './mutant.ts'
 import { checks } from './node/checks.ts'
+import { claims } from './node/claims.ts'
 import { doors } from './node/doors.ts'
 import { listeners } from './node/listeners.ts'
 import { shutdown } from './node/shutdown.ts'
@@ -85,10 +86,11 @@ export const SUBJECTS: readonly Subject[] = [
       'node/passive',
       'node/shutdown',
       'node/udp.',
-      'node/operator',
+      'node/deploy',
+      'node/answers',
       'node/services',
       'node/',
     ],
-    mutants: [...doors, ...sockets, ...listeners, ...checks, ...shutdown],
+    mutants: [...doors, ...claims, ...sockets, ...listeners, ...checks, ...shutdown],
   },
 ]

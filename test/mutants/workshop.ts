@@ -1,8 +1,7 @@
 /** A copy of the tree to plant mistakes in. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import {
   cpSync,
-  existsSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -14,12 +13,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Mutant, planted } from './mutant.ts'
+import type { Task, Verdict } from './tester.ts'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Trial {
   /** `broken`: not a single test could be run. */
-  readonly outcome: 'passed' | 'failed' | 'hung' | 'broken'
+  readonly outcome: Verdict['outcome'] | 'hung'
   /** The test that failed first. */
   readonly by: string
   readonly ms: number
@@ -27,14 +27,14 @@ export interface Trial {
 
 export class Workshop {
   readonly #home = mkdtempSync(join(tmpdir(), 'weir-mutants-'))
-  readonly #report = join(this.#home, 'report.json')
-  #child: ChildProcess | undefined
+  #tester: ChildProcess | undefined
+  /** The file that was changed for the last task. */
+  #last = ''
 
   constructor() {
     for (const path of COPIED) {
       cpSync(join(ROOT, path), join(this.#home, path), { recursive: true })
     }
-    cpSync(join(ROOT, 'test/mutants/vitest.config.ts'), join(this.#home, 'vitest.config.ts'))
     symlinkSync(join(ROOT, 'node_modules'), join(this.#home, 'node_modules'))
   }
 
@@ -54,72 +54,71 @@ export class Workshop {
   }
 
   close(): void {
-    kill(this.#child)
+    this.#dismiss()
     // First the link, by itself: nothing behind it may be deleted.
     unlinkSync(join(this.#home, 'node_modules'))
-    rmSync(this.#home, { recursive: true })
+    rmSync(this.#home, { recursive: true, maxRetries: 5 })
   }
 
-  async #test(tests: readonly string[], limitMs: number, file = ''): Promise<Trial> {
+  async #test(tests: readonly string[], limitMs: number, mutated = ''): Promise<Trial> {
+    this.#tester ??= await this.#hire()
+    const task: Task = { tests, mutated, changed: [this.#last, mutated].filter(Boolean) }
+    this.#last = mutated
     const startedAt = performance.now()
-    rmSync(this.#report, { force: true })
-    const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
-    const child = spawn(process.execPath, [vitest, 'run'], {
+    const verdict = await answerOf(this.#tester, task, limitMs)
+    const ms = performance.now() - startedAt
+    if (verdict === undefined) this.#dismiss()
+    switch (verdict?.outcome) {
+      case undefined:
+        return { outcome: 'hung', by: 'no end', ms }
+      case 'passed':
+        return { outcome: 'passed', by: 'no test', ms }
+      case 'failed':
+        return { outcome: 'failed', by: verdict.by, ms }
+      case 'broken':
+        return { outcome: 'broken', by: verdict.why.slice(0, 400), ms }
+    }
+  }
+
+  async #hire(): Promise<ChildProcess> {
+    const tester = fork(join(ROOT, 'test/mutants/tester.ts'), [this.#home], {
       cwd: this.#home,
-      env: {
-        ...process.env,
-        TESTS: tests.join(' '),
-        MUTATED: file,
-        FC_RUNS: '1000',
-        FC_SEED: '1',
-        CI: '1',
-      },
-      // The pipe to it is never written to: it ends when this process does, however that comes about.
-      stdio: ['pipe', 'ignore', 'pipe'],
+      env: { ...process.env, FC_RUNS: '1000', FC_SEED: '1', CI: '1' },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       detached: true, // a group of its own: what hangs is killed with all it started
     })
-    this.#child = child
-    let isHung = false
-    const timer = setTimeout(() => {
-      isHung = true
-      kill(child)
-    }, limitMs)
-    let said = ''
-    child.stderr.on('data', (chunk) => {
-      said += chunk
+    await new Promise<void>((resolve, reject) => {
+      tester.once('message', () => resolve())
+      tester.once('exit', (code) => reject(new Error(`no tests can be run: exit ${code}`)))
     })
-    const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
-    clearTimeout(timer)
-    this.#child = undefined
-    const ms = performance.now() - startedAt
-    if (isHung) return { outcome: 'hung', by: 'no end', ms }
-    if (code === 0) return { outcome: 'passed', by: 'no test', ms }
-    const failed = this.#firstFailure()
-    if (failed === undefined) return { outcome: 'broken', by: said.slice(0, 400), ms }
-    return { outcome: 'failed', by: failed, ms }
+    return tester
   }
 
-  #firstFailure(): string | undefined {
-    if (!existsSync(this.#report)) return undefined
-    const report = JSON.parse(readFileSync(this.#report, 'utf8')) as Report
-    const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults)
-    return tests.find(({ status }) => status === 'failed')?.fullName
+  #dismiss(): void {
+    const tester = this.#tester
+    this.#tester = undefined
+    if (tester?.pid === undefined || tester.exitCode !== null) return
+    try {
+      process.kill(-tester.pid, 'SIGKILL')
+    } catch {
+      // gone meanwhile
+    }
   }
 }
 
-function kill(child: ChildProcess | undefined): void {
-  if (child?.pid === undefined || child.exitCode !== null) return
-  try {
-    process.kill(-child.pid, 'SIGKILL')
-  } catch {
-    // gone meanwhile
-  }
-}
-
-interface Report {
-  readonly testResults: readonly {
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[]
-  }[]
+/** Undefined when there is none in time. */
+function answerOf(tester: ChildProcess, task: Task, limitMs: number): Promise<Verdict | undefined> {
+  return new Promise((resolve) => {
+    const over = (verdict: Verdict | undefined): void => {
+      clearTimeout(timer)
+      tester.removeAllListeners()
+      resolve(verdict)
+    }
+    const timer = setTimeout(() => over(undefined), limitMs)
+    tester.once('message', (message) => over(message as Verdict))
+    tester.once('exit', (code) => over({ outcome: 'broken', why: `exit ${code}` }))
+    tester.send(task)
+  })
 }
 
 const COPIED = [

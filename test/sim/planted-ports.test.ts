@@ -315,9 +315,9 @@ const SOCKETS: readonly Planted[] = [
   {
     bug: 'a shutdown waits for old work for ever',
     breed: plantSettings((node) => ({ ...node, drainTimeoutMs: 100_000_000 })),
-    checker: 'services',
+    checker: 'shutdowns',
     says: /after the drain time of the node/,
-    seeds: 300,
+    seeds: 60,
   },
 ]
 

@@ -42,6 +42,8 @@ interface Story {
   readonly script: readonly ScriptLine[]
 }
 
+const PORTS = [8_000, 8_001, 8_002, 8_003, 8_004]
+
 /** What the simulator once found, as the shortest script that showed it. */
 const PAST_FAILURES: readonly Story[] = [
   {
@@ -143,7 +145,7 @@ const PAST_FAILURES: readonly Story[] = [
     story: 'IPv6 comes, and a deployment that was ready is',
     script: [
       after(0, { type: 'ipv6', has: false }),
-      after(0, deploy(service({ endpoints: [endpoint(), endpoint({ port: 8_001 })] }))),
+      after(0, deploy(service({ endpoints: PORTS.map((port) => endpoint({ port })) }))),
       after(5_000, { type: 'ipv6', has: true }),
       after(60_000, { type: 'client' }),
     ],
@@ -159,16 +161,21 @@ const PAST_FAILURES: readonly Story[] = [
     ],
   },
   {
-    // Public sockets are closed first. A replica that came back while its service waited for its
+    // Public sockets are closed first. A replica that became ready while its service waited for its
     // turn was given to a table that was over, and was never drained of it: it hung for ever.
-    story: 'a node that stops has no use for a replica that comes back meanwhile',
+    story: 'a node that stops has no use for a replica that becomes ready meanwhile',
     script: [
-      after(0, { type: 'manner', manner: {} }),
+      after(0, { type: 'manner', manner: { listensAfterMs: 1 } }),
+      after(0, { type: 'manner', manner: { listensAfterMs: 9_000 } }),
       after(0, { type: 'manner', manner: { stopsAfterMs: undefined } }),
       after(
         0,
         deploy(
-          service({ endpoints: [endpoint({ protocol: 'udp' })] }),
+          service({
+            replicas: 2,
+            health: 'command',
+            endpoints: [endpoint({ protocol: 'udp' })],
+          }),
           service({
             stopGraceMs: 10_000,
             depends: [{ on: 0, condition: 'started', timeoutMs: 60_000, onTimeout: 'fail' }],
@@ -177,7 +184,7 @@ const PAST_FAILURES: readonly Story[] = [
       ),
       after(5_000, { type: 'shutdown', mode: 'drain' }),
       after(100, { type: 'kill', pick: 0 }),
-      after(5_000, { type: 'client' }),
+      after(30_000, { type: 'client' }),
     ],
   },
 ]

@@ -94,10 +94,11 @@ const byId = (claims: readonly DoorClaim[]): ReadonlyMap<ClaimId, DoorClaim> =>
   new Map(claims.map((each) => [each.claim.id, each]))
 
 const doorKey = ({ name, protocol, balance }: EndpointSpec, place?: Claim): string => {
-  const { strategy, failOpen } = balance
-  const on = protocol === 'udp' ? 'udp' : 'tcp'
   const at = place === undefined ? '' : `${place.id}:${place.port}`
-  return canonicalJson({ name, on, strategy, failOpen, at })
+  if (protocol !== 'udp') return canonicalJson({ name, on: 'tcp', at })
+  // A table of flows keeps its strategy.
+  const { strategy, failOpen } = balance
+  return canonicalJson({ name, on: 'udp', at, strategy, failOpen })
 }
 
 function placeOf(endpoint: EndpointSpec, address: string): Pick<Claim, 'namespace' | 'tenancy'> {

@@ -4,8 +4,8 @@ import { canonicalJson } from '../../journal/canonical-json.ts'
 import { assert } from '../../machine.ts'
 import { listenerId, type ReplicaId } from '../../services/identity.ts'
 import { takesPart } from '../../services/replica-life.ts'
-import type { EndpointSpec } from '../../spec/deployment.ts'
-import type { Backend, ListenerSettings } from '../commands.ts'
+import type { BalanceSpec, EndpointSpec } from '../../spec/deployment.ts'
+import type { Backend, ListenerSettings, OpenListener } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
 import { type Listener, type Replica, replicaOf, type Service, type Step } from '../state.ts'
 import { isDownAt, onBackendFailed } from './checks.ts'
@@ -22,16 +22,18 @@ export function convergeListeners(step: Step, services: readonly Service[]): voi
     const { state } = step
     const doors = new Map(doorsOf(service.spec, state.internal).map((door) => [door.key, door]))
     const left: Listener[] = []
+    const wanted = new Set([...doors.values()].map(({ endpoint }) => endpoint.name))
     for (const listener of listenersOf(step, service)) {
+      // Whose place is taken away now was waited for because another one had taken it.
+      if (!wanted.has(listener.endpoint.name)) beginPatience(step, listener)
       if (isClosing(listener)) continue
       const door = doors.get(listener.door)
       doors.delete(listener.door)
       if (door === undefined) left.push(listener)
       else adjust(step, listener, door)
     }
-    const names = new Set([...doors.values()].map(({ endpoint }) => endpoint.name))
     for (const listener of left) {
-      listener.isReplaced = names.has(listener.endpoint.name)
+      listener.isReplaced = wanted.has(listener.endpoint.name)
       if (listener.endpoint.protocol === 'udp') ended.push(listener)
       beginClosing(listener)
     }
@@ -56,11 +58,16 @@ function adjust(
   if (differs) out.push({ type: 'configure-listener', listener: listener.id, ...settings })
 }
 
-function settingsOf({ protocol, stream, udp }: EndpointSpec): ListenerSettings {
-  if (protocol !== 'udp') return { protocol: 'tcp', stream }
+function settingsOf({ protocol, stream, udp, balance }: EndpointSpec): ListenerSettings {
+  if (protocol !== 'udp') return { protocol: 'tcp', stream, balance: balanceOf(balance) }
   assert(udp !== undefined, 'a udp endpoint has a udp block')
   return { protocol: 'udp', udp, drainTimeoutMs: stream.drainTimeoutMs }
 }
+
+const balanceOf = ({ strategy, failOpen }: BalanceSpec): OpenListener['balance'] => ({
+  strategy,
+  failOpen,
+})
 
 function openListener(step: Step, service: Service, door: Door): void {
   const { state, out } = step
@@ -87,13 +94,13 @@ function openListener(step: Step, service: Service, door: Door): void {
   state.listeners.set(listener.id, listener)
   service.listeners.add(listener.id)
   state.toApply.add(listener.id)
-  const { strategy, failOpen } = endpoint.balance
-  const balance = { strategy, failOpen }
+  const balance = balanceOf(endpoint.balance)
   out.push({ type: 'open-listener', listener: listener.id, balance, ...settingsOf(endpoint) })
 }
 
 /** Everything of a service that takes connections, at once. */
 export function closeListeners(step: Step, service: Service): void {
+  for (const listener of listenersOf(step, service)) beginPatience(step, listener)
   const open = listenersOf(step, service).filter((each) => !isClosing(each))
   if (open.length === 0) return
   for (const listener of open) beginClosing(listener)
@@ -193,6 +200,13 @@ export function onListenerTimer(step: Step, listener: Listener): void {
   step.state.timers.set(`listener ${listener.id}`, step.now + CUT_AGAIN_MS)
 }
 
+/** One that was replaced is not any more: what is left on it has its time like all else. */
+function beginPatience(step: Step, listener: Listener): void {
+  if (!listener.isReplaced) return
+  listener.isReplaced = false
+  if (listener.state === 'closed') armCut(step, listener)
+}
+
 /** Connections of a listener that is gone end by themselves, or when its drain is over. */
 function armCut(step: Step, listener: Listener): void {
   const waitMs = patienceMs(step, listener.endpoint.stream.drainTimeoutMs)
@@ -253,7 +267,9 @@ function send(step: Step, listener: Listener, backends: readonly Backend[]): voi
 function publish(step: Step, { service: owner, claims, sent }: Listener): void {
   const { ledger } = step.state
   for (const claim of claims.keys()) {
-    const recorded = new Set(ledger.claim(owner, claim)?.backends.map(({ id }) => id))
+    const granted = ledger.claim(owner, claim)
+    if (granted === undefined) continue // it was not asked for, or not granted
+    const recorded = new Set(granted.backends.map(({ id }) => id))
     for (const backend of sent.values()) {
       if (!recorded.delete(backend.id))
         driveLedger(step, { type: 'publish', owner, claim, backend })

@@ -42,7 +42,6 @@ export function onClaim(step: Step, { wishes }: Happened<'claim'>): void {
     out.push({ type: 'refused', owners, conflicts, isFull })
     return
   }
-  counters.claimsGranted += asked
   out.push({ type: 'claimed', owners })
   const touched: Touched = { ports: new Set(), ephemeral: new Map() }
   for (const wish of wishes) grant(step, wish, touched)
@@ -82,7 +81,10 @@ function grant(step: Step, { owner, claims }: Wish, touched: Touched): void {
     const present = before.get(claim.id)
     before.delete(claim.id)
     if (present !== undefined && isSame(present.claim, claim)) record.claims.set(claim.id, present)
-    else record.claims.set(claim.id, enterClaim(step, owner, claim, present, touched))
+    else {
+      state.counters.claimsGranted += 1
+      record.claims.set(claim.id, enterClaim(step, owner, claim, present, touched))
+    }
   }
   for (const gone of before.values()) {
     state.counters.withdrawn += gone.backends.size

@@ -9,29 +9,57 @@ interface Asked {
   readonly reach: Reach
 }
 
-/** The first one for each claim, in the order of the claims. */
+/**
+ * The first one for each claim, in the order of the claims. What an owner has and keeps comes before
+ * what anybody asks for anew: nobody loses a port because of the order of wishes.
+ */
 export function conflictsOf(state: LedgerState, wishes: readonly Wish[]): PortConflict[] {
   const wished = new Map(wishes.map((wish) => [wish.owner, wish]))
   const before = new Map<string, Asked[]>()
+  const asked = wishes.flatMap(({ owner, claims }) =>
+    claims.filter(({ port }) => port !== 0).map((claim) => askedBy(owner, claim)),
+  )
+  const isKept = new Map(asked.map((each) => [each, keeps(state, each)]))
+  for (const each of asked) if (isKept.get(each) === true) remember(before, each)
   const found: PortConflict[] = []
-  for (const { owner, claims } of wishes) {
-    for (const claim of claims) {
-      if (claim.port === 0) continue
-      const asked: Asked = { owner, claim, reach: reachOf(claim.host, claim.isV6Only) }
-      const key = portKey(claim.namespace, claim.port)
-      const port = state.ports.get(key)
-      const others = before.get(key)
-      if (others === undefined) before.set(key, [asked])
-      else others.push(asked)
-      const conflict =
-        amongClaims(asked, port?.claims ?? [], (each) => !wished.has(each)) ??
-        amongClaims(asked, others ?? [], () => true) ??
-        amongSockets(asked, port, wished)
-      if (conflict !== undefined) found.push(conflict)
-    }
+  for (const each of asked) {
+    if (isKept.get(each) === true) continue
+    const port = state.ports.get(keyOf(each))
+    const conflict =
+      amongClaims(each, port?.claims ?? [], (owner) => !wished.has(owner)) ??
+      amongClaims(each, before.get(keyOf(each)) ?? [], () => true) ??
+      amongSockets(each, port, wished)
+    if (conflict !== undefined) found.push(conflict)
+    remember(before, each)
   }
   return found
 }
+
+const askedBy = (owner: Owner, claim: Claim): Asked => ({
+  owner,
+  claim,
+  reach: reachOf(claim.host, claim.isV6Only),
+})
+
+const keyOf = ({ claim: { namespace, port } }: Asked): string => portKey(namespace, port)
+
+function remember(before: Map<string, Asked[]>, asked: Asked): void {
+  const others = before.get(keyOf(asked))
+  if (others === undefined) before.set(keyOf(asked), [asked])
+  else others.push(asked)
+}
+
+/** It was granted the same already. */
+function keeps({ ports }: LedgerState, asked: Asked): boolean {
+  for (const { owner, claim } of ports.get(keyOf(asked))?.claims ?? []) {
+    if (owner !== asked.owner || !isSamePlace(claim, asked.claim)) continue
+    if (isSameTenancy(claim.tenancy, asked.claim.tenancy)) return true
+  }
+  return false
+}
+
+const isSameTenancy = (a: Claim['tenancy'], b: Claim['tenancy']): boolean =>
+  a?.tls === b?.tls && a?.route === b?.route && a?.terms === b?.terms
 
 function amongClaims(
   asked: Asked,

@@ -1,6 +1,7 @@
 /** Keys for containers, clusters and name servers: kept for the runtimes that use them. */
 import { formatIp, parseIp, unmapped } from '../../net/address.ts'
 import type { ExtraSpec, PortMappingSpec } from '../deployment.ts'
+import { listenFault } from '../grammar/addresses.ts'
 import { forms, list, record } from '../schema/collections.ts'
 import { byDefault, object, optional, required } from '../schema/objects.ts'
 import { anyText, bool, integer, oneOf, port, text } from '../schema/scalars.ts'
@@ -16,7 +17,8 @@ const ip = text('an IP address', {
 const hostIp: Shape<string> = mapped(
   text('an IP address', {
     fault: (written) => {
-      if (parseIp(written) !== undefined) return undefined
+      const address = parseIp(written)
+      if (address !== undefined) return listenFault(address)
       const hint = written === 'localhost' ? '; write 127.0.0.1' : ''
       return `must be an IP address, not ${quote(written)}${hint}`
     },

@@ -1,6 +1,5 @@
 /** Ports a service is reached at, and how traffic to them is spread. */
 import { parseIp } from '../../net/address.ts'
-import { parseCidr } from '../../net/cidr.ts'
 import type {
   BalanceSpec,
   EndpointProtocol,
@@ -9,6 +8,7 @@ import type {
   StreamSpec,
   UdpSpec,
 } from '../deployment.ts'
+import { networkFault } from '../grammar/addresses.ts'
 import { ENDPOINT_NAME } from '../grammar/names.ts'
 import { checkKeys } from '../rules/endpoint-keys.ts'
 import { forms, list } from '../schema/collections.ts'
@@ -31,12 +31,7 @@ export const isL7 = (protocol: EndpointProtocol): boolean =>
 const count = (min: number, max = Number.MAX_SAFE_INTEGER): Shape<number> => integer(min, max)
 
 const cidrs = list(
-  text('a network such as 10.0.0.0/8', {
-    fault: (written) =>
-      parseCidr(written) === undefined
-        ? `must be a network such as 10.0.0.0/8, with no bits set behind the prefix, not ${quote(written)}`
-        : undefined,
-  }),
+  text('a network such as 10.0.0.0/8', { fault: networkFault }),
   'a list of networks',
 )
 /** What a flow can count, and a table can hold and wait for. */
@@ -63,7 +58,9 @@ const balance = object('balance', 'a balance block', {
   ),
 })
 
-const tlsModes = oneOf(['off', 'terminate', 'reoriginate', 'passthrough'])
+const tlsModes = oneOf(['off', 'terminate', 'reoriginate', 'passthrough'], {
+  hints: { on: 'write terminate', yes: 'write terminate', no: 'write off', none: 'write off' },
+})
 const tls: Shape<StreamSpec['tls']> = forms<StreamSpec['tls']>(
   'off, terminate, reoriginate, passthrough or true',
   { text: tlsModes, word: mapped(bool, (on) => (on ? 'terminate' : 'off')) },

@@ -5,6 +5,7 @@
  */
 import {
   formatIp,
+  formatSocketAddress,
   isLoopback,
   isUnspecified,
   parseDecimal,
@@ -12,7 +13,8 @@ import {
   parseSocketAddress,
   unmapped,
 } from '../../net/address.ts'
-import type { PortRange } from '../../publish/replica-ports.ts'
+import type { PortRange } from '../../publish/host/replica-ports.ts'
+import { listenFault } from '../grammar/addresses.ts'
 import type { Path, Problem } from '../problem.ts'
 import { list } from '../schema/collections.ts'
 import { byDefault, isMap, notBuilt, object, optional } from '../schema/objects.ts'
@@ -72,6 +74,8 @@ const EPHEMERAL: PortRange = { from: 32_768, to: 60_999 }
 /** Below it are the ports that only root may take. */
 const PORT_MIN = 1024
 const PORT_MAX = 65_535
+/** The one that examples have. */
+const METRICS_PORT = 9464
 const DRAIN_MS_MAX = 60 * 60 * 1000
 
 const portRange: Shape<PortRange> = describedAs(
@@ -113,6 +117,8 @@ const internalAddress: Shape<{ readonly address: string }> = placed(
     }),
     (written, path, reading) => {
       const address = unmapped(parseIp(written)!)
+      const fault = listenFault(address)
+      if (fault !== undefined) return refuse(fault, path, reading)
       if (isUnspecified(address)) {
         return refuse('must be one address, not all of them', path, reading)
       }
@@ -140,24 +146,38 @@ const internalAddresses: Shape<readonly string[]> = mapped(
 
 const metrics: Shape<{ readonly host: string; readonly port: number }> = describedAs(
   {
-    what: 'HOST:PORT such as 127.0.0.1:9464',
+    what: `HOST:PORT such as 127.0.0.1:${METRICS_PORT}`,
     read(value, path, reading) {
       const written = typeof value === 'number' ? `:${value}` : value
       const address = typeof written === 'string' ? parseSocketAddress(written) : undefined
-      if (address !== undefined && address.port !== 0) {
-        return { host: formatIp(unmapped(address.ip)), port: address.port }
+      if (address === undefined || address.port === 0) {
+        const hint = metricsHint(String(written))
+        return refuse(`must be ${metrics.what}, not ${show(value)}${hint}`, path, reading)
       }
-      const [, port] = /^(?:localhost|\*)?:(\d+)$/.exec(String(written)) ?? []
-      const hint =
-        port === undefined
-          ? ', HOST an IP address and PORT from 1 to 65535'
-          : `; write 127.0.0.1:${port} for this machine only, 0.0.0.0:${port} for everybody`
-      return refuse(`must be ${metrics.what}, not ${show(value)}${hint}`, path, reading)
+      const fault = listenFault(address.ip)
+      if (fault !== undefined) return refuse(fault, path, reading)
+      return { host: formatIp(unmapped(address.ip)), port: address.port }
     },
     describe: () => ({}),
   },
   { type: 'string', pattern: '^(\\[[^\\]]+\\]|[0-9.]+):[0-9]{1,5}$' },
 )
+
+function metricsHint(written: string): string {
+  const [, port] = /^(?:localhost|\*)?:(\d+)$/.exec(written) ?? []
+  if (port !== undefined) {
+    return `; write 127.0.0.1:${port} for this machine only, 0.0.0.0:${port} for everybody`
+  }
+  const colon = written.lastIndexOf(':')
+  const bracketed = parseSocketAddress(`[${written.slice(0, colon)}]${written.slice(colon)}`)
+  // `::1:9464` is an address by itself, too, though hardly what was meant
+  if (bracketed !== undefined && bracketed.port !== 0) {
+    return `; write "${formatSocketAddress(bracketed)}"`
+  }
+  const ip = parseIp(written.replace(/^\[(.*)\]$/, '$1'))
+  if (ip === undefined) return ', HOST an IP address and PORT from 1 to 65535'
+  return `; write "${formatSocketAddress({ ip, port: METRICS_PORT })}"`
+}
 
 const nodeFile: Shape<NodeSettings> = mapped(
   object(

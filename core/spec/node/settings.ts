@@ -1,5 +1,5 @@
 /** Settings of the node, not of a deployment: what a node file says, defaults filled in. Plain JSON. */
-import { type PortRange, REPLICA_PORTS } from '../../publish/replica-ports.ts'
+import { type PortRange, REPLICA_PORTS } from '../../publish/host/replica-ports.ts'
 
 export interface NodeSettings {
   /** Where replicas get their ports from. */

@@ -6,6 +6,7 @@ import type { NodeOptions } from '../program.ts'
 import type { Terminal } from '../screen/terminal.ts'
 import { plainLine } from '../screen/width.ts'
 import { printWarnings } from './problems.ts'
+import { tellingWhy } from './wait-watch.ts'
 
 export async function deploy(
   terminal: Terminal,
@@ -21,7 +22,12 @@ export async function deploy(
     printWarnings(terminal, accepted.warnings)
     terminal.out(`${plainLine(accepted.text)}\n`)
   }
-  const settled = options.wait ? await client.settled(accepted.name) : undefined
+  const { name } = accepted
+  const waited = options.wait ? client.settled(name) : undefined
+  const settled =
+    waited === undefined || options.json
+      ? await waited
+      : await tellingWhy(waited, terminal, client, name)
   if (options.json) {
     terminal.out(`${JSON.stringify({ ...accepted, ...settled }, null, 2)}\n`)
   } else if (settled?.outcome === 'ready') {
@@ -63,7 +69,11 @@ export const remove = (
   terminal: Terminal,
   deployment: string,
   options: NodeOptions,
-): Promise<number> => request(terminal, options, (client) => client.remove(deployment))
+): Promise<number> =>
+  request(terminal, options, (client) => {
+    const waited = client.remove(deployment)
+    return options.json ? waited : tellingWhy(waited, terminal, client, deployment)
+  })
 
 async function request(
   terminal: Terminal,

@@ -1,5 +1,4 @@
 /** `weir check` and `weir schema`: deployment file and node file without a node. */
-import { resolve } from 'node:path'
 import { defaultNodeSettings } from '../../../core/spec/node/settings.ts'
 import { jsonSchema, loadDeployment } from '../../node/file/deployment-file.ts'
 import { type LoadedNodeFile, loadNodeFile, nodeFileSchema } from '../../node/file/node-file.ts'
@@ -19,7 +18,8 @@ export function check(terminal: Terminal, file: string, options: CheckOptions): 
   const node = options.node === undefined ? undefined : nodeSettings(options.node, file)
   const source = readSource(file)
   // without good settings nothing is known of what the node has
-  const loaded = loadDeployment(source.text, file, node?.ok ? node.settings : undefined)
+  const settings = node?.ok ? node.settings : undefined
+  const loaded = loadDeployment(source.text, file, settings, source.directory)
   const problems = [
     ...placed(options.node ?? '', node?.ok === false ? node.problems : []),
     ...placed(file, loaded.ok ? [] : loaded.problems),
@@ -60,10 +60,7 @@ export function schema(terminal: Terminal, options: { readonly node?: boolean })
 export function nodeSettings(file: string | undefined, deploymentFile: string): LoadedNodeFile {
   if (file === undefined) return { ok: true, settings: defaultNodeSettings, warnings: [] }
   const source = readNodeSource(file, deploymentFile)
-  const loaded = loadNodeFile(source.text, file)
-  if (!loaded.ok || loaded.settings.certificates === undefined) return loaded
-  const certificates = resolve(source.directory, loaded.settings.certificates)
-  return { ...loaded, settings: { ...loaded.settings, certificates } }
+  return loadNodeFile(source.text, file, source.directory)
 }
 
 const placed = (of: string, texts: readonly string[]): { of: string; text: string }[] =>

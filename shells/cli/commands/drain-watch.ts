@@ -1,4 +1,5 @@
 /** What `weir up` says while its node stops: a countdown, and what a second request has done. */
+import type { NodeView } from '../../../core/node/view.ts'
 import type { DrainWork } from '../../node/operator/api.ts'
 import type { NodeHandle } from '../../node/run.ts'
 import { abortText, drainGist, drainText, NO_WORK, workText } from '../screen/drain.ts'
@@ -17,33 +18,36 @@ export function drainWatch(
   node: Pick<NodeHandle, 'view' | 'load'>,
   presenter: Presenter,
 ): DrainWatch {
-  let work = NO_WORK
+  // taken together: what was cut meanwhile is not counted beside replicas that are gone
+  let seen: { readonly view: NodeView; readonly work: DrainWork } | undefined
   let startedAt: number | undefined
   let ended = false
   let timer: NodeJS.Timeout | undefined
   let asking: Promise<void> | undefined
+  const now = () => seen ?? { view: node.view(), work: NO_WORK }
   const ask = (): Promise<void> => {
-    const answered = (answer: DrainWork) => {
-      work = answer
+    const view = node.view()
+    const answered = (work: DrainWork) => {
+      seen = { view, work }
     }
-    // an answer that does not come changes nothing: the last one is shown on
+    // without an answer the last one stands
     asking ??= node
       .load()
-      .then(answered, () => undefined)
+      .then(answered, () => answered(now().work))
       .finally(() => {
         asking = undefined
       })
     return asking
   }
-  const text = () => drainText(node.view(), work, performance.now() - (startedAt ?? 0))
+  const text = () => drainText(now().view, now().work, performance.now() - (startedAt ?? 0))
   const begin = () => {
     if (startedAt !== undefined || ended) return
     startedAt = performance.now()
     timer = setInterval(() => void ask(), ASK_MS)
-    presenter.status(text, () => drainGist(node.view(), work))
+    presenter.status(text, () => drainGist(now().view, now().work))
   }
   const sayLeft = () => {
-    const isIdle = node.view().replicas.length === 0 && workText(work) === ''
+    const isIdle = now().view.replicas.length === 0 && workText(now().work) === ''
     if (!ended && !isIdle) presenter.say(`${text()}; once more stops at once`)
   }
   return {
@@ -52,7 +56,7 @@ export function drainWatch(
       begin()
       void withinPatience(ask()).then(sayLeft)
     },
-    sayAborted: () => presenter.say(abortText(node.view(), work), 'red'),
+    sayAborted: () => presenter.say(abortText(now().view, now().work), 'red'),
     end: () => {
       ended = true
       clearInterval(timer)

@@ -12,7 +12,7 @@ import {
 } from '../../node/run.ts'
 import { readSource, type Source, stateForNode } from '../arguments.ts'
 import { DONE, FAILED, failed } from '../failure.ts'
-import { countText, endpointsOf, reachable, serviceNames } from '../screen/describe.ts'
+import { countText, endpointsOf, isSettled, reachable, serviceNames } from '../screen/describe.ts'
 import { SHOW_CURSOR } from '../screen/live-table.ts'
 import { SteadyOutput } from '../screen/output.ts'
 import type { Terminal } from '../screen/terminal.ts'
@@ -198,9 +198,7 @@ function sayReady(view: NodeView, deployment: string, presenter: Presenter): voi
 /** `starting, 1 of 2 services ready: web (waiting)`. */
 function startingText(view: NodeView): string {
   const name = serviceNames(view)
-  const isReady = ({ state }: NodeView['services'][number]) =>
-    state === 'healthy' || state === 'idle'
-  const behind = view.services.filter((service) => !isReady(service))
+  const behind = view.services.filter((service) => !isSettled(service))
   const ready = view.services.length - behind.length
   const names = behind.slice(0, NAMES_MAX).map((service) => `${name(service)} (${service.state})`)
   const more = behind.length > NAMES_MAX ? ' and more' : ''

@@ -1,6 +1,7 @@
 /** The node's view as tables, and the small phrases around them. Pure. */
 import type { NodeView, ReplicaView, ServiceView } from '../../../core/node/view.ts'
 import { type Cell, type Column, type Style, type TableLook, tableLines } from './table.ts'
+import { plainLine } from './width.ts'
 
 /** One line for each service, with addresses that somebody on this machine can open. */
 export function serviceLines(view: NodeView, look: TableLook): string[] {
@@ -54,11 +55,14 @@ export function replicaLines(view: NodeView, look: TableLook): string[] {
 export const reachable = (url: string): string =>
   url.replace('://0.0.0.0:', '://127.0.0.1:').replace('://[::]:', '://[::1]:')
 
-/** URLs for people. A mapping without a port of its own yet says so instead of `:0`. */
+/**
+ * URLs for people, each once: a mapping may lead to where the endpoint is already. One without a port
+ * of its own yet says so instead of `:0`.
+ */
 export const endpointsOf = (
   { endpoints }: Pick<ServiceView, 'endpoints'>,
   address: (url: string) => string,
-): string[] => endpoints.map((url) => address(url).replace(/:0$/, ' (no port)'))
+): string[] => [...new Set(endpoints.map((url) => address(url).replace(/:0$/, ' (no port)')))]
 
 /** The short name where only one deployment has it, else `deployment/service`. */
 export function serviceNames(view: {
@@ -81,14 +85,47 @@ export function namesAmong(
 }
 
 /** Who is waited for while a node stops: `web-1 (draining, at most 28s), web-2 and 3 more`. */
-export function waitingFor(view: NodeView, namesMax: number = 4): string {
+export function waitingFor(view: NodeView): string {
   const name = serviceNames(view)
-  const shown = view.replicas.slice(0, namesMax).map((replica) => {
-    const limit = replica.limitMs === undefined ? '' : `, at most ${durationText(replica.limitMs)}`
-    return `${name(replica)}-${replica.number} (${replica.state}${limit})`
-  })
-  const more = view.replicas.length - shown.length
-  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ')
+  return namesText(view.replicas.map((replica) => replicaText(name(replica), replica)))
+}
+
+/**
+ * What a deployment is not done with: `waiting for hello: web-1 (draining, at most 28s), db (waiting)`.
+ * Replicas that come, go or are not well, and services for which no replica says it.
+ */
+export function waitingText(view: NodeView, deployment: string): string {
+  const name = serviceNames(view)
+  const isOurs = (each: { readonly deployment: string }) => each.deployment === deployment
+  const restless = view.replicas.filter((each) => isOurs(each) && !isAtRest(each))
+  const spokenFor = new Set(restless.map(({ service }) => service))
+  const behind = view.services.filter(
+    (each) => isOurs(each) && !isSettled(each) && !spokenFor.has(each.service),
+  )
+  const names = namesText([
+    ...restless.map((each) => replicaText(name(each), each)),
+    ...behind.map((each) => `${name(each)} (${each.state})`),
+  ])
+  return plainLine(`waiting for ${deployment}${names === '' ? '' : `: ${names}`}`)
+}
+
+/** Nothing is waited for. */
+export const isSettled = ({ state }: Pick<ServiceView, 'state'>): boolean =>
+  state === 'healthy' || state === 'idle'
+
+const isAtRest = ({ state, health }: ReplicaView): boolean =>
+  state === 'ready' && health === 'healthy'
+
+function replicaText(name: string, { number, state, health, limitMs }: ReplicaView): string {
+  const limit = limitMs === undefined ? '' : `, at most ${durationText(limitMs)}`
+  const ails = state === 'ready' && health === 'unhealthy' ? ', unhealthy' : ''
+  return `${name}-${number} (${state}${ails}${limit})`
+}
+
+function namesText(names: readonly string[]): string {
+  const more = names.length - NAMES_MAX
+  const shown = names.slice(0, NAMES_MAX).join(', ')
+  return more > 0 ? `${shown} and ${more} more` : shown
 }
 
 /** `0s`, `59s`, `3m12s`, `2h05m`, `4d03h`: the two largest units. */
@@ -105,6 +142,8 @@ export function durationText(ms: number): string {
 /** `1 replica`, `3 replicas`. */
 export const countText = (count: number, noun: string): string =>
   `${count} ${noun}${count === 1 ? '' : 's'}`
+
+const NAMES_MAX = 4
 
 const twoDigits = (value: number): string => String(value).padStart(2, '0')
 

@@ -5,8 +5,8 @@ import { countText, durationText, waitingFor } from './describe.ts'
 import { plainLine } from './width.ts'
 
 /**
- * `stopping for 3s: 12 connections left, cut in 27s; 2 replicas left: web-1 (draining, at most 27s),
- * web-2 (stopping)`.
+ * `stopping for 3s: 12 connections left, cut in 27s at the latest; 2 replicas left: web-1 (draining, at
+ * most 17s), web-2 (stopping)`. Endpoints may cut theirs earlier: then their replicas say so.
  */
 export function drainText(view: NodeView, work: DrainWork, elapsedMs: number): string {
   const parts: string[] = []
@@ -22,7 +22,9 @@ export function drainText(view: NodeView, work: DrainWork, elapsedMs: number): s
 
 function cutText({ drain }: NodeView): string {
   if (drain === undefined) return ''
-  return drain.remainsMs === 0 ? ', being cut' : `, cut in ${durationText(drain.remainsMs)}`
+  return drain.remainsMs === 0
+    ? ', being cut'
+    : `, cut in ${durationText(drain.remainsMs)} at the latest`
 }
 
 /** `12 connections and 3 flows`; empty when there are none. */

@@ -14,10 +14,11 @@ export function listenerLines(listeners: readonly ListenerRow[], look: TableLook
   const rows = listeners.map((each, index) => [
     { text: isOwn(each) ? OWN : name(each) },
     { text: endpointText(each) },
-    { text: each.protocol },
+    { text: protocolText(each) },
     { text: each.purpose },
     addressCell(each),
-    { text: each.state, style: isOwn(each) && isOpen(each) ? 'green' : STYLE[each.state] },
+    { text: hostText(each) },
+    stateCell(each),
     { text: backendsText(each) },
     { text: liveText(each, listeners, index) },
     { text: each.detail || (WHY[each.state] ?? '') },
@@ -43,6 +44,19 @@ const isOwn = ({ deployment }: ListenerRow): boolean => deployment === ''
 /** `6379/tcp` of `mapping 6379 tcp`: what it is has a column of its own. */
 const endpointText = ({ endpoint, purpose }: ListenerRow): string =>
   purpose === 'mapping' ? endpoint.replace(/^mapping (\d+) (\w+)$/, '$1/$2') : endpoint
+
+/** `tls` as in the URLs of such endpoints; https says it by itself. */
+const protocolText = ({ protocol, tls }: ListenerRow): string =>
+  tls && protocol === 'tcp' ? 'tls' : protocol
+
+/** The server name that tells it from others at the same port; those without one get all the rest. */
+const hostText = ({ tls, serverName }: ListenerRow): string => (tls ? (serverName ?? '(any)') : '')
+
+/** Of what is the node's own nobody need be behind it: that it listens is all there is. */
+function stateCell(row: ListenerRow): Cell {
+  if (isOwn(row) && isOpen(row)) return { text: 'serving', style: 'green' }
+  return { text: row.state, style: STYLE[row.state] }
+}
 
 /** Dim: nothing listens there. Port 0 is whichever is free when it comes to that. */
 function addressCell(row: ListenerRow): Cell {
@@ -105,6 +119,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'PROTOCOL' },
   { title: 'PURPOSE' },
   { title: 'ADDRESS' },
+  { title: 'HOST', flexible: true },
   { title: 'STATE' },
   { title: 'BACKENDS', align: 'right' },
   { title: 'LIVE', align: 'right' },

@@ -5,10 +5,11 @@
 import { type Unbuilt, unbuilt } from '../../../core/spec/built.ts'
 import { decodeDeployment } from '../../../core/spec/decode.ts'
 import type { Deployment } from '../../../core/spec/deployment.ts'
-import { unmetNeeds } from '../../../core/spec/node/needs.ts'
+import { type NodeFinds, unmetNeeds } from '../../../core/spec/node/needs.ts'
 import { defaultNodeSettings, type NodeSettings } from '../../../core/spec/node/settings.ts'
 import type { Problem } from '../../../core/spec/problem.ts'
 import { backendCaProblems, withAbsolutePaths } from './backend-ca.ts'
+import { findCertificates } from './certificate-names.ts'
 import { problemLines } from './problem-lines.ts'
 import { readYaml } from './yaml-tree.ts'
 
@@ -20,22 +21,26 @@ export type LoadedDeployment =
 
 /**
  * What can be checked: fields whose work is not built yet are warned of. `file` is only shown. With
- * the settings of a node, what the deployment needs of it and it has not got is a problem.
+ * the settings of a node, what the deployment needs of it and it has not got is a problem, and so is
+ * a file, found from `directory`, that cannot be used. Paths stay as they are written.
  */
 export function loadDeployment(
   text: string,
   file: string,
   settings?: NodeSettings,
+  directory: string = process.cwd(),
 ): LoadedDeployment {
   return load(text, file, (deployment) => {
     const found = unbuilt(deployment).map(({ path, level, message }) => ({
       path,
       message: level === 'refuse' ? `${message} (weir up refuses it)` : message,
     }))
-    const needs = settings === undefined ? [] : unmetNeeds(deployment, settings)
+    if (settings === undefined) return { deployment, refused: [], warned: found }
+    const needs = needsOf(deployment, settings)
+    const files = backendCaProblems(withAbsolutePaths(deployment, directory))
     return {
       deployment,
-      refused: needs.filter(isRefused),
+      refused: [...needs.filter(isRefused), ...files],
       warned: [...found, ...needs.filter((need) => !isRefused(need))],
     }
   })
@@ -53,13 +58,21 @@ export function admitDeployment(
 ): LoadedDeployment {
   return load(text, file, (relative) => {
     const deployment = withAbsolutePaths(relative, directory)
-    const found = [...unbuilt(deployment), ...unmetNeeds(deployment, settings)]
+    const found = [...unbuilt(deployment), ...needsOf(deployment, settings)]
     return {
       deployment,
       refused: [...found.filter(isRefused), ...backendCaProblems(deployment)],
       warned: found.filter((each) => !isRefused(each)),
     }
   })
+}
+
+/** Whoever starts the node says what is wrong with a directory that cannot be read. */
+function needsOf(deployment: Deployment, settings: NodeSettings): readonly Unbuilt[] {
+  const { certificates } = settings
+  const found = certificates === undefined ? undefined : findCertificates(certificates)
+  const finds: NodeFinds = found?.ok ? { certificateNames: found.names } : {}
+  return unmetNeeds(deployment, settings, finds)
 }
 
 interface Judged {

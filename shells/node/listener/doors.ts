@@ -3,10 +3,11 @@ import type { ListenerFact } from '../../../core/balance/facts.ts'
 import { unreachable } from '../../../core/machine.ts'
 import type { DoorCommand, OpenListener } from '../../../core/node/commands.ts'
 import type { ListenerEvent } from '../../../core/node/events.ts'
-import type { HostLimits } from '../../../core/publish/flow-budget.ts'
+import type { HostLimits } from '../../../core/publish/host/flow-budget.ts'
 import type { ListenerId, ReplicaId } from '../../../core/services/identity.ts'
 import type { FlowList, UdpHost } from '../udp/udp-host.ts'
 import type { Door } from './door.ts'
+import { type SaySeldom, someWere } from './seldom-notices.ts'
 import { afterClosing } from './socket/host-socket.ts'
 import { StreamDoor } from './stream/stream-door.ts'
 import { type LiveCounters, ofListener, StreamTotals } from './stream/stream-totals.ts'
@@ -18,8 +19,8 @@ export interface DoorsOptions {
   readonly report: (event: ListenerEvent) => void
   /** For people. */
   readonly notice: (text: string) => void
-  /** Likewise; may come often. */
-  readonly lost: (text: string) => void
+  /** Likewise, about what may come often. */
+  readonly seldom: SaySeldom
   readonly makeUdpHost: MakeUdpHost
   readonly limits: HostLimits
 }
@@ -140,23 +141,24 @@ export class Doors {
 
   #makeDoor(command: OpenListener): Door {
     const { listener, balance, protocol } = command
-    const { notice, lost } = this.#options
+    const { notice } = this.#options
+    const seldom: SaySeldom = (what, words) =>
+      this.#options.seldom(`${listener} ${what}`, (times) => `${listener}: ${words(times)}`)
     const fact = (fact: ListenerFact): void => this.#onFact(listener, fact)
     if (protocol === 'tcp') {
-      const hostFailed = (reason: string): void =>
-        lost(`${listener}: a connection was lost: ${reason}`)
       return new StreamDoor({
         balance,
         fact,
-        hostFailed,
         notice: (text) => notice(`${listener}: ${text}`),
+        seldom,
       })
     }
     return new UdpDoor(
       {
         balance,
         fact,
-        hostFailed: (reason) => lost(`${listener}: a datagram was lost: ${reason}`),
+        hostFailed: (reason) =>
+          seldom('lost', (times) => `${someWere(times, 'datagram')} lost: ${reason}`),
         host: () => this.#hostOfUdp(),
         ask: (flowsMax) => this.#shares.ask(listener, flowsMax),
         leave: () => this.#shares.leave(listener),

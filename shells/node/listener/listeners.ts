@@ -6,9 +6,10 @@ import { Effect, type Scope } from 'effect'
 import { unreachable } from '../../../core/machine.ts'
 import type { ListenerCommand } from '../../../core/node/commands.ts'
 import type { ListenerEvent, SocketEvent } from '../../../core/node/events.ts'
-import type { HostLimits } from '../../../core/publish/flow-budget.ts'
+import type { HostLimits } from '../../../core/publish/host/flow-budget.ts'
 import type { ListenerId } from '../../../core/services/identity.ts'
 import { Doors, type ListenerFlows, type MakeUdpHost } from './doors.ts'
+import { SeldomNotices } from './seldom-notices.ts'
 import type { Shown } from './socket/secure-client.ts'
 import { Sockets } from './socket/sockets.ts'
 import type { LiveCounters, StreamEndpointCounters } from './stream/stream-totals.ts'
@@ -61,29 +62,29 @@ export const makeListeners = (
   )
 
 class ListenerSet implements Listeners {
-  readonly #options: ListenersOptions
   readonly #doors: Doors
   readonly #sockets: Sockets
+  readonly #seldom: SeldomNotices
   #stopped = false
-  #noticedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: ListenersOptions) {
     const report = (event: ListenerEvent | SocketEvent): void => {
       if (!this.#stopped) options.report(event)
     }
-    const lost = (text: string): void => this.#noticeSeldom(text)
-    this.#options = options
+    const notice = (text: string): void => options.notice?.(text)
+    this.#seldom = new SeldomNotices(notice)
+    const seldom = this.#seldom.say
     this.#doors = new Doors({
       report,
-      notice: (text) => options.notice?.(text),
-      lost,
+      notice,
+      seldom,
       makeUdpHost: options.makeUdpHost ?? makeUsualHost,
       limits: options.limits ?? readHostLimits(),
     })
     this.#sockets = new Sockets({
       doors: this.#doors,
       report,
-      notice: lost,
+      seldom,
       certificates: options.certificates,
       metrics: options.metrics,
     })
@@ -147,14 +148,7 @@ class ListenerSet implements Listeners {
     this.#stopped = true
     await this.#sockets.stop()
     await this.#doors.stop()
-  }
-
-  /** At most one every ten seconds. */
-  #noticeSeldom(text: string): void {
-    const now = performance.now()
-    if (now - this.#noticedAt < NOTICE_INTERVAL_MS) return
-    this.#noticedAt = now
-    this.#options.notice?.(text)
+    this.#seldom.stop()
   }
 }
 
@@ -163,5 +157,3 @@ const makeUsualHost: MakeUdpHost = async (options) => {
   const { makeUdpHost } = await import('../udp/choose-host.ts')
   return makeUdpHost(options)
 }
-
-const NOTICE_INTERVAL_MS = 10_000

@@ -20,6 +20,7 @@ export function listenerRows(
       endpoint: purpose,
       protocol: 'http',
       purpose,
+      tls: false,
       address,
       state,
       backends: 0,

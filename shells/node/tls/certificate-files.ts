@@ -23,9 +23,13 @@ export interface Listing {
 /** `default`, for whom there is no other certificate. */
 export const DEFAULT_NAME = 'default'
 
-/** Rejects with the system's error when the directory cannot be read. */
-export async function readCertificateFiles(directory: string): Promise<Listing> {
+/** Rejects with the system's error when the directory cannot be read. `namesMax`: of so many names. */
+export async function readCertificateFiles(
+  directory: string,
+  namesMax = NAMES_MAX,
+): Promise<Listing> {
   const found = new Map<string, Found>()
+  const leftOut = new Set<string>()
   const problems: string[] = []
   // Sorted, so that of two files for one thing it is always the same one that counts.
   for (const file of (await readdir(directory)).toSorted()) {
@@ -41,14 +45,27 @@ export async function readCertificateFiles(directory: string): Promise<Listing> 
     const other = pair[kind]
     if (other !== undefined) {
       problems.push(`${file} is not used: ${other.name} is for ${name} already`)
-    } else if (found.size >= NAMES_MAX && !found.has(name)) {
-      problems.push(`${file} is not used: there are ${NAMES_MAX} names already`)
-      break
+    } else if (found.size >= namesMax && !found.has(name)) {
+      leftOut.add(name)
     } else {
       found.set(name, { ...pair, [kind]: await read(directory, file) })
     }
   }
+  if (leftOut.size > 0) {
+    const [first] = leftOut
+    const more = leftOut.size === 1 ? '' : ` and ${leftOut.size - 1} more`
+    problems.push(`${first}${more}: not used, there are ${namesMax} names already`)
+  }
   return { found, problems }
+}
+
+/** What a file is, going by its name; undefined: none of a pair. */
+export function pairPartOf(
+  file: string,
+): { readonly name: string; readonly kind: 'certificate' | 'key' } | undefined {
+  const [, stem, ending] = FILE.exec(file) ?? []
+  const name = stem === undefined ? undefined : nameOf(stem)
+  return name === undefined ? undefined : { name, kind: ending === 'crt' ? 'certificate' : 'key' }
 }
 
 /** `_.example.com` and `*.example.com` are `*.example.com`; undefined: nobody can ask for it. */

@@ -11,7 +11,7 @@ import {
   fileReasonOf,
   readCertificateFiles,
 } from './certificate-files.ts'
-import { dayOf, expiryConcern, nameConcern } from './concerns.ts'
+import { dayOf, type ExpiryConcern, expiryConcern, nameConcern } from './concerns.ts'
 import { type Judged, judgePair, type Pair, TLS_VERSION_MIN } from './pair.ts'
 import { DirectoryWatch, type WatchTiming } from './watch.ts'
 
@@ -45,6 +45,8 @@ export interface CertificatesOptions {
   readonly directory: string
   readonly notice: (level: 'info' | 'warn', text: string) => void
   readonly timing?: CertificatesTiming
+  /** What day it is; default: the system's. */
+  readonly now?: () => Date
 }
 
 export interface CertificatesTiming extends WatchTiming {
@@ -83,7 +85,7 @@ interface Entry {
   /** Seen wrong, maybe half-way between two pairs: said when it is still so a moment later. */
   doubt: Doubt | undefined
   /** Said last about the days it is good for. */
-  expiry: string | undefined
+  expiry: ExpiryConcern['stage'] | undefined
 }
 
 interface Doubt {
@@ -164,6 +166,7 @@ class CertificateStore implements Certificates {
     } catch (error) {
       const { directory } = this.#options
       this.#sayNew([`${directory} cannot be read: ${fileReasonOf(error)}; what is in use stays so`])
+      this.#sayExpiries()
     }
   }
 
@@ -176,8 +179,8 @@ class CertificateStore implements Certificates {
     for (const [name, entry] of [...this.#entries]) {
       if (!found.has(name)) this.#miss(entry)
       if (entry.doubt !== undefined) this.#confirm(name, entry, entry.doubt, settleMs)
-      this.#sayExpiry(name, entry)
     }
+    this.#sayExpiries()
     const isInDoubt = [...this.#entries.values()].some(({ doubt }) => doubt !== undefined)
     if (isInDoubt) this.#watch?.lookIn(settleMs)
   }
@@ -220,11 +223,15 @@ class CertificateStore implements Certificates {
     }
   }
 
-  #sayExpiry(name: string, entry: Entry): void {
-    const concern = entry.pair && expiryConcern(entry.pair.leaf, new Date())
-    if (concern === entry.expiry) return
-    entry.expiry = concern
-    if (concern !== undefined) this.#say('warn', `${name}: ${concern}`)
+  /** With each look, so it is seen within seconds of its day. */
+  #sayExpiries(): void {
+    const now = this.#options.now?.() ?? new Date()
+    for (const [name, entry] of this.#entries) {
+      const concern = entry.pair && expiryConcern(entry.pair.leaf, now)
+      if (concern?.stage === entry.expiry) continue
+      entry.expiry = concern?.stage
+      if (concern !== undefined) this.#say('warn', `${name}: ${concern.text}`)
+    }
   }
 
   /** Each once, until it goes and comes back. */

@@ -10,13 +10,34 @@ export function nameConcern(name: string, leaf: X509Certificate): string | undef
   return `the certificate is not for this name: ${leaf.subjectAltName ?? 'it has no names'}`
 }
 
+/** About the time it is good for. The stages come one after the other, and each is news once. */
+export interface ExpiryConcern {
+  readonly stage: 'early' | 'two-weeks' | 'three-days' | 'over'
+  readonly text: string
+}
+
 export function expiryConcern(
   { validFromDate, validToDate }: Pick<X509Certificate, 'validFromDate' | 'validToDate'>,
   now: Date,
-): string | undefined {
-  if (now >= validToDate) return `expired on ${dayOf(validToDate)}, and in use all the same`
-  if (now >= validFromDate) return undefined
-  return `valid from ${dayOf(validFromDate)} on, and in use all the same`
+): ExpiryConcern | undefined {
+  const leftMs = validToDate.getTime() - now.getTime()
+  const day = dayOf(validToDate)
+  if (leftMs <= 0) return { stage: 'over', text: `expired on ${day}, and in use all the same` }
+  if (now < validFromDate) {
+    const text = `valid from ${dayOf(validFromDate)} on, and in use all the same`
+    return { stage: 'early', text }
+  }
+  if (leftMs > 14 * DAY_MS) return undefined
+  const stage = leftMs > 3 * DAY_MS ? 'two-weeks' : 'three-days'
+  return { stage, text: `expires on ${day}, ${leftOf(leftMs)}` }
+}
+
+function leftOf(ms: number): string {
+  const days = Math.floor(ms / DAY_MS)
+  if (days === 0) return 'in less than a day'
+  return `in ${days} ${days === 1 ? 'day' : 'days'}`
 }
 
 export const dayOf = (date: Date): string => date.toISOString().slice(0, 10)
+
+const DAY_MS = 86_400_000

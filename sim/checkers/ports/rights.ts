@@ -126,6 +126,7 @@ export const metricsWant = ({ host, port }: { host: string; port: number }): Wan
   isOptional: false,
   terms: '',
   target: 'metrics',
+  label: 'metrics',
 })
 
 export const isAt = (want: Want, place: Place): boolean =>

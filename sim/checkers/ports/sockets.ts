@@ -32,7 +32,7 @@ export class Sockets implements Checker {
   private readonly bound: SocketTold[] = []
   private readonly givenUp: SocketTold[] = []
   /** What was wanted at a place whose port the kernel picked, when it was bound. */
-  private readonly targets = new Map<SocketId, readonly Want['target'][]>()
+  private readonly labels = new Map<SocketId, readonly string[]>()
   private steps = 0
 
   constructor(told: Told, rights: Rights) {
@@ -95,7 +95,7 @@ export class Sockets implements Checker {
       since: world.now,
     }
     this.bound.push(socket)
-    if (place.port === 0) this.targets.set(id, targetsAt([...this.rights.wants()], socket))
+    if (place.port === 0) this.labels.set(id, labelsAt([...this.rights.wants()], socket))
   }
 
   /** Everybody it leads to asked for this place, and they may share it. */
@@ -154,8 +154,8 @@ export class Sockets implements Checker {
     )
     if (!isUsed || isLeaving) return
     const wants = [...this.rights.wants()]
-    const known = this.targets.get(socket.id) ?? []
-    if (targetsAt(wants, socket).join() !== known.join()) return // another mapping, in its place
+    const known = this.labels.get(socket.id) ?? []
+    if (labelsAt(wants, socket).join() !== known.join()) return // another mapping, in its place
     const { namespace } = place
     const isAskedFor = wants.some(
       (want) => want.namespace === namespace && want.port === port && overlaps(want, place),
@@ -260,11 +260,11 @@ export class Sockets implements Checker {
   }
 }
 
-const targetsAt = (wants: readonly Want[], { place, use }: SocketTold): Want['target'][] => {
+const labelsAt = (wants: readonly Want[], { place, use }: SocketTold): string[] => {
   const owners = ownersOf({ use })
   return wants
     .filter((want) => isAt(want, place) && owners.includes(want.owner))
-    .map(({ target }) => target)
+    .map(({ label }) => label)
     .sort()
 }
 

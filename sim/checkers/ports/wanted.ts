@@ -24,6 +24,8 @@ export interface Want extends Place {
   readonly terms: string
   /** Where replicas take what comes in: an endpoint of theirs, or a port. */
   readonly target: string | number
+  /** What of the file it is: an endpoint's name, `mapping 6379`. */
+  readonly label: string
 }
 
 export const METRICS = 'node:metrics' as ServiceKey
@@ -52,6 +54,7 @@ export function wantsOf(owner: ServiceKey, spec: ServiceSpec, internal: readonly
         isOptional: false,
         terms: '',
         target: port,
+        label: 'program',
       }),
     ),
   ]
@@ -74,6 +77,7 @@ function ofEndpoint(
     isOptional,
     ...tenancyOf(endpoint),
     target: name,
+    label: name,
   })
   if (expose === 'public') return [at('0.0.0.0', 'always', false), at('::', 'always', true)]
   const pair = (bind: Want['bind']): Want[] => [at('127.0.0.1', bind, false), at('::1', bind, true)]
@@ -103,6 +107,7 @@ function ofMapping(
     isOptional: false,
     ...(endpoint === undefined ? { terms: '' } : tenancyOf({ ...endpoint, expose: 'internal' })),
     target: endpoint?.name ?? containerPort,
+    label: `mapping ${containerPort}`,
   }
 }
 

@@ -1,12 +1,8 @@
 /** The group beside a model of it that keeps everything in plain lists. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import {
-  type Backend,
-  BackendGroup,
-  checkInvariants,
-  type Member,
-} from '../../../core/balance/group.ts'
+import { type Backend, BackendGroup, type Member } from '../../../core/balance/group.ts'
+import { checkInvariants } from '../../../core/balance/invariants.ts'
 import { type StrategyName, strategyNamed } from '../../../core/balance/strategies.ts'
 import type { AffinityKey } from '../../../core/balance/strategy.ts'
 

@@ -1,10 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
-import {
-  type Backend,
-  BackendGroup,
-  checkInvariants,
-  type Member,
-} from '../../../core/balance/group.ts'
+import { type Backend, BackendGroup, type Member } from '../../../core/balance/group.ts'
+import { checkInvariants } from '../../../core/balance/invariants.ts'
 import { RoundRobin } from '../../../core/balance/round-robin.ts'
 
 const backend = (id: string): Backend => ({ id, host: '127.0.0.1', port: 9000 })

@@ -4,11 +4,8 @@ import type { NodeCommand } from '../../../core/node/commands.ts'
 import { parseListenerId } from '../../../core/services/identity.ts'
 import type { EndpointSpec, ServiceSpec } from '../../../core/spec/deployment.ts'
 import { deploymentOf, endpointOf, failing, ObedientShell, serviceOf } from './obedient-shell.ts'
+import { typed } from './service/samples.ts'
 
-type Of<T extends NodeCommand['type']> = Extract<NodeCommand, { type: T }>
-
-const typed = <T extends NodeCommand['type']>(commands: readonly NodeCommand[], type: T): Of<T>[] =>
-  commands.filter((each): each is Of<T> => each.type === type)
 const sql = (more: Partial<EndpointSpec> = {}): EndpointSpec =>
   endpointOf({
     name: 'sql',
@@ -51,7 +48,7 @@ function refuse(shell: ObedientShell, endpoint = 'sql'): NodeCommand[] {
 const probes = (commands: readonly NodeCommand[]) =>
   typed(commands, 'probe').map((each) => each.check)
 
-test('proxy W19 W31: a backend that refuses connections is down within half a second, there', () => {
+test('proxy W19: a backend that refuses connections is down within half a second, there', () => {
   const shell = node(TWO)
   shell.answer = failing('sql/passive', 'connection refused', first)
   const commands = refuse(shell)
@@ -130,6 +127,29 @@ test('one verdict for an address: every endpoint and mapping that leads there ha
   refuse(shell, 'read')
   shell.pass(1_000)
   expect(setsOf(shell)).toBe('mapping 9000 tcp: 1!, other: 1, read: 1!, sql: 1!')
+})
+
+test('proxy W31: a dead backend of a port that is published on loopback loses its share', () => {
+  const shell = new ObedientShell().boot()
+  shell.feed({ type: 'internal-addresses', addresses: ['10.9.0.1'] })
+  const published = sql({ expose: 'internal', balance: { ...sql().balance, fall: 2 } })
+  const spec = { ...TWO, endpoints: [published], localhostReachability: 'always' } as const
+  shell.deploy(deploymentOf({ web: serviceOf(spec) }))
+  expect(shell.addresses('sql')).toEqual(['10.9.0.1:5432', '127.0.0.1:5432', '[::1]:5432'])
+  shell.answer = (command) =>
+    command.type === 'probe' && first(command.replica)
+      ? failing(command.check, 'connection refused')(command)
+      : undefined
+  refuse(shell)
+  shell.pass(300)
+  expect(setsOf(shell)).toBe('sql: 1! 2')
+  // And without anybody who meets it: it is probed as at every other address.
+  shell.answer = () => undefined
+  shell.pass(60_000)
+  expect(setsOf(shell)).toBe('sql: 1 2')
+  shell.answer = failing('main', 'connection refused', first)
+  shell.pass(60_000)
+  expect(setsOf(shell)).toBe('sql: 1! 2')
 })
 
 test('proxy W18: nobody is sent to a replica before its checks have passed', () => {

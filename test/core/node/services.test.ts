@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import type { NodeCommand } from '../../../core/node/commands.ts'
 import {
   deploymentOf,
   endpointOf,
@@ -7,10 +6,7 @@ import {
   serviceOf,
   udpEndpointOf,
 } from './obedient-shell.ts'
-
-const fixed = (replicas: number) => ({ mode: 'fixed', replicas }) as const
-const typesOf = (commands: readonly NodeCommand[]) =>
-  commands.filter((each) => each.type !== 'notice').map((each) => each.type)
+import { fixed, typesOf } from './service/samples.ts'
 
 test('a replica goes through every step of its life, in order, before it takes traffic', () => {
   const shell = new ObedientShell().boot()

@@ -2,8 +2,18 @@
 import { expect, test } from 'vitest'
 import type { NodeCommand } from '../../../core/node/commands.ts'
 import { defaultNodeConfig, NodeMachine } from '../../../core/node/node.ts'
-import { deploymentOf, ObedientShell, serviceOf } from './obedient-shell.ts'
-import { deploy, node, notices, typed } from './service/samples.ts'
+import { deploymentOf, ObedientShell, serviceOf, udpEndpointOf } from './obedient-shell.ts'
+import {
+  deploy,
+  fixed,
+  node,
+  nodeOf,
+  notices,
+  places,
+  replies,
+  tcp,
+  typed,
+} from './service/samples.ts'
 
 /** Connections stay until they are cut, and programs until they are killed. */
 function stubborn(command: NodeCommand): [] | undefined {
@@ -84,4 +94,110 @@ test('a node is stopped once its sockets are closed, and has nothing left to do'
   expect(shell.machine.deadline()).toBeUndefined()
   expect(typed(drain(shell), 'stopped')).toEqual([])
   expect(deploy(shell, {})).toMatchObject([{ type: 'reply', result: { ok: false } }])
+})
+
+/** Connections end when they are cut, and not before. */
+function untilCut(shell: ObedientShell): void {
+  const versions = new Map<string, number>()
+  shell.answer = (command) => {
+    if (command.type === 'cut-backend') {
+      const { listener, backend } = command
+      const version = versions.get(listener) ?? 0
+      return [{ type: 'backend-drained', listener, backend, version }]
+    }
+    if (command.type !== 'apply-backends') return undefined
+    const { listener, version } = command
+    versions.set(listener, version)
+    return [{ type: 'backends-applied', listener, version }]
+  }
+}
+
+test('proxy W10: nobody new from outside at once; old work is finished, then cut; counted down', () => {
+  const db = serviceOf({ endpoints: [tcp(5432)] })
+  const web = serviceOf({
+    depends: [{ service: 'db', condition: 'healthy', timeoutMs: 60_000, onTimeout: 'fail' }],
+  })
+  const shell = new ObedientShell().boot()
+  shell.deploy(deploymentOf({ db, web }))
+  untilCut(shell)
+  shell.feed({ type: 'shutdown', request: 950, mode: 'drain' })
+  expect(places(shell)).toEqual(['tcp 127.0.0.1:5432', 'tcp [::1]:5432'])
+  shell.pass(20_000)
+  expect(shell.machine.view(shell.now).drain).toEqual({ remainsMs: 10_000 })
+  expect(typed(shell.commands, 'cut-backend')).toEqual([])
+  const commands = shell.pass(10_000)
+  const cut = typed(commands, 'cut-backend').map(({ listener }) => listener)
+  expect(cut.slice(0, 2)).toEqual(['hello/web/http#2', 'hello/db/tcp#1'])
+  // The one it used has no patience left to wait with.
+  shell.pass(10)
+  expect(places(shell)).toEqual([])
+  expect([...shell.alive]).toEqual([])
+})
+
+test('a udp listener that was closed to the outside is given nobody any more', () => {
+  const dns = serviceOf({ endpoints: [udpEndpointOf()], scale: fixed(2) })
+  const web = serviceOf({
+    depends: [{ service: 'dns', condition: 'started', timeoutMs: 60_000, onTimeout: 'fail' }],
+  })
+  const shell = new ObedientShell().boot()
+  shell.answer = (command) =>
+    command.type === 'create-replica' && command.replica.includes('/dns/2') ? [] : undefined
+  shell.deploy(deploymentOf({ dns, web }))
+  untilCut(shell)
+  shell.feed({ type: 'shutdown', mode: 'drain' })
+  const late = typed(shell.commands, 'create-replica').find(({ replica }) =>
+    replica.includes('/dns/2'),
+  )
+  const commands = shell.feed(...shell.obey(late!))
+  expect(typed(commands, 'apply-backends')).toEqual([])
+  shell.pass(31_000)
+  expect(typed(shell.commands, 'stopped')).toHaveLength(1)
+})
+
+test('an abort during a drain leaves nobody any patience', () => {
+  const shell = node({})
+  untilCut(shell)
+  shell.feed({ type: 'shutdown', mode: 'drain' })
+  shell.answer = (command) => (command.type === 'remove-replica' ? [] : undefined)
+  shell.feed({ type: 'shutdown', mode: 'abort' })
+  expect(shell.machine.view(shell.now).drain).toEqual({ remainsMs: 0 })
+})
+
+test('how long is a setting of the node', () => {
+  const shell = new ObedientShell()
+  shell.machine = new NodeMachine({ ...defaultNodeConfig(1), drainTimeoutMs: 2_000 })
+  shell.boot()
+  deploy(shell, {})
+  untilCut(shell)
+  shell.feed({ type: 'shutdown', mode: 'drain' })
+  expect(typed(shell.pass(1_900), 'cut-backend')).toEqual([])
+  expect(typed(shell.pass(101), 'cut-backend').length).toBeGreaterThan(0)
+  expect(shell.numbers()).toEqual([])
+})
+
+test('what asks for something after a shutdown began is refused, and a second shutdown is answered', () => {
+  const shell = nodeOf({ web: serviceOf() })
+  shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+  shell.feed({ type: 'shutdown', request: 1, mode: 'drain' })
+  expect(replies(shell.deploy(deploymentOf({ late: serviceOf() })))).toMatchObject([
+    { ok: false, code: 'stopping' },
+  ])
+  expect(replies(shell.scale('web', 2))).toMatchObject([{ ok: false, code: 'stopping' }])
+  shell.answer = () => undefined
+  const commands = shell.feed({ type: 'shutdown', request: 3, mode: 'abort' })
+  expect(replies(commands)).toHaveLength(2)
+  expect(commands.filter((each) => each.type === 'stopped')).toHaveLength(1)
+})
+
+test('an abort after a drain does not blame the programs, and a kill is said once', () => {
+  const shell = nodeOf({ web: serviceOf({ stopGraceMs: 1_000 }) })
+  shell.answer = (command) => (command.type === 'signal-replica' ? [] : undefined)
+  const killed = (commands: readonly NodeCommand[]) =>
+    commands.filter((each) => each.type === 'notice' && each.code === 'killed').length
+  shell.feed({ type: 'shutdown', mode: 'drain' })
+  expect(killed(shell.feed({ type: 'shutdown', mode: 'abort' }))).toBe(0)
+
+  const other = nodeOf({ web: serviceOf({ stopGraceMs: 1_000 }) })
+  other.answer = shell.answer
+  expect(killed([...other.scale('web', 0), ...other.pass(600_000)])).toBe(1)
 })

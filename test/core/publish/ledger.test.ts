@@ -97,8 +97,8 @@ describe('proxy W36: a second owner is refused, and the first is undisturbed (bu
   })
 })
 
-describe('proxy W5, W8: a port belongs to one service of one deployment', () => {
-  test('removing one owner leaves the others alone, also one of the same name elsewhere', () => {
+describe('a port belongs to one service of one deployment', () => {
+  test('proxy W8: removing one owner leaves the one of the same name elsewhere alone', () => {
     const ledger = ledgerAfter([
       claims('X/web', claim('0.0.0.0', 80)),
       claims('Y/web', claim('0.0.0.0', 81)),
@@ -111,7 +111,7 @@ describe('proxy W5, W8: a port belongs to one service of one deployment', () => 
 
   testRows([
     {
-      name: 'the second service on a port is refused by name',
+      name: 'proxy W5: the second service on a port is refused by name',
       given: [claims('X/a', claim('0.0.0.0', 5432)), bound(1)],
       when: claims('X/b', claim('0.0.0.0', 5432)),
       then: [refused('X/b', conflict('0.0.0.0', 5432, 'X/a', 'X/b'))],
@@ -119,7 +119,7 @@ describe('proxy W5, W8: a port belongs to one service of one deployment', () => 
   ])
 })
 
-describe('proxy W3, W33: events that meet', () => {
+describe('proxy W3: claims that meet', () => {
   testRows([
     {
       name: 'the loser of two claims at once is refused, and nothing is bound for it',
@@ -133,6 +133,11 @@ describe('proxy W3, W33: events that meet', () => {
       when: claims('A', claim('0.0.0.0', 80)),
       then: [claimed('A')],
     },
+  ])
+})
+
+describe('proxy W33: publishing and taking away that meet', () => {
+  testRows([
     {
       name: 'a publish after the last withdraw waits for the close, and binds again then',
       given: [

@@ -3,6 +3,9 @@ import { unbuilt } from '../../../core/spec/built.ts'
 import { everything } from './everything.ts'
 import { deploymentOf, fileOf, type Tree, webWith } from './files.ts'
 
+const warnedOf = (tree: Tree): readonly string[] =>
+  unbuilt(deploymentOf(tree)).map(({ message }) => message)
+
 const levelsOf = (tree: Tree): readonly string[] =>
   unbuilt(deploymentOf(tree)).map(({ level, path }) => `${level} ${path.join('.')}`)
 
@@ -235,3 +238,13 @@ test('every place named is a place of the file', () => {
     }
   }
 })
+
+test('what is not used is named, with what to write', () => {
+  const said = { stream: { session_timeout: '1s' } }
+  expect(warnedOf(endpoint(said))).toEqual(['session_timeout is not used; write idle_timeout'])
+  expect(warnedOf(endpoint({ protocol: 'udp', udp: { health: CHECK }, ...said }))).toEqual([
+    'session_timeout is not used; write front_timeout into the udp block',
+  ])
+})
+
+const CHECK = { type: 'udp_probe', request: 'x' }

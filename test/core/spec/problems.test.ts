@@ -252,7 +252,21 @@ describe('what is wrong is said at its place', () => {
       'a network with bits behind its prefix',
       endpointWith({ protocol: 'tcp', stream: { accept_proxy_protocol: ['10.0.0.1/8'] } }),
       [
-        '=/services/web/endpoints/0/stream/accept_proxy_protocol/0: accept_proxy_protocol[0] must be a network such as 10.0.0.0/8, with no bits set behind the prefix, not "10.0.0.1/8"',
+        '=/services/web/endpoints/0/stream/accept_proxy_protocol/0: accept_proxy_protocol[0] has bits set behind the prefix, "10.0.0.1/8"; write 10.0.0.0/8, or 10.0.0.1/32 for the one address',
+      ],
+    ],
+    [
+      'an address in the place of a network',
+      endpointWith({ protocol: 'tcp', stream: { accept_proxy_protocol: ['127.0.0.1'] } }),
+      [
+        '=/services/web/endpoints/0/stream/accept_proxy_protocol/0: accept_proxy_protocol[0] must be a network such as 10.0.0.0/8, not "127.0.0.1"; for this one address write 127.0.0.1/32',
+      ],
+    ],
+    [
+      'tls as a word for true',
+      endpointWith({ protocol: 'tcp', stream: { tls: 'on' } }),
+      [
+        '=/services/web/endpoints/0/stream/tls: tls must be off, terminate, reoriginate or passthrough, not "on"; write terminate',
       ],
     ],
     [

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { type StrategyName, strategyNamed } from '../../../core/balance/strategies.ts'
 import type { StreamConfig } from '../../../core/stream/state.ts'
 import { BACKENDS, World } from './world.ts'
 
@@ -9,6 +10,7 @@ type Action =
   | { readonly type: 'set'; readonly ids: readonly string[] }
   | { readonly type: 'cut'; readonly id: string }
   | { readonly type: 'configure'; readonly config: StreamConfig }
+  | { readonly type: 'rebalance'; readonly strategy: StrategyName }
   | { readonly type: 'close' }
 
 const config: fc.Arbitrary<StreamConfig> = fc.record({
@@ -22,12 +24,14 @@ const config: fc.Arbitrary<StreamConfig> = fc.record({
 })
 
 const ids = fc.constantFrom(...BACKENDS)
+const strategy = fc.constantFrom<StrategyName>('round_robin', 'least_connections', 'hrw')
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 40, arbitrary: fc.record({ type: fc.constant('act'), choice: fc.nat(1000) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('wait'), ms: fc.nat(150) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('set'), ids: fc.uniqueArray(ids) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('cut'), id: ids }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('configure'), config }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('rebalance'), strategy }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('close') }) },
 )
 
@@ -48,6 +52,12 @@ function act(world: World, step: Action): void {
       return
     case 'configure':
       world.configure(step.config)
+      return
+    case 'rebalance':
+      world.step({
+        type: 'rebalance',
+        balance: { strategy: strategyNamed(step.strategy, 7), failOpen: true },
+      })
       return
     case 'close':
       world.step({ type: 'close' })

@@ -5,12 +5,12 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
   ['a listener that closes is used again', '      if (isClosing(listener)) continue\n', ''],
   [
     'what is on a listener that was replaced is cut',
-    'listener.isReplaced = names.has(listener.endpoint.name)',
-    'listener.isReplaced = names.size < 0',
+    'listener.isReplaced = wanted.has(listener.endpoint.name)',
+    'listener.isReplaced = wanted.size < 0',
   ],
   [
     'what is on a listener that is gone is never cut',
-    'listener.isReplaced = names.has(listener.endpoint.name)',
+    'listener.isReplaced = wanted.has(listener.endpoint.name)',
     'listener.isReplaced = true',
   ],
   [
@@ -88,7 +88,7 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
   ['no backend is published', '  publish(step, listener)\n}\n\n', '}\n\n'],
   [
     'a backend that left stays published',
-    "driveLedger(step, { type: 'withdraw', owner, backend, claim })",
+    "    for (const backend of recorded) driveLedger(step, { type: 'withdraw', owner, backend, claim })\n",
     '',
   ],
   [
@@ -121,5 +121,20 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
     'a listener leaves published what the one before it did',
     'else if (listener.sentVersion === 0) publish(step, listener)',
     '',
+  ],
+  [
+    'a listener that was replaced is never cut, not even when its endpoint goes',
+    'if (!wanted.has(listener.endpoint.name)) beginPatience(step, listener)',
+    '',
+  ],
+  [
+    'a listener that was replaced is never cut, not even when its service leaves',
+    'for (const listener of listenersOf(step, service)) beginPatience(step, listener)',
+    '',
+  ],
+  [
+    'another strategy is for the next listener',
+    'stream, balance: balanceOf(balance) }',
+    "stream, balance: balanceOf({ ...balance, strategy: 'round_robin' }) }",
   ],
 ])

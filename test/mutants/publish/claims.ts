@@ -17,8 +17,12 @@ export const publishClaims = [
     ['tenants need not agree on terms', ' && a.terms === b.terms', ''],
     ['two tenants have one route', 'if (a?.route === b?.route) return', 'if (false) return'],
     ['a route that is taken is not named', ', route: b!.route', ''],
-    ['owners of one event are not compared', 'amongClaims(asked, others ?? [], () => true) ??', ''],
-    ['owners of one event cannot exchange ports', '(each) => !wished.has(each)', '() => true'],
+    [
+      'owners of one event are not compared',
+      'amongClaims(each, before.get(keyOf(each)) ?? [], () => true) ??',
+      '',
+    ],
+    ['owners of one event cannot exchange ports', '(owner) => !wished.has(owner)', '() => true'],
     [
       'a port that is being closed is anybody’s',
       "if (socket.state === 'releasing') {",
@@ -60,7 +64,26 @@ export const publishClaims = [
       'holder !== undefined && holder !== asked.owner',
       'holder !== undefined',
     ],
-    ['any claim is for port 0', 'if (claim.port === 0) continue', 'if (claim.port >= 0) continue'],
+    [
+      'what somebody keeps is not compared',
+      'for (const each of asked) if (isKept.get(each) === true) remember(before, each)',
+      '',
+    ],
+    [
+      'who is named first takes what another one has',
+      'if (isSameTenancy(claim.tenancy, asked.claim.tenancy)) return true',
+      'if (claim.port === 0) return true',
+    ],
+    [
+      'a port is kept with another name',
+      'if (isSameTenancy(claim.tenancy, asked.claim.tenancy)) return true',
+      'if (claim.port !== 0) return true',
+    ],
+    [
+      'any claim is for port 0',
+      'claims.filter(({ port }) => port !== 0)',
+      'claims.filter(({ port }) => port < 0)',
+    ],
   ]),
   ...mutantsOf('core/publish/ports/claims.ts', [
     ['a ledger is never full', 'conflicts.length > 0 || isFull', 'conflicts.length > 0'],

@@ -13,6 +13,11 @@ export const listener = [
       '        state.group.limit(event.config.connectionsPerBackendMax)\n',
       '',
     ],
+    [
+      'another strategy is for another listener',
+      '        state.group.rebalance(event.balance)\n',
+      '',
+    ],
     ['a configuration is taken for later', '        state.config = event.config\n', ''],
     ['a set is not answered', "  out.push({ type: 'backends-applied', version: inForce })\n", ''],
     [

@@ -43,6 +43,7 @@ export const listener = (name: string, over: Partial<ListenerView> = {}): Listen
   protocol: 'http',
   listener: `hello/${name}/${over.endpoint ?? 'http'}` as ListenerId,
   purpose: 'internal',
+  tls: false,
   address: '127.0.0.1:8080',
   state: 'serving',
   backends: 2,

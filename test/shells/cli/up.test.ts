@@ -187,7 +187,7 @@ describe('piped', () => {
       expect(line).toMatch(
         new RegExp(
           `^weir: ${file}: port-conflict: tcp port ${port} .*belongs to one/web, ` +
-            `so ${requester} cannot have it; .*remove one/web`,
+            `so ${requester} cannot have it; .*take it out of one/web`,
         ),
       )
       expect(others).toEqual([])
@@ -241,7 +241,8 @@ describe('piped', () => {
     const missing = await call('up', '--node', 'node.yaml')
     expect([missing.code, missing.out]).toEqual([1, ''])
     const nowhere = join(directory, 'nowhere')
-    expect(missing.err).toMatch(new RegExp(`^weir: cannot use the certificates of ${nowhere}: \\S`))
+    const reason = `certificates cannot be read: ${nowhere}: it is not there`
+    expect(missing.err).toBe(`node.yaml:1:15: ${reason}\n`)
   })
 
   test('a reader that goes away does not end it', async () => {

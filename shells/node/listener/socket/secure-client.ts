@@ -73,7 +73,7 @@ export function shownTo(
   }
 }
 
-const CLIENT_LEFT = 'the client left during the handshake'
+export const CLIENT_LEFT = 'the client left during the handshake'
 export const noCertificateFor = (serverName: string): string => `no certificate for ${serverName}`
 
 /** A fatal alert in the clear (RFC 6066, 3): OpenSSL would say handshake_failure. */

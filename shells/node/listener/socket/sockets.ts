@@ -6,6 +6,7 @@ import type { SocketId } from '../../../../core/publish/events.ts'
 import type { ConnectionId } from '../../../../core/stream/events.ts'
 import { isAddressInUse, isAddressMissing, reasonOf } from '../../socket-errors.ts'
 import type { Doors } from '../doors.ts'
+import type { SaySeldom } from '../seldom-notices.ts'
 import { type LiveCounters, ofEntrance } from '../stream/stream-totals.ts'
 import type { HostSocket } from './host-socket.ts'
 import { MetricsSocket } from './metrics-socket.ts'
@@ -17,8 +18,8 @@ import { udpSocket } from './udp-socket.ts'
 export interface SocketsOptions {
   readonly doors: Pick<Doors, 'streamDoor' | 'udpDoor' | 'streamTotals'>
   readonly report: (event: SocketEvent) => void
-  /** For people; may come often. */
-  readonly notice: (text: string) => void
+  /** For people. */
+  readonly seldom: SaySeldom
   readonly certificates: Shown | undefined
   readonly metrics: (() => Promise<string>) | undefined
 }
@@ -98,7 +99,7 @@ export class Sockets {
   }
 
   #make(use: SocketUse, where: string): HostSocket {
-    const { doors, certificates, metrics, notice } = this.#options
+    const { doors, certificates, metrics, seldom } = this.#options
     switch (use.kind) {
       case 'tcp':
         return new StreamSocket(use, {
@@ -109,14 +110,15 @@ export class Sockets {
           },
           certificates,
           retire: (listener, counters) => doors.streamTotals.retireEntrance(listener, counters),
-          hostFailed: (reason) => notice(`${where}: a connection was lost: ${reason}`),
+          lost: (listener) => doors.streamTotals.countLost(listener),
+          seldom,
         })
       case 'udp':
         return udpSocket(doors.udpDoor(use.listener))
       case 'metrics':
         return new MetricsSocket({
           read: metrics ?? (async () => ''),
-          failed: (reason) => notice(`${where}: metrics: ${reason}`),
+          failed: (reason) => seldom(`${where} metrics`, () => `${where}: metrics: ${reason}`),
         })
       default:
         return unreachable(use)

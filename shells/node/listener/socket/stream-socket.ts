@@ -8,7 +8,7 @@ import { parseCidr } from '../../../../core/net/cidr.ts'
 import { packPrefix } from '../../../../core/net/packed-address.ts'
 import type { SocketUse } from '../../../../core/node/commands.ts'
 import type { ListenerId } from '../../../../core/services/identity.ts'
-import type { EntranceCommand } from '../../../../core/stream/entrance/commands.ts'
+import type { EntranceCommand, EntranceRefusal } from '../../../../core/stream/entrance/commands.ts'
 import {
   defaultEntranceConfig,
   type EntranceConfig,
@@ -23,12 +23,13 @@ import type { ConnectionId } from '../../../../core/stream/events.ts'
 import { reasonOf } from '../../socket-errors.ts'
 import { Alarm } from '../alarm.ts'
 import { differenceOf } from '../endpoint-sums.ts'
+import { type SaySeldom, someOf, someWere, type Words } from '../seldom-notices.ts'
 import { peersOf } from '../stream/peers.ts'
 import { releaseSocket } from '../stream/release-socket.ts'
 import type { StreamDoor } from '../stream/stream-door.ts'
 import { EnteringClient } from './entering-client.ts'
 import { afterClosing, type HostSocket, listenOn } from './host-socket.ts'
-import type { Shown } from './secure-client.ts'
+import { CLIENT_LEFT, type Shown } from './secure-client.ts'
 
 export type StreamUse = Extract<SocketUse, { kind: 'tcp' }>
 
@@ -39,8 +40,9 @@ export interface StreamSocketOptions {
   readonly certificates: Shown | undefined
   /** It leads elsewhere first, or is over: what was counted on the way to that listener so far. */
   readonly retire: (listener: ListenerId, counters: EntranceCounters) => void
-  /** A connection was lost because this machine lacks something. */
-  readonly hostFailed: (reason: string) => void
+  /** A client was let in to a listener that is gone: nobody else counts it. */
+  readonly lost: (listener: ListenerId) => void
+  readonly seldom: SaySeldom
 }
 
 export class StreamSocket implements HostSocket {
@@ -56,6 +58,9 @@ export class StreamSocket implements HostSocket {
   #stepping = false
   /** Of some clients it matters where they are from. */
   #asksPeers: boolean
+  /** Once it is bound. */
+  #address = ''
+  #greetingsMax: number
   #first: ListenerId
   /** Of the entrance's counters, what was counted for another listener. */
   #before: EntranceCounters
@@ -65,6 +70,7 @@ export class StreamSocket implements HostSocket {
     this.#options = options
     this.#entrance = new StreamEntrance(config)
     this.#asksPeers = config.trustedProxies.length > 0
+    this.#greetingsMax = config.greetingsMax
     this.#first = firstOf(use)
     this.#before = zeroEntranceCounters()
     this.#server = createServer(SERVER_OPTIONS, (client) => this.#accept(client))
@@ -72,7 +78,11 @@ export class StreamSocket implements HostSocket {
 
   async listen(host: string, port: number): Promise<string> {
     const address = await listenOn(this.#server, host, port)
-    this.#server.on('error', (error) => this.#options.hostFailed(reasonOf(error)))
+    this.#address = address
+    this.#server.on('error', (error) => {
+      const reason = reasonOf(error)
+      this.#say('lost', (times) => `${someWere(times, 'connection')} lost at ${address}: ${reason}`)
+    })
     return address
   }
 
@@ -80,6 +90,7 @@ export class StreamSocket implements HostSocket {
     if (use.kind !== 'tcp') return // a socket stays what it was bound as
     const config = configOf(use)
     this.#asksPeers = config.trustedProxies.length > 0
+    this.#greetingsMax = config.greetingsMax
     this.#step({ type: 'configure', config })
     const first = firstOf(use)
     if (first === this.#first) return
@@ -139,6 +150,8 @@ export class StreamSocket implements HostSocket {
     const batch: EntranceCommand[] = []
     this.#entrance.step(event, performance.now(), batch)
     for (const command of batch) this.#apply(command)
+    if (event.type === 'secure-failed' && event.reason !== CLIENT_LEFT)
+      this.#sayFailed(event.reason)
   }
 
   #apply(command: EntranceCommand): void {
@@ -161,6 +174,7 @@ export class StreamSocket implements HostSocket {
       case 'refuse':
         this.#client(connection)?.refuse(command.bytes, command.reset)
         this.#clients.delete(connection)
+        this.#sayRefused(command.reason)
         return
       default:
         unreachable(command)
@@ -172,9 +186,41 @@ export class StreamSocket implements HostSocket {
     this.#clients.delete(connection)
     if (client === undefined) return
     const door = this.#options.doorOf(route as ListenerId)
+    if (door !== undefined) return door.accept(connection, client, peers)
     // It may be gone: a client is led where it was to be led when it came.
-    if (door === undefined) releaseSocket(client, true)
-    else door.accept(connection, client, peers)
+    releaseSocket(client, true)
+    this.#options.lost(route as ListenerId)
+  }
+
+  /** Where somebody is to do something about it. */
+  #sayRefused(reason: EntranceRefusal): void {
+    const why = this.#whyRefused(reason)
+    if (why === undefined) return
+    const address = this.#address
+    this.#say(reason, (times) => `${someWere(times, 'connection')} refused at ${address}: ${why}`)
+  }
+
+  #whyRefused(reason: EntranceRefusal): string | undefined {
+    if (reason === 'entrance-full') {
+      return `${this.#greetingsMax} are on their way in, as many as the largest max_connections of its endpoints allows`
+    }
+    return REFUSED[reason]
+  }
+
+  #sayFailed(reason: string): void {
+    const address = this.#address
+    this.#say(
+      'handshake',
+      (times) => `${someOf(times, 'TLS handshake')} failed at ${address}: ${reason}`,
+    )
+  }
+
+  #say(what: string, words: Words): void {
+    const listener = this.#first
+    this.#options.seldom(
+      `${listener} ${this.#address} ${what}`,
+      (times) => `${listener}: ${words(times)}`,
+    )
   }
 
   #client(connection: ConnectionId): EnteringClient | undefined {
@@ -203,5 +249,12 @@ const configOf = ({ acceptProxyProtocol, greetingsMax, routes }: StreamUse): Ent
 })
 
 const firstOf = ({ routes }: StreamUse): ListenerId => routes[0]!.listener
+
+/** What was expected. */
+const REFUSED: Readonly<Partial<Record<EntranceRefusal, string>>> = {
+  'proxy-header':
+    'a source that accept_proxy_protocol names has to begin with a PROXY header, version 1 or 2',
+  'not-tls': 'TLS is spoken here, and what came is none',
+}
 
 const SERVER_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true } as const

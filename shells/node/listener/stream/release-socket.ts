@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { hasPeer } from './peers.ts'
 
 /** Of a TLS socket of ours: what carries it. */
 const carriers = new WeakMap<TLSSocket, Socket>()
@@ -20,9 +21,7 @@ export function releaseSocket(socket: Socket, reset: boolean): void {
   const ending = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
   // Node resets a connecting socket only once it is connected, which may be never.
   if (reset && !ending && !socket.connecting) {
-    const carrier = socket instanceof TLSSocket ? carriers.get(socket) : undefined
-    if (carrier === undefined) socket.resetAndDestroy()
-    else carrier.resetAndDestroy()
+    carrierOf(socket).resetAndDestroy()
   }
   socket.destroy() // nothing, after a reset of its own
 }
@@ -31,9 +30,15 @@ export function releaseSocket(socket: Socket, reset: boolean): void {
  * Of a socket that was read to its end: whether that was a reset. The kernel tells of one once; if it
  * told a write of TLS' own, of a session ticket, nobody hears of it, and what is read next is an end.
  */
-export function wasReset(socket: Socket): boolean {
-  const carrier = socket instanceof TLSSocket ? carriers.get(socket) : undefined
-  // A reset socket has no peer any more (Linux: ENOTCONN), unless Node remembers it because it was
-  // asked before: behind trusted proxies. Nor has one that both sides ended.
-  return carrier !== undefined && !socket.writableEnded && carrier.remoteAddress === undefined
+export const wasReset = (socket: Socket): boolean => socket instanceof TLSSocket && isGone(socket)
+
+/** It was reset, or given up by the kernel, whether or not somebody heard of it. */
+export function isGone(socket: Socket): boolean {
+  // When our end is with the kernel, a peer that ended too is gone in order, with what it sent unread.
+  const hasEnded = socket.writableEnded && socket.writableLength === 0
+  const tcp = carrierOf(socket)
+  return !hasEnded && (tcp.destroyed || !hasPeer(tcp))
 }
+
+const carrierOf = (socket: Socket): Socket =>
+  (socket instanceof TLSSocket ? carriers.get(socket) : undefined) ?? socket

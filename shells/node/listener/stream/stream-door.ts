@@ -11,27 +11,44 @@ import {
   type StreamCounters,
 } from '../../../../core/stream/state.ts'
 import type { Door } from '../door.ts'
+import { type SaySeldom, someOf, someWere } from '../seldom-notices.ts'
 import { backendTlsOf } from './backend-tls.ts'
 import { peersOf } from './peers.ts'
-import { StreamShell, type StreamShellOptions } from './stream-shell.ts'
+import { type FullReason, StreamShell, type StreamShellOptions } from './stream-shell.ts'
 
-export interface StreamDoorOptions extends StreamShellOptions {
+export interface StreamDoorOptions extends Pick<StreamShellOptions, 'balance' | 'fact'> {
   /** Something in its file that cannot be used, for people. */
   readonly notice: (text: string) => void
+  /** Of this listener's connections. */
+  readonly seldom: SaySeldom
 }
 
 export class StreamDoor implements Door {
   readonly #options: StreamDoorOptions
   readonly #shell: StreamShell
-  readonly #isKeyed: boolean
+  #balance: string
+  #isKeyed: boolean
   /** Clients' addresses are of use: the kernel is only asked for them then. */
   #wantsPeers: boolean
+  #limits: Pick<StreamSpec, 'connectionsMax' | 'connectionsPerBackendMax'> = defaultStreamConfig
 
   constructor(options: StreamDoorOptions) {
-    const { strategy } = options.balance
     this.#options = options
-    this.#shell = new StreamShell(options)
-    this.#isKeyed = strategy === 'hrw' || strategy === 'maglev'
+    const { balance, fact, seldom } = options
+    this.#shell = new StreamShell({
+      balance,
+      fact,
+      hostFailed: (reason) =>
+        seldom('lost', (times) => `${someWere(times, 'connection')} lost: ${reason}`),
+      full: (limit) => this.#sayFull(limit),
+      tlsFailed: (address, reason) =>
+        seldom(
+          'backend-tls',
+          (times) => `${someOf(times, 'connection')} to ${address} failed: ${reason}`,
+        ),
+    })
+    this.#balance = textOf(options.balance)
+    this.#isKeyed = isKeyed(options.balance)
     this.#wantsPeers = this.#isKeyed
   }
 
@@ -43,8 +60,12 @@ export class StreamDoor implements Door {
 
   configure(settings: ListenerSettings): void {
     if (settings.protocol !== 'tcp') return // a listener stays what it was opened as
-    const { stream } = settings
+    const { stream, balance } = settings
+    if (textOf(balance) !== this.#balance) this.#shell.rebalance(balance)
+    this.#balance = textOf(balance)
+    this.#isKeyed = isKeyed(balance)
     this.#wantsPeers = this.#isKeyed || stream.proxyProtocol
+    this.#limits = stream
     const backendTls = backendTlsOf(stream)
     if (backendTls !== undefined) this.#shell.speakTls(backendTls)
     if (backendTls?.ok === false) this.#options.notice(backendTls.problem)
@@ -71,6 +92,15 @@ export class StreamDoor implements Door {
     this.#shell.dispose()
   }
 
+  #sayFull(limit: FullReason): void {
+    const { connectionsMax, connectionsPerBackendMax } = this.#limits
+    const why =
+      limit === 'connections-max'
+        ? `there are ${connectionsMax}, as many as max_connections allows`
+        : `every replica has ${connectionsPerBackendMax}, as many as max_connections_per_backend allows`
+    this.#options.seldom(limit, (times) => `${someWere(times, 'connection')} refused: ${why}`)
+  }
+
   get connections(): number {
     return this.#shell.machine.connections
   }
@@ -79,6 +109,12 @@ export class StreamDoor implements Door {
     return this.#shell.machine.counters
   }
 }
+
+type Balance = StreamDoorOptions['balance']
+
+const textOf = ({ strategy, failOpen }: Balance): string => `${strategy} ${failOpen}`
+
+const isKeyed = ({ strategy }: Balance): boolean => strategy === 'hrw' || strategy === 'maglev'
 
 const configOf = (stream: StreamSpec): StreamConfig => ({
   ...defaultStreamConfig,

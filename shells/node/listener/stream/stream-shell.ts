@@ -5,10 +5,15 @@
  */
 import { connect, type Socket } from 'node:net'
 import type { ListenerFact } from '../../../../core/balance/facts.ts'
+import type { GroupOptions } from '../../../../core/balance/group.ts'
 import { strategyNamed } from '../../../../core/balance/strategies.ts'
 import { type Attempt, unreachable } from '../../../../core/machine.ts'
 import type { OpenListener } from '../../../../core/node/commands.ts'
-import type { StreamListenerCommand } from '../../../../core/stream/commands.ts'
+import type {
+  CloseReason,
+  RefuseReason,
+  StreamListenerCommand,
+} from '../../../../core/stream/commands.ts'
 import type { Peers } from '../../../../core/stream/entrance/events.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from '../../../../core/stream/events.ts'
 import { StreamListener } from '../../../../core/stream/listener.ts'
@@ -16,6 +21,7 @@ import { defaultStreamConfig } from '../../../../core/stream/state.ts'
 import { isHostLimit, reasonOf } from '../../socket-errors.ts'
 import { Alarm } from '../alarm.ts'
 import { type BackendTls, secureUpstream, tlsReasonOf } from './backend-tls.ts'
+import { PausedSockets } from './paused-sockets.ts'
 import { releaseSocket, wasReset } from './release-socket.ts'
 
 export interface StreamShellOptions {
@@ -24,7 +30,13 @@ export interface StreamShellOptions {
   readonly fact: (fact: ListenerFact) => void
   /** A connection was lost because this machine lacks something; the listener goes on. */
   readonly hostFailed: (reason: string) => void
+  /** A client was refused: there are as many as may be. */
+  readonly full: (limit: FullReason) => void
+  /** A backend that was connected to could not be spoken to in TLS. */
+  readonly tlsFailed: (address: string, reason: string) => void
 }
+
+export type FullReason = Extract<RefuseReason, 'connections-max' | 'backends-full'>
 
 interface Connection {
   readonly client: Socket
@@ -39,19 +51,25 @@ export class StreamShell {
   readonly #machine: StreamListener
   readonly #options: StreamShellOptions
   readonly #connections = new Map<ConnectionId, Connection>()
+  readonly #paused = new PausedSockets()
+  readonly #seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
   readonly #inbox: StreamListenerEvent[] = []
   readonly #alarm = new Alarm(() => this.step({ type: 'tick' }))
   #backendTls: BackendTls = { ok: false, problem: 'TLS with backends is not configured' }
   #stepping = false
 
   constructor(options: StreamShellOptions) {
-    const { strategy, failOpen } = options.balance
-    const [seed = 0] = crypto.getRandomValues(new Uint32Array(1))
     this.#options = options
-    this.#machine = new StreamListener(defaultStreamConfig, {
-      strategy: strategyNamed(strategy, seed),
-      failOpen,
-    })
+    this.#machine = new StreamListener(defaultStreamConfig, this.#groupOptions(options.balance))
+  }
+
+  /** Another way to choose backends from now on; what is connected stays where it is. */
+  rebalance(balance: StreamShellOptions['balance']): void {
+    this.step({ type: 'rebalance', balance: this.#groupOptions(balance) })
+  }
+
+  #groupOptions({ strategy, failOpen }: StreamShellOptions['balance']): GroupOptions {
+    return { strategy: strategyNamed(strategy, this.#seed), failOpen }
   }
 
   /** Counters and counts, for people and tests. */
@@ -95,6 +113,7 @@ export class StreamShell {
   /** Nothing of this shell runs any more afterwards. */
   dispose(): void {
     this.#alarm.clear()
+    this.#paused.clear()
   }
 
   #apply(command: StreamListenerCommand): void {
@@ -103,10 +122,10 @@ export class StreamShell {
         this.#write(command.connection, command.to, command.bytes)
         return
       case 'pause':
-        this.#socket(command.connection, command.side)?.pause()
+        this.#pause(command.connection, command.side)
         return
       case 'resume':
-        this.#socket(command.connection, command.side)?.resume()
+        this.#resume(command.connection, command.side)
         return
       case 'connect-upstream':
         this.#connect(command)
@@ -123,6 +142,7 @@ export class StreamShell {
         return
       case 'close':
         this.#close(command.connection, command.reset)
+        if (isFull(command.reason)) this.#options.full(command.reason)
         return
       case 'backends-applied':
       case 'backend-drained':
@@ -164,7 +184,8 @@ export class StreamShell {
     })
   }
 
-  #secure(entry: Connection, tcp: Socket, { connection, attempt, preface }: ConnectUpstream): void {
+  #secure(entry: Connection, tcp: Socket, command: ConnectUpstream): void {
+    const { connection, attempt, host, port, preface } = command
     const backendTls = this.#backendTls
     if (!backendTls.ok) {
       const reason = backendTls.problem
@@ -186,6 +207,7 @@ export class StreamShell {
         return
       }
       const reason = tlsReasonOf(error)
+      this.#options.tlsFailed(`${host}:${port}`, reason)
       this.step({ type: 'upstream-failed', connection, attempt, blame: 'backend', reason })
     })
   }
@@ -222,12 +244,31 @@ export class StreamShell {
     this.step({ type: 'blocked', connection, side })
   }
 
+  #pause(connection: ConnectionId, side: Side): void {
+    const socket = this.#socket(connection, side)
+    if (socket === undefined) return
+    socket.pause()
+    this.#paused.add(socket, () => this.step({ type: 'errored', connection, side }))
+  }
+
+  #resume(connection: ConnectionId, side: Side): void {
+    const socket = this.#socket(connection, side)
+    if (socket === undefined) return
+    this.#paused.delete(socket)
+    socket.resume()
+  }
+
   #close(connection: ConnectionId, reset: boolean): void {
     const entry = this.#connections.get(connection)
     if (entry === undefined) return
     this.#connections.delete(connection)
-    releaseSocket(entry.client, reset)
-    if (entry.upstream !== undefined) releaseSocket(entry.upstream, reset)
+    this.#release(entry.client, reset)
+    if (entry.upstream !== undefined) this.#release(entry.upstream, reset)
+  }
+
+  #release(socket: Socket, reset: boolean): void {
+    this.#paused.delete(socket)
+    releaseSocket(socket, reset)
   }
 
   #socket(connection: ConnectionId, side: Side): Socket | undefined {
@@ -247,5 +288,8 @@ const upstreamFailed = (
   blame: isHostLimit(error) ? 'host' : 'backend',
   reason: reasonOf(error),
 })
+
+const isFull = (reason: CloseReason): reason is FullReason =>
+  reason === 'connections-max' || reason === 'backends-full'
 
 const UPSTREAM_OPTIONS = { allowHalfOpen: true, noDelay: true } as const

@@ -36,6 +36,13 @@ export class StreamTotals {
     this.#past.add(listener, ofEntrance(entrance, 0))
   }
 
+  /** Counts a client that was let in to a listener when it was gone already. */
+  countLost(listener: ListenerId): void {
+    const machine = zeroCounters()
+    machine.refused['not-accepting'] = 1
+    this.retireListener(listener, machine)
+  }
+
   /** With what is live now, by endpoint. */
   read(live: readonly LiveCounters[]): readonly StreamEndpointCounters[] {
     return this.#past.with(live)

@@ -4,7 +4,7 @@ import {
   flowShares,
   flowStrain,
   type HostLimits,
-} from '../../../../core/publish/flow-budget.ts'
+} from '../../../../core/publish/host/flow-budget.ts'
 import { type ListenerId, parseListenerId } from '../../../../core/services/identity.ts'
 
 export interface FlowSharesOptions {

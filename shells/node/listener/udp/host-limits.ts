@@ -1,6 +1,6 @@
 /** What this machine allows this process, as far as Linux tells us. */
 import { readFileSync } from 'node:fs'
-import type { HostLimits } from '../../../../core/publish/flow-budget.ts'
+import type { HostLimits } from '../../../../core/publish/host/flow-budget.ts'
 
 export const readHostLimits = (read: (path: string) => string = readText): HostLimits => ({
   descriptors: descriptorsIn(read('/proc/self/limits')),

@@ -1,8 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import { type ListenerId, parseListenerId } from '../../../../core/services/identity.ts'
-import type { ServiceSpec } from '../../../../core/spec/deployment.ts'
-import { endpointOf, type ObedientShell, udpEndpointOf } from '../obedient-shell.ts'
-import { deploy, fixed, mapping, node, type Of, places, tcp, typed } from './samples.ts'
+import type { EndpointSpec, ServiceSpec } from '../../../../core/spec/deployment.ts'
+import { endpointOf, ObedientShell, udpEndpointOf } from '../obedient-shell.ts'
+import {
+  deploy,
+  fixed,
+  internal,
+  mapping,
+  node,
+  type Of,
+  places,
+  remove,
+  tcp,
+  typed,
+} from './samples.ts'
 
 /** Sets hold at once; what left them has connections until it is said to be drained. */
 function keepConnections(shell: ObedientShell): void {
@@ -111,6 +122,34 @@ test('an endpoint for another role leaves the others, and what they publish, alo
     [8000, 1],
     [8001, 2],
   ])
+})
+
+test('a listener with nobody behind it publishes nothing of the one whose place it took', () => {
+  const at = (endpoint: EndpointSpec): Partial<ServiceSpec> => ({
+    endpoints: [endpoint],
+    replicaGroups: [{ role: 'one', count: 1, env: {}, affinity: 'spread' }],
+  })
+  const place = { name: 'log', port: 514, expose: 'internal' } as const
+  const shell = new ObedientShell().boot()
+  internal(shell, '10.9.0.1')
+  deploy(shell, at(endpointOf({ ...place, protocol: 'tcp', targetRole: 'one' })))
+  expect(places(shell)).toEqual(['tcp 10.9.0.1:514', 'tcp 127.0.0.1:514', 'tcp [::1]:514'])
+  deploy(shell, at(udpEndpointOf({}, { ...place, targetRole: 'other' })))
+  expect(places(shell)).toEqual(['udp 10.9.0.1:514'])
+})
+
+test('what is left on a listener that was replaced has its time when its service goes', () => {
+  const udp = (strategy: 'hrw' | 'maglev') =>
+    udpEndpointOf({}, { balance: { ...udpEndpointOf().balance, strategy } })
+  const shell = node({ endpoints: [udp('hrw')] })
+  keepConnections(shell)
+  deploy(shell, { endpoints: [udp('maglev')] })
+  shell.crash(1) // with flows on the old listener
+  expect(typed(shell.pass(600_000), 'cut-backend')).toEqual([])
+  remove(shell, 'hello')
+  expect(typed(shell.pass(29_000), 'cut-backend')).toEqual([])
+  const cut = typed(shell.pass(1_500), 'cut-backend').map(({ listener }) => listener)
+  expect(cut).toContain('hello/web/dns#1')
 })
 
 test('an answer that comes again does not make a later set wait', () => {

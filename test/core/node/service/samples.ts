@@ -2,6 +2,7 @@
 import type { NodeCommand } from '../../../../core/node/commands.ts'
 import type { NodeEvent } from '../../../../core/node/events.ts'
 import type {
+  DependencySpec,
   EndpointSpec,
   PortMappingSpec,
   ServiceSpec,
@@ -79,3 +80,32 @@ export const inUse = (commands: readonly NodeCommand[]): readonly NodeEvent[] =>
     attempt,
     reason: 'address in use',
   }))
+
+/** A node with these services, deployed. */
+export function nodeOf(
+  services: Readonly<Record<string, ServiceSpec>>,
+  name = 'hello',
+): ObedientShell {
+  const shell = new ObedientShell().boot()
+  shell.deploy(deploymentOf(services, name))
+  return shell
+}
+
+/** Public, unless told otherwise. */
+export const sql = (port: number, more: Partial<EndpointSpec> = {}): EndpointSpec =>
+  endpointOf({ name: 'sql', protocol: 'tcp', port, ...more })
+
+export const dependsOn = (
+  service: string,
+  more: Partial<DependencySpec> = {},
+): readonly DependencySpec[] => [
+  { service, condition: 'healthy', timeoutMs: 5_000, onTimeout: 'fail', ...more },
+]
+
+/** Each `settled` with its problems. */
+export const outcomes = (commands: readonly NodeCommand[]): string[][] =>
+  typed(commands, 'settled').map(({ outcome, problems }) => [outcome, ...problems])
+
+/** Whatever was commanded, but for what people are told. */
+export const typesOf = (commands: readonly NodeCommand[]): string[] =>
+  commands.map(({ type }) => type).filter((type) => type !== 'notice')

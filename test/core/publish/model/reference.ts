@@ -38,7 +38,11 @@ export class Reference {
     const before: { owner: Owner; claim: Claim }[] = []
     const found: string[] = []
     for (const { owner, claims } of wishes) {
+      for (const claim of claims) if (this.#has(owner, claim)) before.push({ owner, claim })
+    }
+    for (const { owner, claims } of wishes) {
       for (const claim of claims) {
+        if (this.#has(owner, claim)) continue
         const others = [...this.standing.filter((each) => !wished.has(each.owner)), ...before]
         const one = others.find((other) => isAgainst(other, { owner, claim }))
         const way = one?.owner ?? this.#inTheWay({ owner, claim }, wished, holdings)
@@ -47,6 +51,18 @@ export class Reference {
       }
     }
     return found
+  }
+
+  /** The same, by whatever name. */
+  #has(owner: Owner, { namespace, port, tenancy, ...rest }: Claim): boolean {
+    const mask = maskOfClaim({ namespace, port, ...rest })
+    return this.standing.some(
+      (each) =>
+        each.owner === owner &&
+        isAt(each.claim, { namespace, port, ...rest }) &&
+        maskOfClaim(each.claim) === mask &&
+        JSON.stringify(each.claim.tenancy ?? {}) === JSON.stringify(tenancy ?? {}),
+    )
   }
 
   grant(wishes: readonly Wish[]): void {

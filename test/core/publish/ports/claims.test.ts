@@ -76,6 +76,19 @@ describe('one owner for an address and port', () => {
       then: [claimed('A'), bind(1, '0.0.0.0', 80)],
     },
     {
+      name: 'who has it keeps it, whatever the order of wishes',
+      given: [claims('B', claim('127.0.0.1', 80)), bound(1)],
+      when: wishes(wish('A', claim('0.0.0.0', 80)), wish('B', claim('127.0.0.1', 80))),
+      then: [
+        {
+          type: 'refused',
+          owners: ['A', 'B'],
+          conflicts: [conflict('0.0.0.0', 80, 'B', 'A')],
+          isFull: false,
+        },
+      ],
+    },
+    {
       name: 'two owners of one event are compared with each other, the later one is refused',
       when: wishes(wish('A', claim('0.0.0.0', 80)), wish('B', claim('127.0.0.1', 80))),
       then: [

@@ -143,6 +143,15 @@ describe('what is wrong', () => {
       ],
     ],
     [
+      'link-local addresses, which need their interface by name',
+      { internal_addresses: ['fe80::1', 'fe80::2%3', 'fe80::3%eth0'], metrics: '[febf::1]:80' },
+      [
+        '=/internal_addresses/0: internal_addresses[0] is link-local and needs the name of its interface; write fe80::1%eth0, if that is the one',
+        '=/internal_addresses/1: internal_addresses[1] needs its interface by name, not by number; write fe80::2%eth0, if that is the one',
+        '=/metrics: metrics is link-local and needs the name of its interface; write febf::1%eth0, if that is the one',
+      ],
+    ],
+    [
       'one address instead of a list',
       { internal_addresses: '10.0.0.1' },
       [
@@ -159,6 +168,21 @@ describe('what is wrong', () => {
       'metrics at a name',
       { metrics: 'localhost:80' },
       [`=/metrics: ${METRICS} "localhost:80"; ${advice(80)}`],
+    ],
+    [
+      'metrics at an IPv6 address without brackets',
+      { metrics: '::1:9464' },
+      [`=/metrics: ${METRICS} "::1:9464"; write "[::1]:9464"`],
+    ],
+    [
+      'metrics at an address alone',
+      { metrics: '10.0.0.1' },
+      [`=/metrics: ${METRICS} "10.0.0.1"; write "10.0.0.1:9464"`],
+    ],
+    [
+      'metrics at an IPv6 address alone',
+      { metrics: 'fd00::1' },
+      [`=/metrics: ${METRICS} "fd00::1"; write "[fd00::1]:9464"`],
     ],
     [
       'metrics at any port',

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { unmetNeeds } from '../../../../core/spec/node/needs.ts'
 import { defaultNodeSettings, type NodeSettings } from '../../../../core/spec/node/settings.ts'
 import { deploymentOf, fileOf, type Tree, webWith } from '../files.ts'
@@ -49,4 +49,121 @@ test('staying off loopback needs another address to be internal at', () => {
 test('what is not run needs nothing', () => {
   const job = { rtype: 'job', command: 'x', endpoints: [tls('terminate', 80)] }
   expect(needs(fileOf({ job }))).toEqual([])
+})
+
+describe('names that nobody has a certificate for', () => {
+  const TREE = webWith({
+    endpoints: [
+      { ...tls('terminate', 1), host: 'a.w.test' },
+      { name: 'wild', protocol: 'https', port: 2, host: '*.w.test' },
+      tls('reoriginate', 3),
+      { ...tls('passthrough', 4), host: 'p.test' },
+      { name: 'https', protocol: 'https', port: 5, host: 'b.test' },
+    ],
+  })
+  const warned = (...names: string[]): readonly string[] => {
+    const settings = { ...defaultNodeSettings, certificates: '/certs' }
+    const found = unmetNeeds(deploymentOf(TREE), settings, { certificateNames: new Set(names) })
+    return found.map(
+      ({ level, path, message }) => `${level} ${path.slice(2).join('.')}: ${message}`,
+    )
+  }
+  const A =
+    'warn endpoints.0.host: endpoint terminate of service web: no certificate in /certs is for a.w.test; put a.w.test.crt and a.w.test.key there, or those of default'
+  const WILD =
+    'warn endpoints.1.host: endpoint wild of service web: no certificate in /certs is for *.w.test; put _.w.test.crt and _.w.test.key there, or those of default'
+  const REST =
+    'warn endpoints.2.stream.tls: endpoint reoriginate of service web has no host and /certs no default certificate: who asks for a name without a pair of its own there is turned away; put default.crt and default.key there'
+  const B =
+    'warn endpoints.4.host: endpoint https of service web: no certificate in /certs is for b.test; put b.test.crt and b.test.key there, or those of default'
+  const ROWS: readonly [string, readonly string[], readonly string[]][] = [
+    ['none at all', [], [A, WILD, REST, B]],
+    ['a name of its own', ['a.w.test'], [WILD, REST, B]],
+    ['a wildcard in the place of the first label', ['*.w.test'], [REST, B]],
+    ['the default is for all', ['default'], []],
+  ]
+  for (const [name, names, found] of ROWS) {
+    test(name, () => expect(warned(...names)).toEqual(found))
+  }
+
+  test('what is not known is not judged', () => {
+    expect(unmetNeeds(deploymentOf(TREE), { ...defaultNodeSettings, certificates: '/x' })).toEqual(
+      [],
+    )
+  })
+})
+
+describe('the port of metrics', () => {
+  const mapping = (host_ip: string, host_port: number, more: Tree = {}): Tree => ({
+    port_mappings: [{ host_ip, host_port, container_port: 80, ...more }],
+    endpoints: [{ name: 'a', protocol: more.protocol ?? 'tcp', port: 80 }],
+  })
+  const at = (expose: string, more: Tree = {}): Tree => ({
+    endpoints: [{ name: 'a', protocol: 'tcp', port: 9464, expose, ...more }],
+  })
+  const ENDPOINT = ['refuse services.web.endpoints.0.port']
+  const MAPPING = ['refuse services.web.port_mappings.0.host_port']
+  const AUTO = { localhost_reachability: 'auto', scale: { mode: 'fixed', replicas: 1 } }
+  const OVERLAY = { internalAddresses: ['10.0.0.1'] }
+  const ROWS: readonly [string, Tree, string, Partial<NodeSettings>, readonly string[]][] = [
+    ['a public endpoint is everywhere', at('public'), '127.0.0.1', {}, ENDPOINT],
+    ['of IPv6 as well', at('public'), 'fd00::1', {}, ENDPOINT],
+    ['an internal one is on loopback', at('internal'), '127.0.0.1', {}, ENDPOINT],
+    ['and nowhere else', at('internal'), '10.0.0.1', {}, []],
+    ['under metrics for everybody', at('internal'), '0.0.0.0', {}, ENDPOINT],
+    ['an internal one at its own address', at('internal'), '10.0.0.1', OVERLAY, ENDPOINT],
+    [
+      'and on loopback, with one replica',
+      { ...at('internal'), ...AUTO },
+      '127.0.0.1',
+      OVERLAY,
+      ENDPOINT,
+    ],
+    [
+      'but not with more',
+      { ...at('internal'), ...AUTO, scale: { mode: 'fixed', replicas: 2 } },
+      '127.0.0.1',
+      OVERLAY,
+      [],
+    ],
+    ['udp is apart', at('public', { protocol: 'udp' }), '127.0.0.1', {}, []],
+    ['another port', at('public', { port: 9465 }), '127.0.0.1', {}, []],
+    ['a mapping', mapping('127.0.0.1', 9464), '0.0.0.0', {}, MAPPING],
+    ['a mapping elsewhere', mapping('127.0.0.2', 9464), '127.0.0.1', {}, []],
+    ['a mapping of udp', mapping('0.0.0.0', 9464, { protocol: 'udp' }), '127.0.0.1', {}, []],
+    ['IPv6 alone', mapping('::', 9464), '127.0.0.1', {}, []],
+    [
+      'a program may listen anywhere',
+      {
+        scale: { mode: 'fixed', replicas: 1 },
+        endpoints: [{ name: 'a', protocol: 'tcp', port: 80, target_port: 9464 }],
+      },
+      '10.0.0.1',
+      {},
+      ['refuse services.web.endpoints.0.target_port'],
+    ],
+    [
+      'also one that a mapping leads to',
+      {
+        scale: { mode: 'fixed', replicas: 1 },
+        port_mappings: [{ host_port: 81, container_port: 9464 }],
+      },
+      '::1',
+      {},
+      ['refuse services.web.port_mappings.0.container_port'],
+    ],
+  ]
+  for (const [name, keys, host, settings, found] of ROWS) {
+    test(name, () => {
+      expect(needs(webWith(keys), { metrics: { host, port: 9464 }, ...settings })).toEqual(found)
+    })
+  }
+
+  test('is named with its owner', () => {
+    const settings = { ...defaultNodeSettings, metrics: { host: '::1', port: 9464 } }
+    const [found] = unmetNeeds(deploymentOf(webWith(at('public'))), settings)
+    expect(found?.message).toBe(
+      "tcp port 9464 is the node's own, for metrics ([::1]:9464 in the node file); choose another port",
+    )
+  })
 })

@@ -296,6 +296,13 @@ describe('where they lead', () => {
         '=/services/web/port_mappings/1/host_ip: host_ip must be an IP address, not "::1%"',
       ],
     ],
+    [
+      'a link-local address, which is the same on every link',
+      { scale: ONE, port_mappings: [mapping('[fe80::1]:80'), mapping('[fe80::2%eth0]:80')] },
+      [
+        '=/services/web/port_mappings/0/host_ip: host_ip is link-local and needs the name of its interface; write fe80::1%eth0, if that is the one',
+      ],
+    ],
   ]
   for (const [name, keys, problems] of ROWS) {
     test(name, () => expect(problemsOf(webWith(keys))).toEqual(problems))

@@ -1,7 +1,8 @@
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { callWeir } from '../call-weir.ts'
 import { type FakeAnswer, type FakeNode, fakeNode, lines } from '../fake-node.ts'
 import type { Ran } from '../run-weir.ts'
@@ -119,6 +120,96 @@ describe('deploy', () => {
   })
 })
 
+describe('a wait of more than five seconds', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }))
+  afterEach(() => void vi.useRealTimers())
+  const view = {
+    ...SAMPLE_VIEW,
+    replicas: [
+      replica('web', 1, { state: 'draining', limitMs: 17_900 }),
+      replica('web', 1),
+      replica('pay', 1, { deployment: 'shop', state: 'starting' }),
+    ],
+    services: [],
+  }
+  const WAITING = 'waiting for hello: web-1 (draining, at most 17s)\n'
+
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 100))
+
+  const rows: readonly [words: string[], request: string, answer: object, out: string][] = [
+    [
+      ['deploy', 'FILE'],
+      'GET /v1/deployments/hello/settled',
+      { outcome: 'ready', problems: [] },
+      'hello: deploying\nready\n',
+    ],
+    [
+      ['remove', 'hello'],
+      'DELETE /v1/deployments/hello',
+      { text: 'hello is removed' },
+      'hello is removed\n',
+    ],
+  ]
+  for (const [words, request, answer, out] of rows) {
+    /** Is over when the status was asked for as often as that. */
+    const ran = (looks: number, ...more: string[]) => {
+      const waiting = Promise.withResolvers<ServerResponse>()
+      const finish = async () => {
+        const response = await waiting.promise
+        response.writeHead(200, { 'Content-Type': 'application/json' })
+        response.end(JSON.stringify(answer))
+      }
+      let seen = 0
+      const status: FakeAnswer = (response) => {
+        response.writeHead(200, { 'Content-Type': 'application/json' })
+        response.end(JSON.stringify(view))
+        seen += 1
+        if (seen >= looks) void rest().then(finish)
+      }
+      const file = join(directory, 'w.yaml')
+      writeFileSync(file, 'version: v1\n')
+      const ended = against(
+        {
+          'POST /v1/deploy': { json: { name: 'hello', text: 'hello: deploying', warnings: [] } },
+          [request]: (response) => waiting.resolve(response),
+          'GET /v1/status': status,
+        },
+        [...words.map((word) => (word === 'FILE' ? file : word)), ...more],
+      )
+      return { ended, waits: waiting.promise, finish }
+    }
+
+    test(`${words[0]} tells every five seconds what it waits for, of its deployment`, async () => {
+      const { ended, waits } = ran(2)
+      await waits
+      vi.advanceTimersByTime(5_000)
+      // one look is over before the next begins
+      while (node?.requests.at(-1)?.path !== '/v1/status') await rest()
+      await rest()
+      vi.advanceTimersByTime(5_000)
+      expect(await ended).toEqual({ code: 0, out, err: WAITING.repeat(2) })
+      expect(vi.getTimerCount()).toBe(0)
+    })
+
+    test(`${words[0]} says nothing before`, async () => {
+      const { ended, waits, finish } = ran(1)
+      await waits
+      vi.advanceTimersByTime(4_999)
+      await finish()
+      expect(await ended).toEqual({ code: 0, out, err: '' })
+    })
+
+    test(`${words[0]} --json says nothing at all`, async () => {
+      const { ended, waits, finish } = ran(1, '--json')
+      await waits
+      vi.advanceTimersByTime(60_000)
+      await finish()
+      expect(await ended).toMatchObject({ code: 0, err: '' })
+      expect(node?.requests.map(({ path }) => path)).not.toContain('/v1/status')
+    })
+  }
+})
+
 describe('a deploy that is refused', () => {
   const CONFLICTS = ['tcp port 6379 belongs to one/cache', 'udp port 53 belongs to one/dns'].map(
     (what) => `port-conflict: ${what}, so two/all cannot have it; choose another port`,
@@ -184,9 +275,9 @@ describe('down', () => {
     const { code, out, err } = await against({ 'POST /v1/shutdown': lines(...steps) }, ['down'])
     expect([code, err]).toEqual([0, ''])
     expect(out.replace(/for \d+s/g, 'for Ns').split('\n')).toEqual([
-      'stopping for Ns: 12 connections left, cut in 30s; ' +
+      'stopping for Ns: 12 connections left, cut in 30s at the latest; ' +
         '2 replicas left: web-1 (draining, at most 30s), web-2 (ready)',
-      'stopping for Ns: 3 connections left, cut in 28s; ' +
+      'stopping for Ns: 3 connections left, cut in 28s at the latest; ' +
         '1 replica left: web-1 (draining, at most 28s)',
       'stopping for Ns: 1 replica left: web-1 (stopping)',
       'stopped',

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -143,7 +143,40 @@ describe('weir check with a node file', () => {
       expect.stringMatching(/^tls\.yaml:8:\d+: .*certificates/),
     ])
     writeFileSync(join(directory, 'node.yaml'), 'certificates: tls\n')
-    expect((await check('tls.yaml', '--node', 'node.yaml')).code).toBe(0)
+    mkdirSync(join(directory, 'tls'))
+    for (const ending of ['crt', 'key']) writeFileSync(join(directory, `tls/default.${ending}`), '')
+    expect(await check('tls.yaml', '--node', 'node.yaml')).toMatchObject({ code: 0, err: '' })
+    rmSync(join(directory, 'tls/default.key'))
+    const bare = await check('tls.yaml', '--node', 'node.yaml')
+    expect([bare.code, bare.err]).toEqual([
+      0,
+      expect.stringMatching(/^warning: tls\.yaml:8:\d+: endpoint http of service web has no host /),
+    ])
+  })
+
+  test('what `up` would refuse for what is on this machine', async () => {
+    const node = join(directory, 'node.yaml')
+    const ran = async (text: string) => {
+      writeFileSync(node, text)
+      const { code, err } = await check('tls.yaml', '--node', 'node.yaml')
+      return [code, err]
+    }
+    const missing = `certificates cannot be read: ${join(directory, 'tls')}: it is not there`
+    expect(await ran('certificates: tls\n')).toEqual([1, `node.yaml:1:15: ${missing}\n`])
+    const file = `certificates cannot be read: ${node}: it is not a directory`
+    expect(await ran('certificates: node.yaml\n')).toEqual([1, `node.yaml:1:15: ${file}\n`])
+    mkdirSync(join(directory, 'tls'))
+    const taken = `tcp port 8443 is the node's own, for metrics ([::1]:8443 in the node file)`
+    expect(await ran('certificates: tls\nmetrics: "[::1]:8443"\n')).toEqual([
+      1,
+      expect.stringMatching(/^tls\.yaml:8:\d+: /),
+    ])
+    expect((await ran('certificates: tls\nmetrics: "[::1]:8443"\n'))[1]).toContain(taken)
+    const ca = TLS.replace('terminate', 'reoriginate, backend_ca: no.pem')
+    writeFileSync(join(directory, 'tls.yaml'), ca)
+    const unread = `backend_ca cannot be read: ${join(directory, 'no.pem')}: no such file`
+    expect((await ran('certificates: tls\n'))[1]).toMatch(/^tls\.yaml:8:\d+: backend_ca cannot/)
+    expect((await ran('certificates: tls\n'))[1]).toContain(unread)
   })
 
   test('a node file that is not there, or that cannot be, is a wrong call', async () => {
@@ -166,11 +199,12 @@ describe('weir check with a node file', () => {
 test('paths of a node file count from its directory', () => {
   const file = join(directory, 'node.yaml')
   writeFileSync(file, 'certificates: tls\n')
+  mkdirSync(join(directory, 'tls'))
   expect(nodeSettings(file, 'weir.yaml')).toMatchObject({
     settings: { certificates: join(directory, 'tls') },
   })
-  writeFileSync(file, 'certificates: /etc/tls\n')
-  expect(nodeSettings(file, 'weir.yaml')).toMatchObject({ settings: { certificates: '/etc/tls' } })
+  writeFileSync(file, 'certificates: /\n')
+  expect(nodeSettings(file, 'weir.yaml')).toMatchObject({ settings: { certificates: '/' } })
   expect(nodeSettings(undefined, 'weir.yaml')).toMatchObject({ settings: defaultNodeSettings })
 })
 

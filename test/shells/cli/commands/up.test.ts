@@ -11,7 +11,7 @@ import type {
   SettledAnswer,
   SettledNews,
 } from '../../../../shells/node/run.ts'
-import { SAMPLE_VIEW, service } from '../sample-view.ts'
+import { replica, SAMPLE_VIEW, service } from '../sample-view.ts'
 
 const SOURCE = { text: '', file: 'weir.yaml', directory: '/srv' }
 const READY: SettledAnswer = { outcome: 'ready', problems: [] }
@@ -183,14 +183,33 @@ describe('a node in the foreground', () => {
     await turn()
     expect(asked).toEqual(['drain'])
     const LEFT =
-      'stopping for 0s: 12 connections and 3 flows left, cut in 30s; ' +
+      'stopping for 0s: 12 connections and 3 flows left, cut in 30s at the latest; ' +
       '3 replicas left: db-1 (checking), web-1 (ready), web-2 (ready)'
     expect([said, status()]).toEqual([[`${LEFT}; once more stops at once`], LEFT])
     state.view = { ...READY_VIEW, drain: { remainsMs: 26_500 }, replicas: [] }
     state.load = async () => ({ connections: 1, flows: 0 })
-    await vi.waitFor(() => expect(status()).toMatch(/: 1 connection left, cut in 26s$/))
+    await vi.waitFor(() =>
+      expect(status()).toMatch(/: 1 connection left, cut in 26s at the latest$/),
+    )
     stop()
     expect([await running, said.at(-1), status()]).toEqual([0, 'stopped', ''])
+  })
+
+  test('what is left is counted with those who are left: no connections of replicas that are gone', async () => {
+    const { run, signal, stop, state, status } = setUp()
+    state.view = { ...READY_VIEW, drain: { remainsMs: 9_000 } }
+    state.load = async () => ({ connections: 4, flows: 0 })
+    const running = run()
+    await turn()
+    signal()
+    await turn()
+    expect(status()).toMatch(/: 4 connections left, cut in 9s at the latest; 3 replicas left: /)
+    state.view = { ...READY_VIEW, drain: { remainsMs: 9_000 }, replicas: [replica('web', 2)] }
+    state.load = async () => ({ connections: 0, flows: 0 })
+    expect(status()).toMatch(/: 4 connections left, .* 3 replicas left: /)
+    await vi.waitFor(() => expect(status()).toMatch(/: 1 replica left: web-2 \(ready\)$/))
+    stop()
+    expect(await running).toBe(0)
   })
 
   test('a node that does not count is not waited for', async () => {

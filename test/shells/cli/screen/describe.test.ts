@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { NodeView, ReplicaView } from '../../../../core/node/view.ts'
 import {
   durationText,
   namesAmong,
@@ -7,6 +8,7 @@ import {
   serviceNames,
   statusLines,
   waitingFor,
+  waitingText,
 } from '../../../../shells/cli/screen/describe.ts'
 import { replica, SAMPLE_VIEW, service } from '../sample-view.ts'
 
@@ -96,10 +98,48 @@ describe('phrases', () => {
     const replicas = [
       replica('web', 1, { state: 'draining', limitMs: 27_400 }),
       replica('web', 2, { state: 'stopping' }),
-      replica('web', 3),
+      ...[3, 4, 5].map((number) => replica('web', number)),
     ]
-    expect(waitingFor({ ...SAMPLE_VIEW, replicas }, 2)).toBe(
-      'web-1 (draining, at most 27s), web-2 (stopping) and 1 more',
+    expect(waitingFor({ ...SAMPLE_VIEW, replicas })).toBe(
+      'web-1 (draining, at most 27s), web-2 (stopping), web-3 (ready), web-4 (ready) and 1 more',
     )
   })
+})
+
+describe('what a deployment is waited for', () => {
+  const LEAVING = replica('web', 1, { state: 'draining', limitMs: 17_400 })
+  const OTHER = { deployment: 'shop', service: 'pay', id: 'shop/pay/1#1' as ReplicaView['id'] }
+  const rows: readonly [text: string, view: Partial<NodeView>][] = [
+    [
+      'waiting for hello: db-1 (checking)',
+      { replicas: [replica('db', 1, { state: 'checking', health: 'unknown' }), replica('web', 1)] },
+    ],
+    [
+      'waiting for hello: web-1 (draining, at most 17s), web-3 (ready, unhealthy), db (waiting)',
+      {
+        replicas: [
+          LEAVING,
+          replica('web', 2),
+          replica('web', 3, { health: 'unhealthy' }),
+          { ...LEAVING, ...OTHER },
+        ],
+        services: [service('db', { state: 'waiting' }), service('web', { state: 'updating' })],
+      },
+    ],
+    [
+      'waiting for hello: db (stopping)',
+      {
+        replicas: [replica('db', 1)],
+        services: [
+          service('db', { state: 'stopping' }),
+          service('job', { state: 'idle' }),
+          service('pay', { deployment: 'shop', state: 'failed' }),
+        ],
+      },
+    ],
+    ['waiting for hello', { replicas: [], services: [] }],
+  ]
+  for (const [text, over] of rows) {
+    test(text, () => expect(waitingText({ ...SAMPLE_VIEW, ...over }, 'hello')).toBe(text))
+  }
 })

@@ -22,13 +22,13 @@ const WEB_2 = replica('web', 2, { state: 'stopping' })
 describe('what is left', () => {
   const rows: readonly [text: string, view: NodeView, work: DrainWork][] = [
     [
-      'stopping for 3s: 12 connections left, cut in 27s; 2 replicas left: ' +
+      'stopping for 3s: 12 connections left, cut in 27s at the latest; 2 replicas left: ' +
         'web-1 (draining, at most 27s), web-2 (stopping)',
       draining([WEB_1, WEB_2], 27_400),
       { connections: 12, flows: 0 },
     ],
     [
-      'stopping for 3s: 1 connection and 3 flows left, cut in 0s',
+      'stopping for 3s: 1 connection and 3 flows left, cut in 0s at the latest',
       draining([], 400),
       { connections: 1, flows: 3 },
     ],

@@ -34,6 +34,7 @@ const OWN: ListenerRow = {
   endpoint: 'metrics',
   protocol: 'http',
   purpose: 'metrics',
+  tls: false,
   address: '127.0.0.1:9464',
   state: 'listening',
   backends: 0,
@@ -67,14 +68,14 @@ const MANY: readonly ListenerRow[] = [
 describe('sockets as a table', () => {
   test('what is there, what is not and why; connections once for all sockets of a listener', () => {
     expect(listenerLines(MANY, PLAIN)).toEqual([
-      'SERVICE  ENDPOINT  PROTOCOL  PURPOSE   ADDRESS         STATE      BACKENDS     LIVE  DETAIL',
-      'cache    redis     tcp       public    0.0.0.0:6379    serving           2       12',
-      'cache    redis     tcp       public    [::]:6379       absent            0           this machine has no such address',
-      'cache    6379/tcp  tcp       mapping   0.0.0.0:(any)   idle              0        0  not bound until a replica is ready',
-      'dns      dns       udp       public    0.0.0.0:53      serving           2  3 flows',
-      'dns      dns       udp       public    [::]:53         waiting           2   1 flow  waits until [::]:53 of shop/dns is closed',
-      'web      http      http      internal  127.0.0.1:8080  closing           2        1',
-      '(node)   metrics   http      metrics   127.0.0.1:9464  listening',
+      'SERVICE  ENDPOINT  PROTOCOL  PURPOSE   ADDRESS         STATE    BACKENDS     LIVE  DETAIL',
+      'cache    redis     tcp       public    0.0.0.0:6379    serving         2       12',
+      'cache    redis     tcp       public    [::]:6379       absent          0           this machine has no such address',
+      'cache    6379/tcp  tcp       mapping   0.0.0.0:(any)   idle            0        0  not bound until a replica is ready',
+      'dns      dns       udp       public    0.0.0.0:53      serving         2  3 flows',
+      'dns      dns       udp       public    [::]:53         waiting         2   1 flow  waits until [::]:53 of shop/dns is closed',
+      'web      http      http      internal  127.0.0.1:8080  closing         2        1',
+      '(node)   metrics   http      metrics   127.0.0.1:9464  serving',
     ])
   })
 
@@ -95,6 +96,24 @@ describe('sockets as a table', () => {
     expect(listenerLines([listenerRow('web', { members })], PLAIN)[1]).toMatch(/serving +1\/2 +0$/)
   })
 
+  test('who is asked for by TLS is told from others at the same port by its name', () => {
+    const at = (name: string, over: Partial<ListenerRow>) =>
+      listenerRow(name, { ...TCP, tls: true, address: '0.0.0.0:443', connections: 0, ...over })
+    const rows = [
+      at('db', { serverName: 'db.test', listener: 'hello/db/redis' as ListenerId }),
+      at('web', { protocol: 'https', endpoint: 'http', serverName: '*.w.test' }),
+      at('rest', { listener: 'hello/rest/redis' as ListenerId }),
+      listenerRow('plain', { listener: 'hello/plain/http' as ListenerId }),
+    ]
+    expect(listenerLines(rows, PLAIN)).toEqual([
+      'SERVICE  ENDPOINT  PROTOCOL  PURPOSE   ADDRESS         HOST      STATE    BACKENDS  LIVE',
+      'db       redis     tls       public    0.0.0.0:443     db.test   serving         2     0',
+      'web      http      https     public    0.0.0.0:443     *.w.test  serving         2     0',
+      'rest     redis     tls       public    0.0.0.0:443     (any)     serving         2     0',
+      'plain    http      http      internal  127.0.0.1:8080            serving         2     0',
+    ])
+  })
+
   test('a service name that two deployments use is shown in full', () => {
     const lines = listenerLines(
       [listenerRow('web'), listenerRow('web', { deployment: 'shop' })],
@@ -110,7 +129,7 @@ describe('sockets as a table', () => {
     expect(one('listening')).toContain('  127.0.0.1:8080  \x1b[33mlistening\x1b[39m')
     expect(one('retrying')).toContain('  127.0.0.1:8080  \x1b[31mretrying\x1b[39m')
     // nobody need be behind one of the node's own
-    expect(listenerLines([OWN], { colour: true })[1]).toContain('\x1b[32mlistening\x1b[39m')
+    expect(listenerLines([OWN], { colour: true })[1]).toContain('\x1b[32mserving\x1b[39m')
     for (const state of ['idle', 'absent', 'closing'] as const) {
       expect(one(state)).toContain(`\x1b[2m127.0.0.1:8080\x1b[22m  \x1b[2m${state}\x1b[22m`)
     }

@@ -38,6 +38,47 @@ describe('proxy W30, W40: what ends TLS needs certificates of the node', () => {
   })
 })
 
+describe('what nobody has a certificate for', () => {
+  let certificates = ''
+  beforeAll(() => {
+    certificates = mkdtempSync(join(tmpdir(), 'weir-names-'))
+    for (const file of ['b.test.crt', 'b.test.key', '_.w.test.crt', '*.w.test.key', 'c.test.crt']) {
+      writeFileSync(join(certificates, file), '')
+    }
+  })
+  afterAll(() => rmSync(certificates, { recursive: true }))
+  const of = (host: string): string =>
+    `${HEAD}    endpoints:\n      - { name: a, protocol: https, port: 1, host: ${host} }\n`
+  const warningsOf = (loaded: ReturnType<typeof admitDeployment>) => loaded.ok && loaded.warnings
+
+  const ROWS: readonly [host: string, isCertified: boolean][] = [
+    ['b.test', true],
+    ['x.w.test', true],
+    ['c.test', false], // half of a pair
+    ['w.test', false],
+  ]
+  for (const [host, isCertified] of ROWS) {
+    test(`${host} is ${isCertified ? 'served' : 'warned of, by checking and running'}`, () => {
+      const warning = `f:7:46: endpoint a of service web: no certificate in ${certificates} is for ${host}; put ${host}.crt and ${host}.key there, or those of default`
+      const settings = { ...defaultNodeSettings, certificates }
+      for (const read of [loadDeployment, admitDeployment]) {
+        expect(warningsOf(read(of(host), 'f', settings))).toEqual(isCertified ? [] : [warning])
+      }
+    })
+  }
+})
+
+describe('the port of metrics', () => {
+  test('is refused at its place, by checking and running', () => {
+    const settings = { ...defaultNodeSettings, metrics: { host: '127.0.0.1', port: 81 } }
+    const text = `${HEAD}    port_mappings: [{ container_port: 80, host_port: 81 }]\n`
+    const problem = `f:6:43: tcp port 81 is the node's own, for metrics (127.0.0.1:81 in the node file); choose another port`
+    for (const read of [loadDeployment, admitDeployment]) {
+      expect(read(text, 'f', settings)).toEqual({ ok: false, problems: [problem] })
+    }
+  })
+})
+
 describe('staying off loopback', () => {
   const text = `${HEAD}    localhost_reachability: never\n    endpoints: [{ name: a, protocol: tcp, port: 1 }]\n`
   const warned = [
@@ -86,6 +127,13 @@ describe('the file that replicas are checked by', () => {
     const loaded = loadDeployment(text('missing.pem'), 'f')
     expect(loaded).toMatchObject({ ok: true, warnings: [] })
     expect(caOf(loaded)).toBe('missing.pem')
+  })
+
+  test('checking for a node looks into it as well, and leaves it as it is written', () => {
+    const check = (ca: string) => loadDeployment(text(ca), 'f', withCertificates, directory)
+    expect(caOf(check('two.pem'))).toBe('two.pem')
+    expect(check('key.pem')).toEqual(admit('key.pem'))
+    expect(check('key.pem')).toMatchObject({ ok: false })
   })
 
   const ROWS: readonly [string, (path: string) => string][] = [

@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { defaultNodeSettings } from '../../../../core/spec/node/settings.ts'
 import { loadNodeFile, nodeFileSchema } from '../../../../shells/node/file/node-file.ts'
 
@@ -33,6 +36,42 @@ describe('a file that says nothing is one with all of the defaults', () => {
       expect(loaded).toEqual({ ok: true, settings: defaultNodeSettings, warnings: [] })
     })
   }
+})
+
+describe('a directory of certificates', () => {
+  let directory = ''
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'weir-node-file-'))
+    mkdirSync(join(directory, 'certs'))
+    writeFileSync(join(directory, 'file'), '')
+  })
+  afterAll(() => rmSync(directory, { recursive: true }))
+  const load = (certificates: string) =>
+    loadNodeFile(`drain_timeout: 1s\ncertificates: ${certificates}\n`, 'f', directory)
+
+  test('is found from the directory of the file', () => {
+    const certificates = join(directory, 'certs')
+    const settings = { ...defaultNodeSettings, drainTimeoutMs: 1_000, certificates }
+    const loaded = { ok: true, settings, warnings: [] }
+    expect(load('certs')).toEqual(loaded)
+    expect(load(certificates)).toEqual(loaded)
+  })
+
+  const ROWS: readonly [string, string][] = [
+    ['none', 'it is not there'],
+    ['file', 'it is not a directory'],
+    ['file/certs', 'it is not a directory'],
+  ]
+  for (const [name, reason] of ROWS) {
+    test(`${name}: ${reason}`, () => {
+      const problem = `f:2:15: certificates cannot be read: ${join(directory, name)}: ${reason}`
+      expect(load(name)).toEqual({ ok: false, problems: [problem] })
+    })
+  }
+
+  test('is not looked for when the place of the file is not known', () => {
+    expect(loadNodeFile('certificates: none\n', 'f')).toMatchObject({ ok: true })
+  })
 })
 
 describe('what is wrong is told at its place, in order', () => {

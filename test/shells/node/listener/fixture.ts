@@ -134,7 +134,7 @@ export class Fixture {
     listener: ListenerId = LISTENER,
     balance: OpenListener['balance'] = BALANCE,
   ): void {
-    const settings = { protocol: 'tcp', stream: { ...STREAM, ...stream } } as const
+    const settings = { protocol: 'tcp', stream: { ...STREAM, ...stream }, balance } as const
     this.#openDoor(listener, balance, settings)
   }
 

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listenerId, serviceKey } from '../../../../core/services/identity.ts'
 import {
+  BALANCE,
   backend,
   Client,
   HOST,
@@ -116,6 +117,7 @@ describe('opening and closing', () => {
       listener: LISTENER,
       protocol: 'tcp',
       stream,
+      balance: BALANCE,
     })
     const second = new Client(port)
     await second.closed
@@ -278,6 +280,29 @@ describe('choosing a backend', () => {
       await until(() => next.text === 'two' || next.socket.destroyed)
       return next.text === 'two'
     })
+  })
+
+  test('another strategy is for new connections; those that are there stay, and count', async () => {
+    const node = await startFixture()
+    const [one, two] = [await startEcho(), await startEcho()]
+    const port = await node.open(0, { connectionsMax: 3 })
+    await node.applyBackends([backend(1, one.port), backend(2, two.port)])
+    const first = new Client(port)
+    await first.exchange('one', 'one')
+    node.listeners.apply({
+      type: 'configure-listener',
+      listener: LISTENER,
+      protocol: 'tcp',
+      stream: { ...STREAM, connectionsMax: 3 },
+      balance: { strategy: 'least_connections', failOpen: true },
+    })
+    await new Client(port).exchange('two', 'two')
+    expect([one.sockets.size, two.sockets.size]).toEqual([1, 1])
+    await first.exchange('more', 'onemore')
+    await new Client(port).exchange('three', 'three')
+    const beyond = new Client(port)
+    await beyond.closed
+    expect(beyond.error?.code).toBe('ECONNRESET')
   })
 
   test('proxy W29: an idle connection is ended in order', async () => {

@@ -39,6 +39,7 @@ export const listenerRow = (more: Partial<ListenerView>): ListenerView => ({
   protocol: 'udp',
   listener: listenerId(serviceKey('hello', 'dns'), 'dns', 1),
   purpose: 'public',
+  tls: false,
   address: '0.0.0.0:53',
   state: 'serving',
   backends: 2,

@@ -112,10 +112,17 @@ describe('sockets and what is behind them', () => {
     ])
   })
 
-  test('led to a listener that is gone: reset', async () => {
+  test('led to a listener that is gone: reset, and counted as refused at its endpoint', async () => {
     const node = await startFixture()
     const { port } = await node.bind({ listener: OTHER })
-    expect(await asked(port)).toBe('ECONNRESET')
+    for (let count = 0; count < 3; count++) expect(await asked(port)).toBe('ECONNRESET')
+    const [{ service, counters } = { service: '', counters: undefined }] =
+      node.listeners.streamCounters()
+    expect(service).toBe('db')
+    expect(counters).toMatchObject({
+      entrance: { accepted: 3, admitted: 3 },
+      machine: { accepted: 0, refused: { 'not-accepting': 3 } },
+    })
   })
 
   test.skipIf(!HAS_IPV6)('proxy W32: IPv6 beside IPv4 on one port, each for itself', async () => {

@@ -5,6 +5,7 @@ import type { StreamSpec } from '../../../../../core/spec/deployment.ts'
 import { temporaryDirectory } from '../../temporary-directory.ts'
 import { fixturesDirectory } from '../../tls/fixtures.ts'
 import {
+  BALANCE,
   backend,
   Client,
   type Fixture,
@@ -183,6 +184,7 @@ describe('authorities', () => {
       listener: LISTENER,
       protocol: 'tcp',
       stream: { ...STREAM, tls: 'reoriginate', backendCa: missing },
+      balance: BALANCE,
     })
     await new SecureClient(port).exchange('hi', 'hi')
   })

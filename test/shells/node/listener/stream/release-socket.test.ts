@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { describe, expect, test } from 'vitest'
-import { releaseSocket } from '../../../../../shells/node/listener/stream/release-socket.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { hasPeer } from '../../../../../shells/node/listener/stream/peers.ts'
+import { isGone, releaseSocket } from '../../../../../shells/node/listener/stream/release-socket.ts'
 import { HOST, startBlackHole, startUpstream, until } from '../fixture.ts'
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length
@@ -50,5 +51,69 @@ describe('a socket is released at once', () => {
     const socket = connect({ port: await startBlackHole(), host: HOST })
     releaseSocket(socket, true)
     await once(socket, 'close')
+  })
+})
+
+describe('whether its peer is gone', () => {
+  /** Two ends of one connection; neither is read. */
+  async function pair(): Promise<{ ours: Socket; theirs: Socket }> {
+    let theirs: Socket | undefined
+    const upstream = await startUpstream((socket) => {
+      socket.on('error', () => {})
+      theirs = socket.pause()
+    })
+    const ours = connect({ port: upstream.port, host: HOST, allowHalfOpen: true })
+    onTestFinished(() => void ours.destroy())
+    ours.on('error', () => {})
+    await once(ours, 'connect')
+    await until(() => theirs !== undefined)
+    return { ours, theirs: theirs! }
+  }
+
+  test('not while it is there, nor when it has ended', async () => {
+    const { ours, theirs } = await pair()
+    expect(isGone(ours)).toBe(false)
+    theirs.end('all')
+    await once(theirs, 'finish')
+    expect(isGone(ours)).toBe(false)
+  })
+
+  test.each(['asked before', 'not asked before'])('after a reset, %s', async (asked) => {
+    const { ours, theirs } = await pair()
+    if (asked === 'asked before') expect(ours.remoteAddress).toBe(HOST) // and so it is remembered
+    ours.write('something that it never reads')
+    theirs.resetAndDestroy()
+    await until(() => isGone(ours))
+  })
+
+  test('after a reset, with our end still behind what waits', async () => {
+    const { ours, theirs } = await pair()
+    ours.end(Buffer.alloc(32 * 1024 * 1024))
+    expect(isGone(ours)).toBe(false)
+    theirs.resetAndDestroy()
+    expect(isGone(ours)).toBe(true)
+  })
+
+  // The kernel knows no peer of a connection that both sides ended, and still has what it sent.
+  test('not when both ended, with bytes still to be read', async () => {
+    const { ours, theirs } = await pair()
+    theirs.end('all')
+    await once(theirs, 'finish')
+    ours.end()
+    await once(ours, 'finish')
+    expect(hasPeer(ours)).toBe(false)
+    expect(isGone(ours)).toBe(false)
+    const [bytes] = (await once(ours.resume(), 'data')) as [Buffer]
+    expect(bytes.toString()).toBe('all')
+  })
+
+  test('where Node does not say as we know it, it is there', async () => {
+    const { ours, theirs } = await pair()
+    theirs.resetAndDestroy()
+    for (const handle of [null, undefined, {}, { getpeername: 1 }, { getpeername: () => {} }]) {
+      expect(hasPeer({ _handle: handle } as unknown as Socket)).toBe(true)
+    }
+    ours.destroy()
+    expect(isGone(ours)).toBe(true)
   })
 })

@@ -6,7 +6,7 @@ import {
   flowShares,
   flowStrain,
   type HostLimits,
-} from '../../../core/publish/flow-budget.ts'
+} from '../../../../core/publish/host/flow-budget.ts'
 
 describe('the budget', () => {
   const ROWS: readonly [string, number | undefined, number | undefined, number][] = [

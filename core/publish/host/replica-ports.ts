@@ -3,7 +3,7 @@
  * own, from a range outside the kernel's ephemeral one, and a port that was given back rests
  * before it is given again, so that a late connection never reaches the next program.
  */
-import { assert, type Instant } from '../machine.ts'
+import { assert, type Instant } from '../../machine.ts'
 
 export interface PortRange {
   /** Both inclusive. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { PORT_REST_MS, ReplicaPorts } from '../../../core/publish/replica-ports.ts'
+import { PORT_REST_MS, ReplicaPorts } from '../../../../core/publish/host/replica-ports.ts'
 
 const nobody = () => false
 
