@@ -156,7 +156,7 @@ const udp: Shape<UdpSpec> = mapped(
     max_flows: byDefault(
       count(0, FLOWS_MAX),
       0,
-      "Flows at one time; 0 is a share of the node's budget.",
+      "Flows at one time at each address listened on; 0 is a share of the node's budget.",
     ),
     max_flows_per_source: byDefault(
       count(0, FLOWS_MAX),

@@ -24,7 +24,7 @@ import { given, type JsonSchema, mapped, placed, type Shape } from '../schema/sh
 import { quote, show, subject } from '../schema/words.ts'
 import { defaultNodeSettings, type NodeSettings } from './settings.ts'
 
-export type DecodedNodeFile =
+type DecodedNodeFile =
   | {
       readonly ok: true
       readonly settings: NodeSettings

@@ -14,7 +14,7 @@ import { alternatives, quote, show, subject } from './words.ts'
 
 // first in the file: shapes are made while it loads
 /** Ten years: past this a deadline is a mistake. */
-export const DURATION_MAX_MS = 3650 * 24 * 60 * 60 * 1000
+const DURATION_MAX_MS = 3650 * 24 * 60 * 60 * 1000
 /** Linux takes no longer word on a command line or in an environment. */
 const TEXT_MAX = 128 * 1024 - 1
 const JSON_DEPTH_MAX = 16

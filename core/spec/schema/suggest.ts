@@ -64,6 +64,6 @@ export function editDistance(a: string, b: string, max: number): number | undefi
 }
 
 /** For one file: thousands of misspelt keys still get one; then problems go without. */
-export const COMPARISONS_MAX = 200_000
+const COMPARISONS_MAX = 200_000
 /** Longer ones are not misspelt keys. */
 const WORD_MAX = 64

@@ -74,7 +74,7 @@ export const DATAGRAMS_DOWN = 13
 export const OWED = 14
 export const FLAGS = 15
 /** Four words of the address, then the port and, above it, the number of the local address. */
-export const PEER = 16
+const PEER = 16
 export const PEER_PORT = 20
 /** Unsigned. */
 export const SERIAL = 21

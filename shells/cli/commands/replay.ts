@@ -61,7 +61,7 @@ async function showRecords(terminal: Terminal, where: string, json: boolean): Pr
 }
 
 /** `000001.jsonl:12  n 11  1042.5 ms  {"type":"tick"}`. */
-export function recordLine(item: JournalItem): string {
+function recordLine(item: JournalItem): string {
   if (item.type === 'note') {
     const { file, line, kind, text } = item.note
     return `${line === 0 ? file : `${file}:${line}`}  ${kind}  ${text}`

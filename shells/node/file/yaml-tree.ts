@@ -261,6 +261,6 @@ function tagOf(node: unknown): string | undefined {
 /** A thousand services take about a quarter of this. */
 export const BYTES_MAX = 1024 ** 2
 /** Values and merges, aliases expanded; a deployment of {@link BYTES_MAX} has about half as many. */
-export const NODES_MAX = 200_000
+const NODES_MAX = 200_000
 /** The format itself goes eight levels deep. */
 const DEPTH_MAX = 64

@@ -81,4 +81,4 @@ export class LineStream {
   }
 }
 
-export const WAITING_LINES_MAX = 1_000
+const WAITING_LINES_MAX = 1_000

@@ -96,7 +96,7 @@ export function launch(wanted: Launch): RunningProgram | { readonly failed: Prom
 }
 
 /** What went wrong, in words an operator can act on. */
-export function spawnFailure(
+function spawnFailure(
   error: NodeJS.ErrnoException,
   { argv, directory, env }: Pick<Launch, 'argv' | 'directory' | 'env'>,
 ): string {

@@ -86,11 +86,6 @@ export const claims = [
       'if (isHeld || asked.size >= 0) return',
     ],
     [
-      'a port that a program has is bound',
-      'const isTaken = owner !== undefined && owner !== requester',
-      'const isTaken = owner !== undefined && owner === requester && false',
-    ],
-    [
       'a program waits for the port it has',
       'const isTaken = owner !== undefined && owner !== requester',
       'const isTaken = owner !== undefined',

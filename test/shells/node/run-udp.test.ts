@@ -1,5 +1,6 @@
 /** A node with a UDP service, end to end: real sockets, real programs. */
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 import { Effect, Exit, Scope } from 'effect'
@@ -162,3 +163,33 @@ test('a udp service is served, checked, changed under its clients, listed, count
   const state = path.join(directory, '.weir')
   expect(replay(state, SUBJECT, '1.2.3')).toMatchObject({ outcome: 'identical' })
 })
+
+test('proxy W26: a udp port is free when nothing is published on it any more, whoever used it', async () => {
+  const directory = temporaryDirectory()
+  const { node } = await start(directory)
+  const [port, published] = [await freePort(), await freePort()]
+  const { text, ...rest } = source(directory, port)
+  const mapping = `{ container_port: ${port}, host_port: ${published}, host_ip: 127.0.0.1, protocol: udp }`
+  const mapped = text.replace('    endpoints:', `    port_mappings: [${mapping}]\n    endpoints:`)
+  expect(await node.deploy({ ...rest, text: mapped })).toMatchObject({ ok: true, warnings: [] })
+  expect(await node.settled('names')).toEqual({ outcome: 'ready', problems: [] })
+  const clients = Array.from({ length: 10 }, () => new Client(published))
+  for (const client of clients) expect(await client.ask('hi')).toMatch(/^[12]:hi$/)
+
+  expect(await node.scale('dns', 0)).toMatchObject({ ok: true })
+  const stranger = await vi.waitFor(() => bound(published), WAIT)
+  await new Promise<void>((resolve) => stranger.close(resolve))
+
+  // Their sessions are over; they are served again as soon as somebody is behind the port.
+  expect(await node.scale('dns', 1)).toMatchObject({ ok: true })
+  await vi.waitFor(() => expect(node.view().services[0]?.state).toBe('healthy'), WAIT)
+  for (const client of clients) expect(await client.ask('again')).toBe('1:again')
+})
+
+/** Rejects while somebody has the port. */
+async function bound(port: number): Promise<Socket> {
+  const socket = createSocket('udp4')
+  socket.bind({ port, address: '127.0.0.1', exclusive: true })
+  await once(socket, 'listening')
+  return socket
+}

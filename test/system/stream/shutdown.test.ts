@@ -79,7 +79,9 @@ test('proxy W10: down refuses what is new, serves what is there, and cuts it whe
   expect(ends).toEqual(clients.map(() => 'ECONNRESET'))
   const { code, out } = await stopping
   expect({ code, last: out.split('\n').at(-2) }).toEqual({ code: 0, last: 'stopped' })
-  expect(out).toMatch(/^stopping for .*: 5 connections left, cut in [12]s; 3 replicas left: /)
+  expect(out).toMatch(
+    /^stopping for .*: 5 connections left, cut in [12]s at the latest; 3 replicas left: /,
+  )
   expect(await node.exited()).toBe(0)
   expect(pids.filter(isAlive)).toEqual([])
   await bound(open, '0.0.0.0')

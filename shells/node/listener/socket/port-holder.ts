@@ -13,8 +13,13 @@ export async function portHolder(
   // A socket of IPv6 has no part of IPv4 here; one of somebody else may have both.
   const families = host.includes(':') ? ['6'] : ['', '6']
   const paths = families.map((family) => `/proc/net/${protocol}${family}`)
-  const tables = await Promise.all(paths.map(readText))
-  const inodes = tables.flatMap((table) => listeningInodes(table, host, port, STATES[protocol]))
+  const find = async (): Promise<readonly string[]> => {
+    const tables = await Promise.all(paths.map(readText))
+    return tables.flatMap((table) => listeningInodes(table, host, port, STATES[protocol]))
+  }
+  let inodes = await find()
+  // A long table is read in pieces, and what comes and goes meanwhile makes it skip lines.
+  if (inodes.length === 0) inodes = await find()
   if (inodes.length === 0) return undefined
   const targets = new Set(inodes.map((inode) => `socket:[${inode}]`))
   for (const pid of await list('/proc')) {

@@ -109,12 +109,17 @@ test('plain bytes where TLS is spoken, looked at or not', async () => {
 test('a name without a certificate is told, a client that only leaves is not', async () => {
   const node = await startFixture({ certificates: shown('b.example') })
   node.openDoor()
-  const { port, address } = await node.bind({ routes: BY_NAME })
-  const gone = new SecureClient(port)
-  gone.tcp.destroy()
+  const { port, address } = await node.bind({ routes: TERMINATE })
+  const failed = (): number =>
+    node.listeners.streamCounters()[0]!.counters.entrance.refused.handshake
+  const gone = new Client(port)
+  gone.socket.end()
+  await until(() => failed() === 1)
+  expectNotices(node)
   const unknown = new SecureClient(port)
   await unknown.closed
-  const why = 'no certificate for a.example'
+  await until(() => failed() === 2)
+  const why = 'TLS: no certificate for a.example'
   expectNotices(node, `${LISTENER}: a TLS handshake failed at ${address}: ${why}`)
 })
 

@@ -254,6 +254,7 @@ describe('listeners', () => {
         endpoint: 'metrics',
         protocol: 'http',
         purpose: 'metrics',
+        tls: false,
         address,
         state: 'retrying',
         backends: 0,

@@ -30,7 +30,7 @@ describeBatch('when this machine lacks something', () => {
     ['connect', EADDRNOTAVAIL, 'the address is not one of this machine'],
     ['epollCtl', ENOSPC, 'ENOSPC'],
   ] as const)(
-    '%s says %i: the flow ends, and the backend is not blamed',
+    'proxy W28: %s says %i: the flow ends, and the backend is not blamed',
     async (call, errno, reason) => {
       const { watched, fixture, client } = await start()
       const open = [...watched.open]

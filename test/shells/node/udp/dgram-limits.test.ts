@@ -28,7 +28,7 @@ const failing = (code: string): Error => Object.assign(new Error(code), { code }
 
 describe('what this machine lacks', () => {
   test.each(['EMFILE', 'ENFILE', 'EADDRINUSE', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM'])(
-    'udp W19: %s ends the flow, is reported, and the next client is served',
+    'proxy W28 udp W19: %s ends the flow, is reported, and the next client is served',
     async (code) => {
       const echo = await startEcho()
       let isShort = true
