@@ -27,6 +27,8 @@ class AsTheyAre extends BaseSequencer {
 }
 
 const home = process.argv[2]!
+/** Milliseconds of each test file, whenever it ran last. */
+const took = new Map<string, number>()
 let failed: string | undefined
 let problem: string | undefined
 
@@ -52,6 +54,7 @@ const vitest = await createVitest(
         },
         onTestModuleEnd(module) {
           problem ??= module.errors()[0]?.message
+          took.set(module.moduleId, module.diagnostic().duration)
         },
       },
     ],
@@ -77,12 +80,14 @@ async function run({ tests, mutated, changed }: Task): Promise<Verdict> {
   }
   const chosen = all
     .filter((each) => tests.some((prefix) => paths.get(each)?.startsWith(prefix)))
-    .sort((one, other) => rank(one) - rank(other))
+    .sort((one, other) => rank(one) - rank(other) || msOf(one) - msOf(other))
   const { unhandledErrors } = await vitest.runTestSpecifications(chosen, false)
   if (failed !== undefined) return { outcome: 'failed', by: failed }
   problem ??= unhandledErrors.map(String)[0]
   return problem === undefined ? { outcome: 'passed' } : { outcome: 'broken', why: problem }
 }
+
+const msOf = ({ moduleId }: TestSpecification): number => took.get(moduleId) ?? 0
 
 /** Of the very file that a mutant is in, if there are any by its name, before all. */
 function ownTests(mutated: string): readonly string[] {

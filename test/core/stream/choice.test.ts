@@ -118,6 +118,17 @@ describe('affinity: what a client opens meets one backend', () => {
     }
   })
 
+  test.each(['hrw', 'maglev'] as const)(
+    '%s: from the moment it takes the place of another',
+    (name) => {
+      const listener = listenerOf('round_robin')
+      const expected = backendOf(listenerOf(name), '198.51.100.7:1')
+      run(listener, { type: 'rebalance', balance: { strategy: strategyNamed(name, 1) } })
+      const chosen = SOURCES.map((_, at) => backendOf(listener, `198.51.100.7:${at + 1}`))
+      expect(new Set(chosen)).toEqual(new Set([expected]))
+    },
+  )
+
   test.each(['hrw', 'maglev'] as const)('%s: different clients are spread', (name) => {
     const listener = listenerOf(name)
     const four = new Set(SOURCES.map((source) => backendOf(listener, `${source}:1`)))

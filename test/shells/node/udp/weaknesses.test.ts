@@ -1,7 +1,7 @@
 /** What became of weaknesses of UDP relays, with real sockets, in both shells. */
 import { createSocket, type Socket } from 'node:dgram'
 import { constants } from 'node:os'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { describeBatch, LoopFixture, realLibc, startBatch } from './batch-fixture.ts'
 import { WatchedLibc } from './batch-watched-libc.ts'
 import {
@@ -90,15 +90,11 @@ for (const [name, suite, start] of SHELLS) {
       const clients = await Promise.all(Array.from({ length: 20 }, () => connectClient(port)))
       await Promise.all(clients.map((client) => client.exchange('hi', 'hi')))
       expect((await fixture.listener.counters()).flowsLive).toBe(20)
-      const sending = setInterval(() => clients[0]?.send('still here'), 1)
-      try {
-        await fixture.listener.close()
-        const next = await new Peer().bind(HOST, port)
-        // They go on sending, and it is the new owner who hears them.
-        await until(() => next.texts.includes('still here'))
-      } finally {
-        clearInterval(sending)
-      }
+      keepSending(clients[0]!, 'still here')
+      await fixture.listener.close()
+      const next = await new Peer().bind(HOST, port)
+      // They go on sending, and it is the new owner who hears them.
+      await until(() => next.texts.includes('still here'))
       expect((await fixture.listener.counters()).flowsLive).toBe(0)
     })
 
@@ -107,18 +103,14 @@ for (const [name, suite, start] of SHELLS) {
       const { fixture, port } = await start({ backends: [backend('old', old.port)] })
       const client = await connectClient(port)
       await client.exchange('hi', 'old hi')
-      const sending = setInterval(() => client.send('hi'), 1)
-      try {
-        fixture.apply([backend('young', young.port)])
-        await until(() => client.texts.includes('young hi'))
-        await until(() => fixture.said('backend-drained').length === 1)
-        const heard = old.received.length
-        const answers = young.received.length
-        await until(() => young.received.length > answers + 20)
-        expect(old.received.length).toBe(heard)
-      } finally {
-        clearInterval(sending)
-      }
+      keepSending(client, 'hi')
+      fixture.apply([backend('young', young.port)])
+      await until(() => client.texts.includes('young hi'))
+      await until(() => fixture.said('backend-drained').length === 1)
+      const heard = old.received.length
+      const answers = young.received.length
+      await until(() => young.received.length > answers + 20)
+      expect(old.received.length).toBe(heard)
       expect(fixture.said('backend-drained')).toEqual([
         { type: 'backend-drained', backend: 'old', version: 2 },
       ])
@@ -132,14 +124,10 @@ for (const [name, suite, start] of SHELLS) {
       })
       const client = await connectClient(port)
       await client.ask('hi', () => silent.received.length > 0)
-      const sending = setInterval(() => client.send('hi'), 1)
-      try {
-        fixture.apply([backend('young', young.port)])
-        await until(() => client.texts.includes('young hi'))
-        await until(() => fixture.said('backend-drained').length === 1)
-      } finally {
-        clearInterval(sending)
-      }
+      keepSending(client, 'hi')
+      fixture.apply([backend('young', young.port)])
+      await until(() => client.texts.includes('young hi'))
+      await until(() => fixture.said('backend-drained').length === 1)
     })
 
     test('proxy W28: a backend there is no way to costs its own clients, and no one else', async () => {
@@ -210,6 +198,12 @@ describeBatch('an error of the listening socket', () => {
     },
   )
 })
+
+/** Without a pause, to the end of the test. */
+function keepSending(client: Peer, text: string): void {
+  const sending = setInterval(() => client.send(text), 1)
+  onTestFinished(() => clearInterval(sending))
+}
 
 /** Nobody else uses it: its ports from {@link PORTS_FROM} on are free. */
 const CLIENTS = '127.0.25.1'
