@@ -19,12 +19,12 @@ export function plainEndpoint(
     path: '/',
     expose: 'internal',
     balance: { strategy: isUdp ? 'hrw' : 'round_robin', rise: 1, fall: 3, failOpen: true },
-    stream: STREAM,
-    ...(isUdp ? { udp: UDP } : {}),
+    stream: plainStream,
+    ...(isUdp ? { udp: plainUdp } : {}),
   }
 }
 
-const STREAM: StreamSpec = {
+export const plainStream: StreamSpec = {
   tls: 'off',
   proxyProtocol: false,
   acceptProxyProtocol: [],
@@ -35,7 +35,7 @@ const STREAM: StreamSpec = {
   drainTimeoutMs: 30_000,
 }
 
-const UDP: UdpSpec = {
+export const plainUdp: UdpSpec = {
   affinity: 'source_ip_port',
   responses: 0,
   requests: 0,

@@ -1,4 +1,5 @@
 /** Whole deployments from sketches, filled in as the deployment file's defaults would. */
+
 import type {
   DependencySpec,
   Deployment,
@@ -7,8 +8,8 @@ import type {
   PortMappingSpec,
   ServiceSpec,
   StreamSpec,
-  UdpSpec,
 } from '../../core/spec/deployment.ts'
+import { plainStream, plainUdp } from '../../core/spec/plain-endpoint.ts'
 import { BROKEN } from '../faults/runtime.ts'
 import { TRUSTED_PROXIES } from './clients.ts'
 import {
@@ -101,34 +102,18 @@ const endpointOf = (
   expose: sketch.expose,
   balance: { strategy: sketch.strategy ?? 'round_robin', rise: 1, fall: 3, failOpen: true },
   stream: streamOf(sketch, service),
-  ...(sketch.protocol === 'udp' ? { udp: UDP } : {}),
+  ...(sketch.protocol === 'udp' ? { udp: plainUdp } : {}),
 })
 
 const streamOf = (sketch: EndpointSketch, service: ServiceSketch): StreamSpec => ({
+  ...plainStream,
   tls: sketch.protocol === 'https' ? 'terminate' : (sketch.tls ?? 'off'),
   proxyProtocol: sketch.proxyOut ?? false,
   acceptProxyProtocol: sketch.proxyIn === true ? TRUSTED_PROXIES : [],
-  connectTimeoutMs: 2_000,
-  idleTimeoutMs: 3_600_000,
   connectionsMax: service.connectionsMax,
   connectionsPerBackendMax: sketch.perBackendMax ?? 0,
   drainTimeoutMs: service.drainMs,
 })
-
-const UDP: UdpSpec = {
-  affinity: 'source_ip_port',
-  responses: 0,
-  requests: 0,
-  frontTimeoutMs: 30_000,
-  backTimeoutMs: 30_000,
-  halfOpenTimeoutMs: 5_000,
-  lifetimeMaxMs: 0,
-  flowsMax: 0,
-  flowsPerSourceMax: 0,
-  datagramBytesMax: 65_507,
-  proxyProtocol: 'off',
-  acceptProxyProtocol: [],
-}
 
 function healthOf(sketch: ServiceSketch): { health?: HealthSpec } {
   const common = {

@@ -20,6 +20,7 @@ import type {
   ServiceSpec,
   UdpSpec,
 } from '../../../core/spec/deployment.ts'
+import { plainStream, plainUdp } from '../../../core/spec/plain-endpoint.ts'
 
 export type Answer = (command: NodeCommand) => readonly NodeEvent[] | undefined
 
@@ -252,34 +253,11 @@ export const endpointOf = (more: Partial<EndpointSpec> = {}): EndpointSpec => ({
   path: '/',
   expose: 'public',
   balance: { strategy: 'round_robin', rise: 1, fall: 3, failOpen: false },
-  stream: {
-    tls: 'off',
-    proxyProtocol: false,
-    acceptProxyProtocol: [],
-    connectTimeoutMs: 2_000,
-    idleTimeoutMs: 3_600_000,
-    connectionsMax: 10_000,
-    connectionsPerBackendMax: 0,
-    drainTimeoutMs: 30_000,
-  },
+  stream: plainStream,
   ...more,
 })
 
-export const udpOf = (more: Partial<UdpSpec> = {}): UdpSpec => ({
-  affinity: 'source_ip_port',
-  responses: 0,
-  requests: 0,
-  frontTimeoutMs: 30_000,
-  backTimeoutMs: 30_000,
-  halfOpenTimeoutMs: 5_000,
-  lifetimeMaxMs: 0,
-  flowsMax: 0,
-  flowsPerSourceMax: 0,
-  datagramBytesMax: 65_507,
-  proxyProtocol: 'off',
-  acceptProxyProtocol: [],
-  ...more,
-})
+export const udpOf = (more: Partial<UdpSpec> = {}): UdpSpec => ({ ...plainUdp, ...more })
 
 export const udpEndpointOf = (
   udp: Partial<UdpSpec> = {},
