@@ -143,7 +143,8 @@ export function viewOf(state: NodeState, now: Instant): NodeView {
     node: state.ledger.socketsOf(METRICS_OWNER).map((socket) => ({
       purpose: 'metrics',
       address: addressOf(socket),
-      state: viewState(socket),
+      // Who is asked is always there.
+      state: socket.state === 'listening' ? 'serving' : viewState(socket),
       detail: socket.reason,
     })),
     ports: { ...state.ledger.counters },

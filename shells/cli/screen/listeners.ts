@@ -18,7 +18,7 @@ export function listenerLines(listeners: readonly ListenerRow[], look: TableLook
     { text: each.purpose },
     addressCell(each),
     { text: hostText(each) },
-    stateCell(each),
+    { text: each.state, style: STYLE[each.state] },
     { text: backendsText(each) },
     { text: liveText(each, listeners, index) },
     { text: each.detail || (WHY[each.state] ?? '') },
@@ -51,12 +51,6 @@ const protocolText = ({ protocol, tls }: ListenerRow): string =>
 
 /** The server name that tells it from others at the same port; those without one get all the rest. */
 const hostText = ({ tls, serverName }: ListenerRow): string => (tls ? (serverName ?? '(any)') : '')
-
-/** Of what is the node's own nobody need be behind it: that it listens is all there is. */
-function stateCell(row: ListenerRow): Cell {
-  if (isOwn(row) && isOpen(row)) return { text: 'serving', style: 'green' }
-  return { text: row.state, style: STYLE[row.state] }
-}
 
 /** Dim: nothing listens there. Port 0 is whichever is free when it comes to that. */
 function addressCell(row: ListenerRow): Cell {

@@ -175,7 +175,7 @@ test('proxy W41: TLS ends here, certificates are swapped live; all of it is coun
   expect(rows.at(-1)).toMatchObject({
     purpose: 'metrics',
     address: `127.0.0.1:${metrics.port}`,
-    state: 'listening',
+    state: 'serving',
   })
 
   // both connections would go on for as long as they like: they are cut when patience is over

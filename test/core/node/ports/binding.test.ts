@@ -133,7 +133,7 @@ describe('the node’s own port', () => {
     const shell = withMetrics()
     expect(places(shell)).toEqual(['metrics 127.0.0.1:9464'])
     expect(shell.machine.view(shell.now).node).toEqual([
-      { purpose: 'metrics', address: '127.0.0.1:9464', state: 'listening', detail: '' },
+      { purpose: 'metrics', address: '127.0.0.1:9464', state: 'serving', detail: '' },
     ])
     expect(replies(deploy(shell, { endpoints: [tcp(9464)] }))).toMatchObject([
       { ok: false, text: expect.stringContaining('own, for metrics, so hello/web cannot have it') },

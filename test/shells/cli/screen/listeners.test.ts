@@ -36,7 +36,7 @@ const OWN: ListenerRow = {
   purpose: 'metrics',
   tls: false,
   address: '127.0.0.1:9464',
-  state: 'listening',
+  state: 'serving',
   backends: 0,
   members: [],
   connections: 0,
