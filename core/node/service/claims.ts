@@ -26,14 +26,13 @@ export function claimPorts(step: Step, services: readonly Service[]): void {
   const wishes = [...asking].map(
     (service): Wish => ({ owner: service.key, claims: wantedClaims(step, service) }),
   )
-  const taken = takenByPrograms(step, asking, wishes)
-  const possible = without(wishes, taken)
-  const conflicts = state.ledger.conflicts(possible)
+  // What a program that runs has, whatever its file says by now, it keeps: who is to have it waits.
+  const conflicts = state.ledger.conflicts(wishes)
   for (const service of asking) {
-    const own = [...taken, ...conflicts].filter(({ requester }) => requester === service.key)
+    const own = conflicts.filter(({ requester }) => requester === service.key)
     noteConflicts(step, service, own)
   }
-  const granted = without(possible, conflicts)
+  const granted = without(wishes, conflicts)
   // What has backends listens from the beginning: a socket that stays is not closed in between.
   const supplied = granted.map((wish) => asSupplied(step, wish))
   driveLedger(step, { type: 'claim', wishes: supplied })
@@ -42,29 +41,6 @@ export function claimPorts(step: Step, services: readonly Service[]): void {
     driveLedger(step, { type: 'claim', wishes: granted })
   }
   for (const service of asking) refreshUses(step, service.key)
-}
-
-/** A program that runs has its port, whatever the file says by now; who is to have it next waits. */
-function takenByPrograms(
-  { state }: Step,
-  services: ReadonlySet<Service>,
-  wishes: readonly Wish[],
-): readonly PortConflict[] {
-  const running = new Map<string, ServiceKey>()
-  for (const { key, slots } of services) {
-    for (const slot of slots.values()) {
-      const own = replicaOf(state, slot)?.ownPorts ?? []
-      for (const { namespace, port } of own) running.set(`${namespace}:${port}`, key)
-    }
-  }
-  if (running.size === 0) return []
-  return wishes.flatMap(({ owner: requester, claims }) =>
-    claims.flatMap(({ namespace, host, port }) => {
-      const owner = running.get(`${namespace}:${port}`)
-      const isTaken = owner !== undefined && owner !== requester
-      return isTaken ? [{ namespace, host, port, owner, requester, isLeaving: true }] : []
-    }),
-  )
 }
 
 function asSupplied({ state }: Step, wish: Wish): Wish {

@@ -78,11 +78,14 @@ const PORT_MAX = 65_535
 const METRICS_PORT = 9464
 const DRAIN_MS_MAX = 60 * 60 * 1000
 
+/** What is no text has none: an object may have a `toString` that is none. */
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
 const portRange: Shape<PortRange> = describedAs(
   {
     what: 'a range such as 20000-29999',
     read(value, path, reading) {
-      const [, from = '', to = ''] = /^(\d+)\s*-\s*(\d+)$/.exec(String(value)) ?? []
+      const [, from = '', to = ''] = /^(\d+)\s*-\s*(\d+)$/.exec(textOf(value)) ?? []
       const range = { from: portOf(from), to: portOf(to) }
       const isRange =
         typeof value === 'string' && range.from !== undefined && range.to !== undefined
@@ -151,7 +154,7 @@ const metrics: Shape<{ readonly host: string; readonly port: number }> = describ
       const written = typeof value === 'number' ? `:${value}` : value
       const address = typeof written === 'string' ? parseSocketAddress(written) : undefined
       if (address === undefined || address.port === 0) {
-        const hint = metricsHint(String(written))
+        const hint = metricsHint(textOf(written))
         return refuse(`must be ${metrics.what}, not ${show(value)}${hint}`, path, reading)
       }
       const fault = listenFault(address.ip)

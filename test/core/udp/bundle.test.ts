@@ -15,7 +15,7 @@ const ENTRY = entryTexts().get('core/udp')!.replaceAll('../../../', './')
 const BUDGETS = {
   'the table alone': {
     text: `export { FlowTable } from './core/udp/table.ts'`,
-    minified: 33_400,
+    minified: 33_600,
     gzipped: 12_700,
   },
   'everything the room gives away': {

@@ -86,11 +86,6 @@ export const claims = [
       'if (isHeld || asked.size >= 0) return',
     ],
     [
-      'a program waits for the port it has',
-      'const isTaken = owner !== undefined && owner !== requester',
-      'const isTaken = owner !== undefined',
-    ],
-    [
       'who was granted a port is started with the next plan',
       '  state.toPlan.add(service.key)\n',
       '',

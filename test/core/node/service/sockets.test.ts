@@ -58,7 +58,7 @@ describe('a bind that fails', () => {
     expect(shell.machine.view(shell.now).node).toMatchObject([{ state: 'retrying' }])
     shell.answer = () => undefined
     shell.pass(60_000)
-    expect(shell.machine.view(shell.now).node).toMatchObject([{ state: 'listening' }])
+    expect(shell.machine.view(shell.now).node).toMatchObject([{ state: 'serving' }])
   })
 })
 

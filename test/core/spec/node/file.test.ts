@@ -277,6 +277,9 @@ test('property: any JSON is answered, never thrown at, and good settings are pla
         expect(JSON.parse(JSON.stringify(decoded.settings))).toEqual(decoded.settings)
       } else expect(decoded.problems.length).toBeGreaterThan(0)
     }),
-    { numRuns: 500 },
+    {
+      numRuns: 500,
+      examples: [[{ metrics: { toString: 0 } }], [{ ports: { replicas: { toString: null } } }]],
+    },
   )
 })
