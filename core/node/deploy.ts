@@ -17,7 +17,7 @@ import { convergeListeners } from './service/listeners.ts'
 import { driveMonitor } from './service/monitors.ts'
 import { listensItself, replicaIn } from './service/plans.ts'
 import { twinOf } from './service/ports.ts'
-import { isCurrent } from './service/replicas.ts'
+import { isCurrent, rolesOf } from './service/replicas.ts'
 import { METRICS_OWNER } from './service/sockets.ts'
 import { judge, say } from './service/standing.ts'
 import type { DeploymentRecord, Service, Step } from './state.ts'
@@ -279,9 +279,18 @@ function sayChanges(step: Step, service: Service, spec: ServiceSpec, directory: 
     (key) => canonicalJson([before[key] ?? null]) !== canonicalJson([after[key] ?? null]),
   )
   if (changed.length === 0) return
+  const cost = costOf(service, spec, directory)
+  say(step, service, 'info', 'deploying', `has changed (${changed.sort().join(', ')})${cost}`)
+}
+
+function costOf(service: Service, spec: ServiceSpec, directory: string): string {
+  if (service.slots.size === 0) return ''
   const replaces = runsAs(service.spec, service.directory) !== runsAs(spec, directory)
-  const cost = replaces ? 'its replicas are replaced' : 'no replica is restarted'
-  say(step, service, 'info', 'deploying', `has changed (${changed.sort().join(', ')}); ${cost}`)
+  if (replaces) return '; its replicas are replaced'
+  const wanted = wantedOf(spec, service.wanted)
+  const roles = rolesOf(spec, wanted)
+  const isSame = rolesOf(service.spec, service.wanted).every((role, at) => roles[at] === role)
+  return isSame ? '; no replica is restarted' : ''
 }
 
 const checksDiffer = (before: ServiceSpec, after: ServiceSpec): boolean =>

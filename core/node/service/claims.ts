@@ -50,7 +50,9 @@ function asSupplied({ state }: Step, wish: Wish): Wish {
     if (listener === undefined || listener.sent.size === 0) continue
     for (const claim of listener.claims.keys()) supplied.add(claim)
   }
-  const isEarly = ({ id, bind }: Claim): boolean => bind === 'published' && supplied.has(id)
+  // What was granted before has its backends in the ledger.
+  const isEarly = ({ id, bind }: Claim): boolean =>
+    bind === 'published' && supplied.has(id) && state.ledger.claim(wish.owner, id) === undefined
   if (!wish.claims.some(isEarly)) return wish
   const claims = wish.claims.map(
     (claim): Claim => (isEarly(claim) ? { ...claim, bind: 'always' } : claim),

@@ -2,6 +2,7 @@
 
 import { canonicalJson } from '../../journal/canonical-json.ts'
 import { assert } from '../../machine.ts'
+import type { Wish } from '../../publish/claim.ts'
 import { listenerId, type ReplicaId } from '../../services/identity.ts'
 import { takesPart } from '../../services/replica-life.ts'
 import type { BalanceSpec, EndpointSpec } from '../../spec/deployment.ts'
@@ -142,21 +143,25 @@ export function renewListener(step: Step, listener: Listener): void {
   if (listener.isReplaced) openListener(step, service, { key, endpoint, target, claims })
 }
 
+/** Of all services in one event: what one lets go of is not for the next one yet. */
 function giveUpSockets(step: Step, services: readonly Service[], ended: readonly Listener[]): void {
-  const { state } = step
-  for (const { key } of services) {
-    const ids = new Set(
-      ended
-        .filter(({ service }) => service === key)
-        .flatMap(({ sockets }) => [...sockets])
-        .flatMap((id) => state.ledger.socket(id)?.carries ?? [])
-        .map(({ claim }) => claim.id),
-    )
-    if (ids.size === 0) continue
-    const kept = state.ledger.claimsOf(key).map(({ claim }) => claim)
-    const claims = kept.filter(({ id }) => !ids.has(id))
-    driveLedger(step, { type: 'claim', wishes: [{ owner: key, claims }] })
-  }
+  const { ledger } = step.state
+  const given = new Set(
+    ended
+      .flatMap(({ sockets }) => [...sockets])
+      .flatMap((id) => ledger.socket(id)?.carries ?? [])
+      .map(({ owner, claim }) => `${owner} ${claim.id}`),
+  )
+  const wishes = services.map(
+    ({ key: owner }): Wish => ({
+      owner,
+      claims: ledger
+        .claimsOf(owner)
+        .map(({ claim }) => claim)
+        .filter(({ id }) => !given.has(`${owner} ${id}`)),
+    }),
+  )
+  if (given.size > 0) driveLedger(step, { type: 'claim', wishes })
 }
 
 /** Ends every connection of a listener at once, but those to backends that are cut already. */

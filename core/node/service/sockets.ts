@@ -132,7 +132,6 @@ function refreshUse(step: Step, id: SocketId): void {
   // Not bound yet, or on its way out.
   if (before === undefined || use === undefined) return
   if (canonicalJson(before) === canonicalJson(use)) return
-  assert(use.kind !== 'udp', `socket ${id} and the flows that came in through it stay together`)
   const { state } = socketOf(step, id)
   // One that failed is told when it is tried again.
   const isThere = state === 'binding' || state === 'listening'
@@ -150,10 +149,11 @@ function useOf(step: Step, id: SocketId): SocketUse | undefined {
   const [first] = users
   if (first === undefined) return undefined
   if (socket.namespace === 'udp') {
-    // One that is led to stays: flows belong to their socket.
+    // One that is led to stays while it is there, whichever claim the socket is for: flows belong to
+    // their socket.
     const present = state.uses.get(id)
-    const isUser = present?.kind === 'udp' && users.some((each) => each.id === present.listener)
-    return isUser ? present : { kind: 'udp', listener: first.id }
+    const isThere = present?.kind === 'udp' && state.listeners.has(present.listener)
+    return isThere ? present : { kind: 'udp', listener: first.id }
   }
   const routes = routesOf(users)
   const proxies = users.flatMap(({ endpoint }) => endpoint.stream.acceptProxyProtocol)

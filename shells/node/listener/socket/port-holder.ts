@@ -36,10 +36,12 @@ export async function portHolder(
  * `MainThread`.
  */
 export function programName(cmdline: string): string {
-  const [first = '', ...others] = cmdline.split('\0')
-  const program = baseName(first)
-  const script = INTERPRETERS.test(program) ? others.find((word) => /^[^-]/.test(word)) : undefined
-  const name = script === undefined ? program : `${program} ${baseName(script)}`
+  const [first = '', second = ''] = cmdline.split('\0')
+  // A title of its own making, such as `nginx: master process /usr/sbin/nginx`, is one word.
+  const program = baseName(first.split(/[: ]/, 1)[0] ?? '')
+  // What follows an option may be anything, the text of a script with its secrets for one.
+  const isScript = INTERPRETERS.test(program) && /^[^-]/.test(second)
+  const name = isScript ? `${program} ${baseName(second)}` : program
   return name.replace(/\p{Cc}/gu, '').slice(0, NAME_MAX)
 }
 

@@ -74,7 +74,11 @@ export function shownTo(
 }
 
 export const CLIENT_LEFT = 'the client left during the handshake'
-export const noCertificateFor = (serverName: string): string => `no certificate for ${serverName}`
+/** A client may ask for what it likes; what people read is a name, or that it is none. */
+export const noCertificateFor = (serverName: string): string =>
+  `no certificate for ${HOST_NAME.test(serverName) ? serverName : 'what is no host name'}`
+
+const HOST_NAME = /^[A-Za-z0-9._-]{1,253}$/
 
 /** A fatal alert in the clear (RFC 6066, 3): OpenSSL would say handshake_failure. */
 const UNRECOGNIZED_NAME = Uint8Array.of(21, 3, 3, 0, 2, 2, 112)

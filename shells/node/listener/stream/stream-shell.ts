@@ -231,8 +231,9 @@ export class StreamShell {
   }
 
   #onEnd(connection: ConnectionId, side: Side, socket: Socket): void {
+    this.step({ type: 'ended', connection, from: side })
+    // What it sent is delivered first: it may have been all it had to say.
     if (wasReset(socket)) this.step({ type: 'errored', connection, side })
-    else this.step({ type: 'ended', connection, from: side })
   }
 
   #write(connection: ConnectionId, side: Side, bytes: Uint8Array): void {

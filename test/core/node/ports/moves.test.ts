@@ -114,6 +114,25 @@ describe('moves', () => {
   })
 })
 
+test('a udp socket leads where it led while it is there, whichever of its claims goes first', () => {
+  const spec = (localhostReachability: ServiceSpec['localhostReachability']) => ({
+    endpoints: [udpEndpointOf({}, { port: 5_000, expose: 'internal' })],
+    portMappings: [
+      mapping({ containerPort: 5_000, protocol: 'udp', hostIp: '127.0.0.1', hostPort: 5_000 }),
+    ],
+    localhostReachability,
+  })
+  const shell = new ObedientShell().boot()
+  internal(shell, '10.9.0.1')
+  deploy(shell, spec('never'))
+  expect(shell.addresses('mapping 5000 udp')).toEqual(['127.0.0.1:5000'])
+  deploy(shell, spec('always'))
+  // The mapping is closed to the outside first, and the socket is the endpoint's, too.
+  const commands = shell.feed({ type: 'shutdown', mode: 'drain' })
+  expect(typed(commands, 'stopped')).toHaveLength(1)
+  expect(shell.bound.size).toBe(0)
+})
+
 describe('what another listener published', () => {
   const dns = (hostPort: number, strategy: 'hrw' | 'maglev') => ({
     endpoints: [udpEndpointOf({}, { balance: { strategy, rise: 1, fall: 3, failOpen: true } })],

@@ -47,12 +47,14 @@ describe('who listens on a port', () => {
 
   const names = [
     { cmdline: '/usr/sbin/nginx\0-g\0daemon off;\0', name: 'nginx' },
-    { cmdline: 'nginx: master process /usr/sbin/nginx\0', name: 'nginx' },
+    { cmdline: 'nginx: master process /usr/sbin/nginx -c /etc/nginx/nginx.conf\0', name: 'nginx' },
+    { cmdline: '/usr/sbin/sshd -D [listener] 0 of 10-100 startups', name: 'sshd' },
+    { cmdline: 'bash\0-c\0nc -l 80 # secret\0', name: 'bash' },
     {
-      cmdline: '/opt/node\0--no-warnings\0/srv/app/server.mjs\0--port\x0080\0',
+      cmdline: '/opt/node\0/srv/app/server.mjs\0--port\x0080\0',
       name: 'node server.mjs',
     },
-    { cmdline: 'python3.11\0-m\0http.server\0', name: 'python3.11 http.server' },
+    { cmdline: 'python3.11\0-m\0http.server\0', name: 'python3.11' },
     { cmdline: 'node\0', name: 'node' },
     { cmdline: '', name: '' },
     { cmdline: `\x1b[2J${'x'.repeat(100)}`, name: `[2J${'x'.repeat(61)}` },

@@ -26,6 +26,33 @@ const countersOf = (node: Fixture): { live: number; closed: StreamCounters['clos
 
 const PROXY_HEADER = 'PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n'
 
+/** Its tickets meet nobody any more, which looks like the resets below. */
+test('a TLS client that says all it has to say and leaves at once is heard to its end', async () => {
+  const heard: string[] = []
+  const upstream = await startUpstream((socket) => {
+    let bytes = 0
+    socket.on('error', (error: NodeJS.ErrnoException) => heard.push(String(error.code)))
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.byteLength
+    })
+    socket.on('end', () => {
+      heard.push(`${bytes} and an end`)
+      socket.end()
+    })
+  })
+  const node = await startFixture({ certificates: shown('default', 'a.example') })
+  node.openDoor()
+  await node.applyBackends([backend(1, upstream.port)])
+  const { port } = await node.bind({ routes: [{ listener: LISTENER, tls: 'terminate' }] })
+  for (let count = 0; count < CLIENTS; count++) {
+    const { socket, tcp } = new SecureClient(port)
+    socket.once('secureConnect', () => socket.end('x'.repeat(5_000), () => tcp.destroy()))
+    await new Promise((resolve) => socket.once('close', resolve))
+  }
+  await until(() => heard.length === CLIENTS)
+  expect(new Set(heard)).toEqual(new Set(['5000 and an end']))
+})
+
 /**
  * OpenSSL writes session tickets at the end of the handshake, and keeps to itself that it was told of
  * a reset there. What is read next is an end; what is written after that is never done.
