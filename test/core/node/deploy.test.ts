@@ -124,10 +124,10 @@ test('thousands of replicas are started and stopped some at a time', () => {
   const shell = new ObedientShell().boot()
   const most = (type: NodeCommand['type'], commands: readonly NodeCommand[]) =>
     commands.filter((each) => each.type === type).length
-  const web = serviceOf({ endpoints: [], scale: fixed(1_500) })
+  const web = serviceOf({ endpoints: [], scale: fixed(1_100) })
   expect(most('create-replica', shell.deploy(deploymentOf({ web })))).toBe(1_024)
   shell.pass(1)
-  expect(shell.alive.size).toBe(1_500)
+  expect(shell.alive.size).toBe(1_100)
   expect(most('signal-replica', shell.scale('web', 0))).toBe(1_024)
   shell.pass(1)
   expect(shell.alive.size).toBe(0)

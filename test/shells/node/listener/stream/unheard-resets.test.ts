@@ -86,7 +86,7 @@ describe('a TLS client that resets right after its handshake', () => {
 })
 
 /** Enough for many of them to hit that moment. */
-const CLIENTS = 80
+const CLIENTS = 30
 
 /** libuv polls nothing of a socket that is paused and has nothing to send. */
 describe('a side that is not read because the other one stalls', () => {
