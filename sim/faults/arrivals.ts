@@ -3,10 +3,10 @@
  * says where they go. Clients send it in pieces, stall, leave, or speak something else; handshakes
  * fail, or never end.
  */
+
 import { type Instant, unreachable } from '../../core/machine.ts'
-import { parseCidr } from '../../core/net/cidr.ts'
-import { packPrefix } from '../../core/net/packed-address.ts'
 import type { SocketUse } from '../../core/node/commands.ts'
+import { entranceConfigOf } from '../../core/node/listener-config.ts'
 import type { SocketId } from '../../core/publish/events.ts'
 import type { ListenerId } from '../../core/services/identity.ts'
 import type { EntranceCommand } from '../../core/stream/entrance/commands.ts'
@@ -270,19 +270,7 @@ export class Arrivals {
 
 /** As the shell makes it of what the node orders. */
 function configOf(use: TcpUse, { options }: World): EntranceConfig {
-  return {
-    routes: use.routes.map(({ listener, tls, serverName }) => ({
-      id: listener,
-      tls,
-      ...(serverName === undefined ? {} : { serverName }),
-    })),
-    trustedProxies: use.acceptProxyProtocol.flatMap((text) => {
-      const range = parseCidr(text)
-      return range === undefined ? [] : [packPrefix(range)]
-    }),
-    greetingsMax: use.greetingsMax,
-    ...options.entrance,
-  }
+  return { ...entranceConfigOf(use), ...options.entrance }
 }
 
 /** Whether a header of this kind names a client. */

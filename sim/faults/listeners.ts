@@ -6,8 +6,8 @@ import { strategyNamed } from '../../core/balance/strategies.ts'
 import { unreachable } from '../../core/machine.ts'
 import type { DoorCommand, ListenerCommand, OpenListener } from '../../core/node/commands.ts'
 import type { ListenerEvent } from '../../core/node/events.ts'
+import { streamConfigOf } from '../../core/node/listener-config.ts'
 import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
-import type { StreamSpec } from '../../core/spec/deployment.ts'
 import type { StreamListenerCommand } from '../../core/stream/commands.ts'
 import type { StreamListenerEvent } from '../../core/stream/events.ts'
 import type { StreamConfig } from '../../core/stream/state.ts'
@@ -102,7 +102,7 @@ export class SimListeners {
           const door = this.doors.get(listener)
           if (command.protocol === 'udp') return this.datagrams.configure(listener, command)
           if (door === undefined) return
-          door.config = configOf(command.stream)
+          door.config = streamConfigOf(command.stream)
           this.step(door, { type: 'configure', config: door.config })
           const { strategy, failOpen } = command.balance
           const seed = this.world.options.node.seed
@@ -178,7 +178,7 @@ export class SimListeners {
     const { world } = this
     const { listener, balance, stream } = command
     const { strategy, failOpen } = balance
-    const config = configOf(stream)
+    const config = streamConfigOf(stream)
     this.doors.set(listener, {
       id: listener,
       machine: world.breed.listen(config, {
@@ -278,15 +278,5 @@ export class SimListeners {
     return !this.world.healed && this.world.draws.faults.chance(fault)
   }
 }
-
-const configOf = (stream: StreamSpec): StreamConfig => ({
-  connectTimeoutMs: stream.connectTimeoutMs,
-  connectAttemptsMax: 4,
-  idleTimeoutMs: stream.idleTimeoutMs,
-  connectionsMax: stream.connectionsMax,
-  connectionsPerBackendMax: stream.connectionsPerBackendMax,
-  proxyProtocol: stream.proxyProtocol,
-  upstreamTls: stream.tls === 'reoriginate',
-})
 
 const FAR_MS = 600_000

@@ -4,15 +4,10 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { unreachable } from '../../../../core/machine.ts'
-import { parseCidr } from '../../../../core/net/cidr.ts'
-import { packPrefix } from '../../../../core/net/packed-address.ts'
 import type { SocketUse } from '../../../../core/node/commands.ts'
+import { entranceConfigOf } from '../../../../core/node/listener-config.ts'
 import type { ListenerId } from '../../../../core/services/identity.ts'
 import type { EntranceCommand, EntranceRefusal } from '../../../../core/stream/entrance/commands.ts'
-import {
-  defaultEntranceConfig,
-  type EntranceConfig,
-} from '../../../../core/stream/entrance/config.ts'
 import { StreamEntrance } from '../../../../core/stream/entrance/entrance.ts'
 import type { EntranceEvent } from '../../../../core/stream/entrance/events.ts'
 import {
@@ -21,8 +16,8 @@ import {
 } from '../../../../core/stream/entrance/state.ts'
 import type { ConnectionId } from '../../../../core/stream/events.ts'
 import { reasonOf } from '../../socket-errors.ts'
-import { Alarm } from '../alarm.ts'
 import { differenceOf } from '../endpoint-sums.ts'
+import { MachineLoop } from '../machine-loop.ts'
 import { type SaySeldom, someOf, someWere, type Words } from '../seldom-notices.ts'
 import { peersOf } from '../stream/peers.ts'
 import { releaseSocket } from '../stream/release-socket.ts'
@@ -53,9 +48,7 @@ export class StreamSocket implements HostSocket {
   readonly #clients = new Map<ConnectionId, EnteringClient>()
   /** In the step that it came with; nearly all are through with it. */
   #arriving: { readonly connection: ConnectionId; readonly client: Socket } | undefined
-  readonly #inbox: EntranceEvent[] = []
-  readonly #alarm = new Alarm(() => this.#step({ type: 'tick' }))
-  #stepping = false
+  readonly #loop: MachineLoop<EntranceEvent, EntranceCommand>
   /** Of some clients it matters where they are from. */
   #asksPeers: boolean
   /** Once it is bound. */
@@ -66,9 +59,10 @@ export class StreamSocket implements HostSocket {
   #before: EntranceCounters
 
   constructor(use: StreamUse, options: StreamSocketOptions) {
-    const config = configOf(use)
+    const config = entranceConfigOf(use)
     this.#options = options
     this.#entrance = new StreamEntrance(config)
+    this.#loop = new MachineLoop(this.#entrance, (command) => this.#apply(command))
     this.#asksPeers = config.trustedProxies.length > 0
     this.#greetingsMax = config.greetingsMax
     this.#first = firstOf(use)
@@ -88,7 +82,7 @@ export class StreamSocket implements HostSocket {
 
   route(use: SocketUse): void {
     if (use.kind !== 'tcp') return // a socket stays what it was bound as
-    const config = configOf(use)
+    const config = entranceConfigOf(use)
     this.#asksPeers = config.trustedProxies.length > 0
     this.#greetingsMax = config.greetingsMax
     this.#step({ type: 'configure', config })
@@ -133,23 +127,8 @@ export class StreamSocket implements HostSocket {
     this.#arriving = undefined
   }
 
-  /** The pump. What happens while a step's commands run waits for its turn. */
   #step(event: EntranceEvent): void {
-    if (this.#stepping) {
-      this.#inbox.push(event)
-      return
-    }
-    this.#stepping = true
-    this.#run(event)
-    while (this.#inbox.length > 0) this.#run(this.#inbox.shift()!)
-    this.#stepping = false
-    this.#alarm.set(this.#entrance.deadline())
-  }
-
-  #run(event: EntranceEvent): void {
-    const batch: EntranceCommand[] = []
-    this.#entrance.step(event, performance.now(), batch)
-    for (const command of batch) this.#apply(command)
+    this.#loop.step(event)
     if (event.type === 'secure-failed' && event.reason !== CLIENT_LEFT)
       this.#sayFailed(event.reason)
   }
@@ -236,17 +215,6 @@ export class StreamSocket implements HostSocket {
     return this.#arriving?.connection === connection ? this.#arriving.client : undefined
   }
 }
-
-const configOf = ({ acceptProxyProtocol, greetingsMax, routes }: StreamUse): EntranceConfig => ({
-  ...defaultEntranceConfig,
-  greetingsMax,
-  routes: routes.map(({ listener, ...route }) => ({ id: listener, ...route })),
-  // Read once already, when the file was checked.
-  trustedProxies: acceptProxyProtocol.flatMap((written) => {
-    const cidr = parseCidr(written)
-    return cidr === undefined ? [] : [packPrefix(cidr)]
-  }),
-})
 
 const firstOf = ({ routes }: StreamUse): ListenerId => routes[0]!.listener
 

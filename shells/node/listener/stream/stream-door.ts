@@ -2,14 +2,11 @@
 import type { Socket } from 'node:net'
 import type { Backend, BackendId } from '../../../../core/balance/group.ts'
 import type { ListenerSettings } from '../../../../core/node/commands.ts'
+import { streamConfigOf } from '../../../../core/node/listener-config.ts'
 import type { StreamSpec } from '../../../../core/spec/deployment.ts'
 import type { Peers } from '../../../../core/stream/entrance/events.ts'
 import type { ConnectionId } from '../../../../core/stream/events.ts'
-import {
-  defaultStreamConfig,
-  type StreamConfig,
-  type StreamCounters,
-} from '../../../../core/stream/state.ts'
+import { defaultStreamConfig, type StreamCounters } from '../../../../core/stream/state.ts'
 import type { Door } from '../door.ts'
 import { type SaySeldom, someOf, someWere } from '../seldom-notices.ts'
 import { backendTlsOf } from './backend-tls.ts'
@@ -27,7 +24,6 @@ export class StreamDoor implements Door {
   readonly #options: StreamDoorOptions
   readonly #shell: StreamShell
   #balance: string
-  #isKeyed: boolean
   /** Clients' addresses are of use: the kernel is only asked for them then. */
   #wantsPeers: boolean
   #limits: Pick<StreamSpec, 'connectionsMax' | 'connectionsPerBackendMax'> = defaultStreamConfig
@@ -48,8 +44,7 @@ export class StreamDoor implements Door {
         ),
     })
     this.#balance = textOf(options.balance)
-    this.#isKeyed = isKeyed(options.balance)
-    this.#wantsPeers = this.#isKeyed
+    this.#wantsPeers = isKeyed(options.balance)
   }
 
   /** `peers`: where somebody else than the kernel said who it is. */
@@ -63,13 +58,12 @@ export class StreamDoor implements Door {
     const { stream, balance } = settings
     if (textOf(balance) !== this.#balance) this.#shell.rebalance(balance)
     this.#balance = textOf(balance)
-    this.#isKeyed = isKeyed(balance)
-    this.#wantsPeers = this.#isKeyed || stream.proxyProtocol
+    this.#wantsPeers = isKeyed(balance) || stream.proxyProtocol
     this.#limits = stream
     const backendTls = backendTlsOf(stream)
     if (backendTls !== undefined) this.#shell.speakTls(backendTls)
     if (backendTls?.ok === false) this.#options.notice(backendTls.problem)
-    this.#shell.step({ type: 'configure', config: configOf(stream) })
+    this.#shell.step({ type: 'configure', config: streamConfigOf(stream) })
   }
 
   applyBackends(version: number, backends: readonly Backend[]): void {
@@ -115,13 +109,3 @@ type Balance = StreamDoorOptions['balance']
 const textOf = ({ strategy, failOpen }: Balance): string => `${strategy} ${failOpen}`
 
 const isKeyed = ({ strategy }: Balance): boolean => strategy === 'hrw' || strategy === 'maglev'
-
-const configOf = (stream: StreamSpec): StreamConfig => ({
-  ...defaultStreamConfig,
-  connectTimeoutMs: stream.connectTimeoutMs,
-  idleTimeoutMs: stream.idleTimeoutMs,
-  connectionsMax: stream.connectionsMax,
-  connectionsPerBackendMax: stream.connectionsPerBackendMax,
-  proxyProtocol: stream.proxyProtocol,
-  upstreamTls: stream.tls === 'reoriginate',
-})

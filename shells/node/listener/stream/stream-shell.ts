@@ -19,7 +19,7 @@ import type { ConnectionId, Side, StreamListenerEvent } from '../../../../core/s
 import { StreamListener } from '../../../../core/stream/listener.ts'
 import { defaultStreamConfig } from '../../../../core/stream/state.ts'
 import { isHostLimit, reasonOf } from '../../socket-errors.ts'
-import { Alarm } from '../alarm.ts'
+import { MachineLoop } from '../machine-loop.ts'
 import { type BackendTls, secureUpstream, tlsReasonOf } from './backend-tls.ts'
 import { PausedSockets } from './paused-sockets.ts'
 import { releaseSocket, wasReset } from './release-socket.ts'
@@ -53,14 +53,13 @@ export class StreamShell {
   readonly #connections = new Map<ConnectionId, Connection>()
   readonly #paused = new PausedSockets()
   readonly #seed = crypto.getRandomValues(new Uint32Array(1))[0] ?? 0
-  readonly #inbox: StreamListenerEvent[] = []
-  readonly #alarm = new Alarm(() => this.step({ type: 'tick' }))
+  readonly #loop: MachineLoop<StreamListenerEvent, StreamListenerCommand>
   #backendTls: BackendTls = { ok: false, problem: 'TLS with backends is not configured' }
-  #stepping = false
 
   constructor(options: StreamShellOptions) {
     this.#options = options
     this.#machine = new StreamListener(defaultStreamConfig, this.#groupOptions(options.balance))
+    this.#loop = new MachineLoop(this.#machine, (command) => this.#apply(command))
   }
 
   /** Another way to choose backends from now on; what is connected stays where it is. */
@@ -90,29 +89,13 @@ export class StreamShell {
     else this.step({ type: 'accepted', connection, peers })
   }
 
-  /** The pump. What happens while a step's commands run waits for its turn. */
   step(event: StreamListenerEvent): void {
-    if (this.#stepping) {
-      this.#inbox.push(event)
-      return
-    }
-    this.#stepping = true
-    this.#run(event)
-    while (this.#inbox.length > 0) this.#run(this.#inbox.shift()!)
-    this.#stepping = false
-    this.#alarm.set(this.#machine.deadline())
-  }
-
-  #run(event: StreamListenerEvent): void {
-    // Emptying one array again and again takes longer than making new ones.
-    const batch: StreamListenerCommand[] = []
-    this.#machine.step(event, performance.now(), batch)
-    for (const command of batch) this.#apply(command)
+    this.#loop.step(event)
   }
 
   /** Nothing of this shell runs any more afterwards. */
   dispose(): void {
-    this.#alarm.clear()
+    this.#loop.stop()
     this.#paused.clear()
   }
 

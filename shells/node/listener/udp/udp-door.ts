@@ -1,7 +1,7 @@
 /** A UDP listener: one of the host that runs them all. Exactly one socket leads to it. */
 import type { Backend, BackendId } from '../../../../core/balance/group.ts'
 import type { ListenerSettings } from '../../../../core/node/commands.ts'
-import { udpConfigOf } from '../../../../core/node/udp-config.ts'
+import { udpConfigOf } from '../../../../core/node/listener-config.ts'
 import type { UdpConfig } from '../../../../core/udp/config.ts'
 import type {
   FlowList,

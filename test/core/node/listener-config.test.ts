@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import { udpConfigOf } from '../../../core/node/udp-config.ts'
+import { parseCidr } from '../../../core/net/cidr.ts'
+import { packPrefix } from '../../../core/net/packed-address.ts'
+import {
+  entranceConfigOf,
+  streamConfigOf,
+  udpConfigOf,
+} from '../../../core/node/listener-config.ts'
+import { listenerId, serviceKey } from '../../../core/services/identity.ts'
 import { jsonSchema } from '../../../core/spec/decode.ts'
 import { DURATION_PATTERN } from '../../../core/spec/grammar/units.ts'
+import { plainStream } from '../../../core/spec/plain-endpoint.ts'
 import type { JsonSchema } from '../../../core/spec/schema/shape.ts'
+import { defaultStreamConfig } from '../../../core/stream/state.ts'
 import { configProblem, defaultUdpConfig } from '../../../core/udp/config.ts'
 import { deploymentOf, problemsOf, type Tree, webWith } from '../spec/files.ts'
 import { udpOf } from './obedient-shell.ts'
@@ -90,5 +99,45 @@ describe('udp W37: what the file takes, the table takes', () => {
   test('each number of the block is looked at', () => {
     const numbers = Object.values(udpOf()).filter((value) => typeof value === 'number')
     expect(NUMBERS).toHaveLength(numbers.length)
+  })
+})
+
+test('the keys of a stream block arrive', () => {
+  const block = {
+    ...plainStream,
+    tls: 'reoriginate',
+    proxyProtocol: true,
+    connectTimeoutMs: 1,
+    idleTimeoutMs: 2,
+    connectionsMax: 3,
+    connectionsPerBackendMax: 4,
+  } as const
+  expect(streamConfigOf(block)).toEqual({
+    connectAttemptsMax: 4,
+    connectTimeoutMs: 1,
+    idleTimeoutMs: 2,
+    connectionsMax: 3,
+    connectionsPerBackendMax: 4,
+    proxyProtocol: true,
+    upstreamTls: true,
+  })
+  expect(streamConfigOf(plainStream)).toEqual(defaultStreamConfig)
+})
+
+test('an entrance leads to listeners, and believes the proxies that are named', () => {
+  const listener = listenerId(serviceKey('hello', 'web'), 'tcp', 1)
+  const route = { listener, serverName: 'a.example.com', tls: 'terminate' } as const
+  const acceptProxyProtocol = ['10.0.0.0/8']
+  const config = entranceConfigOf({
+    kind: 'tcp',
+    acceptProxyProtocol,
+    greetingsMax: 7,
+    routes: [route],
+  })
+  expect(config).toEqual({
+    routes: [{ id: listener, serverName: 'a.example.com', tls: 'terminate' }],
+    trustedProxies: [packPrefix(parseCidr('10.0.0.0/8')!)],
+    greetingTimeoutMs: 10_000,
+    greetingsMax: 7,
   })
 })
