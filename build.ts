@@ -39,6 +39,20 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     hysteresis: '*',
     invariants: '*',
   },
+  http: {
+    'ingress/ingress': '*',
+    events: '*',
+    commands: '*',
+    config: '*',
+    'ingress/counters': '*',
+    'ingress/invariants': '*',
+    'routes/table': '*',
+    'head/request': '*',
+    'head/response': '*',
+    'head/fields': '*',
+    'head/latin1': '*',
+    'framing/chunked': '*',
+  },
   journal: { digest: '*', 'canonical-json': '*' },
   net: {
     address: '*',
@@ -55,6 +69,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> =
     snapshot: '{ type NodeSnapshot }',
     invariants: '*',
   },
+  policy: { access: '*', policy: '*' },
   publish: {
     ledger: '*',
     claim: '*',

@@ -5,7 +5,7 @@
 import type { NodeCommand } from '../core/node/commands.ts'
 import { type ServiceKey, serviceKey } from '../core/services/identity.ts'
 import type { ServiceSpec } from '../core/spec/deployment.ts'
-import { wantsOf } from './checkers/ports/wanted.ts'
+import { sleeps, wantsOf } from './checkers/ports/wanted.ts'
 import { livingOf } from './checkers/services.ts'
 import { nameOf } from './faults/host-ports.ts'
 import { isWell } from './faults/probes.ts'
@@ -82,7 +82,9 @@ export function watchGiveUps(command: NodeCommand, world: World): void {
 function pendingOf(key: ServiceKey, spec: ServiceSpec, world: World): string | undefined {
   const wanted = world.operator.wanted(key)
   const living = livingOf(key, world)
-  if (living.length !== wanted) return `to have ${wanted} replicas, not ${living.length}`
+  // One that sleeps has none, and listens all the same.
+  const awake = sleeps(spec) && living.length === 0 ? 0 : wanted
+  if (living.length !== awake) return `to have ${awake} replicas, not ${living.length}`
   for (const group of living) {
     if (!isWell(group, world.now)) return `${group.replica} to be well`
     if (group.program.env.FLAVOUR !== spec.env.FLAVOUR) return `${group.replica} to be replaced`
@@ -93,8 +95,12 @@ function pendingOf(key: ServiceKey, spec: ServiceSpec, world: World): string | u
     const where = nameOf(namespace, host, port)
     const doors = doorsAt(want, world)
     if (doors.length === 0) return `to listen on ${where}`
-    for (const { id, inForce } of doors) {
-      if (inForce.size !== wanted) return `to have ${wanted} backends on ${where}, on ${id}`
+    for (const door of doors) {
+      const { id, inForce } = door
+      if (sleeps(spec) && awake === 0 && 'whenEmpty' in door && door.whenEmpty !== 'hold') {
+        return `to hold who comes on ${where}`
+      }
+      if (inForce.size !== awake) return `to have ${awake} backends on ${where}, on ${id}`
       for (const group of living) {
         if (!inForce.has(group.replica)) return `${group.replica} to get traffic on ${where}`
       }

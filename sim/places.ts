@@ -3,12 +3,20 @@
  * each other, and what there really is.
  */
 import { deploymentOf, isAt, metricsWant, ownersOf } from './checkers/ports/rights.ts'
-import { collide, METRICS, type Want, wantsOfFile } from './checkers/ports/wanted.ts'
+import {
+  collide,
+  isRequest,
+  METRICS,
+  sleeps,
+  type Want,
+  wantsOfFile,
+} from './checkers/ports/wanted.ts'
 import { serviceOfListener } from './checkers/told.ts'
 import type { UdpDoor } from './faults/datagrams.ts'
 import { covers, nameOf, OUTER_ADDRESSES } from './faults/host-ports.ts'
 import type { FrontDoor } from './faults/listeners.ts'
-import { listenersOf, type SimSocket } from './faults/sockets.ts'
+import { listenersOf, type SimSocket, targetsOf } from './faults/sockets.ts'
+import type { Asked } from './workloads/clients.ts'
 import type { World } from './world.ts'
 
 interface Places {
@@ -111,9 +119,8 @@ function whyStray(
   return own.some(({ owner }) => operator.wanted(owner) > 0) ? undefined : 'which has no backend'
 }
 
-export interface Visit extends Pick<Want, 'owner' | 'namespace' | 'port'> {
+export interface Visit extends Pick<Want, 'owner' | 'namespace' | 'port'>, Asked {
   readonly address: string
-  readonly serverName: string | undefined
 }
 
 /** Somebody to ask, for each place that is to be served by a service in working order. */
@@ -122,23 +129,32 @@ export function placesToVisit(world: World, isWorking: (owner: Want['owner']) =>
     const { owner, namespace, host, port, route } = want
     const wanted = owner === METRICS ? 0 : world.operator.wanted(owner)
     if (wanted === 0 || !isWorking(owner) || !isDue(want, wanted, world)) return []
+    const spec = world.operator.specOf(owner)
+    if (namespace === 'udp' && spec !== undefined && sleeps(spec)) return [] // it wakes nobody
     const address = host === '0.0.0.0' ? OUTER_ADDRESSES[0] : host === '::' ? '::1' : host
-    const serverName = route === '*' ? undefined : route?.replace('*', 'www')
+    const request = want.request ?? (isRequest(route) ? route : undefined)
+    const name = request === undefined ? route : undefined
+    const serverName = name === '*' ? undefined : name?.replace('*', 'www')
     const ports = port > 0 ? [port] : pickedPorts(want, world)
-    return ports.map((each) => ({ owner, namespace, address, port: each, serverName }))
+    return ports.map((each) => ({ owner, namespace, address, port: each, serverName, request }))
   })
 }
 
 /** Those that the kernel picked for a place without a number. */
-function pickedPorts({ namespace, host, owner, route }: Want, { listeners }: World): number[] {
+function pickedPorts(want: Want, { listeners }: World): number[] {
+  const { namespace, host, owner, route, request } = want
   return [...listeners.sockets.bound.values()].flatMap(({ isEphemeral, held, use }) => {
     if (!isEphemeral || held.namespace !== namespace || held.host !== host) return []
     if (!ownersOf({ use }).includes(owner)) return []
     // Of several without a number, the one that speaks the same, and answers to the name.
     const isAlike =
       use.kind !== 'tcp' ||
-      use.routes.some(({ tls, serverName }) =>
-        tls === 'off' ? route === undefined : route === (serverName ?? '*'),
+      targetsOf(use).some(({ tls, serverName, request: asked }) =>
+        asked !== undefined
+          ? asked === request
+          : tls === 'off'
+            ? route === undefined
+            : route === (serverName ?? '*'),
       )
     return isAlike ? held.port : []
   })

@@ -4,14 +4,14 @@
  *   --seeds A..B [--steps N]      a sweep, both ends included
  *   --seed S [--steps N]          one run, with all there is to say about it
  *   --seed S --trace [FILE]       every record of it as a line of JSON
- *   --only node|udp               one of the two worlds of a run
+ *   --only node|udp|http          one of the three worlds of a run
  *   --json                        results as JSON, one line each
  *
  * Exit codes: 0 nothing was found, 1 something happened that must never happen, 2 the call was
  * wrong, 3 something that must happen did not, 4 an exception.
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { type FailureClass, type RunResult, simulate } from './simulate.ts'
+import { type FailureClass, type RunResult, simulate, type WorldName } from './simulate.ts'
 import { describe, expectedMarks } from './trace.ts'
 
 interface Call {
@@ -22,7 +22,7 @@ interface Call {
   /** `-` is the standard output. */
   readonly trace: string | undefined
   readonly json: boolean
-  readonly only: 'node' | 'udp' | undefined
+  readonly only: WorldName | undefined
 }
 
 /** Runs what the words ask for, prints what came of it, and returns the exit code. */
@@ -120,7 +120,9 @@ function parseCall(argv: readonly string[]): Call | string {
       }
       case '--only': {
         const value = takeValue()
-        if (value !== 'node' && value !== 'udp') return `--only takes node or udp, not "${value}"`
+        if (value !== 'node' && value !== 'udp' && value !== 'http') {
+          return `--only takes node, udp or http, not "${value}"`
+        }
         only = value
         break
       }
@@ -145,7 +147,7 @@ function splitWord(word: string): [string, string | undefined] {
 
 function report(result: RunResult): string {
   const { options, failure, steps, hash, excuses, only } = result
-  const shown = only === 'udp' ? options.udp : options
+  const shown = only === 'udp' ? options.udp : only === 'http' ? options.http : options
   const lines = [`seed ${options.seed}: ${JSON.stringify(shown)}`]
   if (failure === undefined) {
     for (const excuse of excuses) lines.push(`excused: ${excuse}`)
@@ -180,7 +182,7 @@ function summarise(
   const { seeds, steps, seconds, excused, failures } = summary
   const pace = Math.round(steps / seconds)
   const reasons = sorted(seen).filter(([mark]) =>
-    /^(notice|refused|client|close|entrance|socket|udp close|udp drop) /.test(mark),
+    /^(notice|refused|client|close|entrance|socket|udp close|udp drop|http outcome) /.test(mark),
   )
   return [
     `reasons seen: ${reasons.map(([mark, count]) => `${mark} ${count}`).join(', ')}`,
@@ -202,7 +204,7 @@ function plain(result: RunResult): object {
 const replayOf = ({ options, only }: RunResult): string =>
   `weir sim --seed ${options.seed} --steps ${options.steps}${only === undefined ? '' : ` --only ${only}`}`
 
-const onlyOf = ({ only }: Call): { only?: 'node' | 'udp' } => (only === undefined ? {} : { only })
+const onlyOf = ({ only }: Call): { only?: WorldName } => (only === undefined ? {} : { only })
 
 const sorted = (marks: ReadonlyMap<string, number>): [string, number][] =>
   [...marks].sort(([a], [b]) => (a < b ? -1 : 1))

@@ -24,6 +24,7 @@ import { Shutdowns } from './checkers/shutdowns.ts'
 import { Told } from './checkers/told.ts'
 import { Universal } from './checkers/universal.ts'
 import { nameOf } from './faults/host-ports.ts'
+import { newHttpWorld, realHttpBreed, runHttp } from './http/simulate.ts'
 import { explainStall, heal, pending, visitsDue, watchGiveUps } from './liveness.ts'
 import { drawRun, type RunOptions, scriptedRun } from './swarm.ts'
 import { Trace, type TraceRecord } from './trace.ts'
@@ -42,6 +43,8 @@ export interface RunFailure {
   readonly stack?: string
 }
 
+export type WorldName = 'node' | 'udp' | 'http'
+
 export interface RunResult {
   readonly options: RunOptions
   /** All steps, of all phases. */
@@ -52,7 +55,7 @@ export interface RunResult {
   /** Stalls that damage done for good explains. */
   readonly excuses: readonly string[]
   /** It was a run of one world only. */
-  readonly only: 'node' | 'udp' | undefined
+  readonly only: WorldName | undefined
   readonly seen: ReadonlyMap<string, number>
   /** The newest records, oldest first. */
   readonly last: readonly TraceRecord[]
@@ -60,8 +63,8 @@ export interface RunResult {
 
 export interface RunSettings {
   readonly breed?: Breed
-  /** Only the node's world, or only that of the UDP listener. */
-  readonly only?: 'node' | 'udp'
+  /** Only the node's world, that of the UDP listener, or that of the HTTP ingress. */
+  readonly only?: WorldName
   /** Receives each record of the trace as a line of JSON. */
   readonly sink?: (line: string) => void
 }
@@ -100,6 +103,7 @@ export const simulateScript = (
 /** The real machines. */
 export const realBreed: Breed = {
   ...realUdpBreed,
+  ...realHttpBreed,
   boot: ({ node }) => simulated(new NodeMachine({ ...defaultNodeConfig(node.seed), ...node })),
   restore: (snapshot, now) => simulated(NodeMachine.restore(snapshot as NodeSnapshot, now)),
   listen(config, balance) {
@@ -134,20 +138,25 @@ function run(
   anythingGoes: (world: World) => void,
 ): RunResult {
   const trace = new Trace(sink)
-  const node = only === 'udp' ? undefined : new World(options, breed, trace)
-  const withUdp = only !== 'node' && options.udp !== undefined
+  const isRun = (name: WorldName): boolean => only === undefined || only === name
+  const node = isRun('node') ? new World(options, breed, trace) : undefined
+  const withUdp = isRun('udp') && options.udp !== undefined
   const udp = withUdp ? newUdpWorld(options.udp, breed, trace) : undefined
+  const withHttp = isRun('http') && options.http !== undefined
+  const http = withHttp ? newHttpWorld(options.http, breed, trace) : undefined
+  const steps = (): number => (node?.steps ?? 0) + (udp?.steps ?? 0) + (http?.steps ?? 0)
   const excuses: string[] = []
   let failure: RunFailure | undefined
   try {
     if (node !== undefined) runNode(node, excuses, anythingGoes)
     if (udp !== undefined) runUdp(udp)
+    if (http !== undefined) runHttp(http)
   } catch (thrown) {
-    failure = failureOf(thrown, (node?.steps ?? 0) + (udp?.steps ?? 0))
+    failure = failureOf(thrown, steps())
   }
   return {
     options,
-    steps: (node?.steps ?? 0) + (udp?.steps ?? 0),
+    steps: steps(),
     hash: trace.hash(),
     failure,
     excuses,
@@ -208,10 +217,11 @@ function converge(world: World): void {
 
 /** Whatever is wanted is really served: somebody goes and looks, place by place. */
 function visitAll(world: World): void {
-  for (const { owner, namespace, address, port, serverName } of visitsDue(world)) {
+  for (const { owner, namespace, address, port, ...asked } of visitsDue(world)) {
     let outcome: string | undefined
-    const where = `${nameOf(namespace, address, port)}${serverName ? ` (${serverName})` : ''}`
-    world.clients.visit(namespace, address, port, serverName, (how) => (outcome = how))
+    const asks = asked.request ?? asked.serverName
+    const where = `${nameOf(namespace, address, port)}${asks === undefined ? '' : ` (${asks})`}`
+    world.clients.visit(namespace, address, port, asked, (how) => (outcome = how))
     await_(world, world.now + ANSWERS_WITHIN_MS, () =>
       outcome === undefined ? `${owner} to answer on ${where}` : undefined,
     )
@@ -281,6 +291,7 @@ const CONVERGES_WITHIN_MS = 3_600_000
 const BUSY: ReadonlySet<string> = new Set([
   'refused (connections-max)',
   'refused (backends-full)',
+  'refused (held-max)',
   'entrance-full',
 ])
 const ANSWERS_WITHIN_MS = 60_000

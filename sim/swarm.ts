@@ -4,11 +4,13 @@
  * hides what one alone would show; and some runs have limits so tight that rare paths are common.
  */
 
+import type { NetworkPolicy } from '../core/policy/policy.ts'
 import type { ClockFaults } from './faults/clock.ts'
 import type { HostPortFaults } from './faults/host-ports.ts'
 import type { ListenerFaults } from './faults/listeners.ts'
 import type { ProbeFaults } from './faults/probes.ts'
 import type { RuntimeFaults } from './faults/runtime.ts'
+import { drawHttpRun, type HttpOptions } from './http/swarm.ts'
 import { type Draws, drawsOf, NEVER, Prng, type Ratio, ratio } from './prng.ts'
 import { drawUdpRun, type UdpOptions } from './udp/swarm.ts'
 import { ACT_KINDS, type ActKind } from './workloads/acts.ts'
@@ -26,6 +28,7 @@ export interface RunOptions {
     readonly leftoverGraceMs: number
     readonly drainTimeoutMs: number
     readonly metrics: { readonly host: string; readonly port: number } | null
+    readonly policies: readonly NetworkPolicy[]
   }
   /** What the shell gives every entrance. */
   readonly entrance: { readonly greetingTimeoutMs: number }
@@ -40,6 +43,8 @@ export interface RunOptions {
   readonly latecomers: number
   /** The world of one UDP listener, which is run after the node's; none in a script of acts. */
   readonly udp: UdpOptions | undefined
+  /** The world of one HTTP ingress, which is run last; none in a script of acts. */
+  readonly http: HttpOptions | undefined
 }
 
 export interface FaultOptions {
@@ -69,6 +74,7 @@ export function drawRun(seed: number, steps: number): RunOptions {
         draw.below(3) === 0
           ? { host: draw.pick(['127.0.0.1', '0.0.0.0']), port: HOST_PORT_FIRST + draw.below(3) }
           : null,
+      policies: drawPolicies(new Prng(seed, 'policies')),
     },
     entrance: {
       greetingTimeoutMs: draw.pick([200, 3_000, 10_000]),
@@ -93,6 +99,7 @@ export function drawRun(seed: number, steps: number): RunOptions {
     goodbye: draw.pick(['drain', 'drain', 'abort', 'remove']),
     latecomers: draw.pick([0, 6]),
     udp: drawUdpRun(seed, steps),
+    http: drawHttpRun(seed, steps),
   }
   return draw.below(4) === 0 ? busy(drawn, draw) : drawn
 }
@@ -143,6 +150,7 @@ export function scriptedRun(seed: number): RunOptions {
       replicaPorts: { from: 20_000, to: 20_199 },
       drainTimeoutMs: 30_000,
       metrics: null,
+      policies: [],
     },
     entrance: { greetingTimeoutMs: 10_000 },
     operator: { ...drawn.operator, actEveryMs: 0, weights: none },
@@ -152,8 +160,31 @@ export function scriptedRun(seed: number): RunOptions {
     goodbye: 'drain',
     latecomers: 0,
     udp: undefined,
+    http: undefined,
   }
 }
+
+/** About addresses that clients have and visitors have not. */
+const drawPolicies = (draw: Prng): readonly NetworkPolicy[] =>
+  POLICIES.filter(() => draw.below(3) === 0)
+
+const POLICIES: readonly NetworkPolicy[] = [
+  {
+    name: 'blocked',
+    cidrs: ['10.1.0.0/26', 'fd01::/122'],
+    members: [],
+    accessRules: [{ service: '*', deployment: '*', action: 'deny' }],
+  },
+  {
+    name: 'partners',
+    cidrs: ['203.0.113.0/25', '10.1.0.128/25'],
+    members: [],
+    accessRules: [
+      { service: 'web', deployment: '*', action: 'allow' },
+      { service: 'db', deployment: '*', action: 'deny' },
+    ],
+  },
+]
 
 /** Some kinds of act never happen in a run, the others more or less often. */
 function drawWeights(calm: boolean, draw: Prng): Record<ActKind, number> {

@@ -4,6 +4,8 @@
  * two runs were the same; the last ones are printed when a run fails.
  */
 
+import type { ExchangeOutcome, IngressCommand } from '../core/http/commands.ts'
+import type { IngressEvent } from '../core/http/events.ts'
 import { Digest } from '../core/journal/digest.ts'
 import type { Instant } from '../core/machine.ts'
 import type { NodeCommand, NoticeCode, ReplyError } from '../core/node/commands.ts'
@@ -24,6 +26,8 @@ export type TraceRecord =
   | { readonly kind: 'change'; readonly at: Instant; readonly change: Change }
   // what happens in the world of the UDP listener, which has a clock of its own
   | { readonly kind: 'udp'; readonly at: Instant; readonly what: string }
+  // likewise in the world of the HTTP ingress
+  | { readonly kind: 'http'; readonly at: Instant; readonly what: string }
 
 export type Change =
   // a node process began; its lives are numbered from 1
@@ -144,6 +148,7 @@ export class Trace {
   private tally(record: TraceRecord): void {
     switch (record.kind) {
       case 'udp':
+      case 'http':
         return
       case 'event':
         return this.mark(`event ${record.event.type}`)
@@ -165,7 +170,9 @@ export class Trace {
 /** One line for people: `    1240  command  start-replica hello/web/1#1`. */
 export function describe(record: TraceRecord): string {
   const at = String(record.at).padStart(9)
-  if (record.kind === 'udp') return `${at}  udp      ${record.what}`
+  if (record.kind === 'udp' || record.kind === 'http') {
+    return `${at}  ${record.kind.padEnd(7)}  ${record.what}`
+  }
   const what =
     record.kind === 'event'
       ? record.event
@@ -188,7 +195,7 @@ function brief(value: unknown): string {
  * dead, or the simulator does not reach what it stands for. Each list is complete or does not
  * compile.
  */
-export function expectedMarks(only?: 'node' | 'udp'): string[] {
+export function expectedMarks(only?: 'node' | 'udp' | 'http'): string[] {
   const ofNode: readonly [string, object][] = [
     ['event', EVENTS],
     ['command', COMMANDS],
@@ -205,7 +212,13 @@ export function expectedMarks(only?: 'node' | 'udp'): string[] {
     ['udp close', UDP_CLOSES],
     ['udp drop', UDP_DROPS],
   ]
-  const lists = [...(only === 'udp' ? [] : ofNode), ...(only === 'node' ? [] : ofUdp)]
+  const ofHttp: readonly [string, object][] = [
+    ['http event', HTTP_EVENTS],
+    ['http command', HTTP_COMMANDS],
+    ['http outcome', HTTP_OUTCOMES],
+  ]
+  const all = { node: ofNode, udp: ofUdp, http: ofHttp }
+  const lists = only === undefined ? Object.values(all).flat() : all[only]
   return lists.flatMap(([kind, list]) =>
     Object.entries(list).flatMap(([each, expected]) => (expected ? [`${kind} ${each}`] : [])),
   )
@@ -232,6 +245,9 @@ const EVENTS: Readonly<Record<NodeEvent['type'], true>> = {
   'socket-bound': true,
   'socket-failed': true,
   'socket-unbound': true,
+  'listener-wanted': true,
+  'listener-idle': true,
+  'listener-busy': true,
   'backends-applied': true,
   'backend-drained': true,
   'backend-failed': true,
@@ -299,6 +315,8 @@ const CLIENT_FATES: Readonly<Record<ClientFate, true>> = {
 
 const CLOSES: Readonly<Record<CloseReason, boolean>> = {
   'connections-max': true,
+  forbidden: true,
+  'held-max': true,
   'no-backend': true,
   'backends-full': true,
   'not-accepting': true,
@@ -306,6 +324,8 @@ const CLOSES: Readonly<Record<CloseReason, boolean>> = {
   'client-reset': true,
   'upstream-reset': true,
   'connect-failed': true,
+  'hold-timeout': true,
+  'hold-refused': true,
   'host-limit': true,
   idle: true,
   cut: true,
@@ -361,6 +381,7 @@ const UDP_CLOSES: Readonly<Record<FlowCloseReason, true>> = {
   evicted: true,
   'backend-failed': true,
   'host-limit': true,
+  forbidden: true,
   superseded: true,
   drained: true,
   closed: true,
@@ -370,6 +391,7 @@ const UDP_CLOSES: Readonly<Record<FlowCloseReason, true>> = {
 const UDP_DROPS: Readonly<Record<DropReason, true>> = {
   invalid: true,
   oversize: true,
+  forbidden: true,
   'no-backend': true,
   shed: true,
   'source-limit': true,
@@ -378,6 +400,91 @@ const UDP_DROPS: Readonly<Record<DropReason, true>> = {
   'unknown-flow': true,
   'held-overflow': true,
   'held-lost': true,
+}
+
+const HTTP_EVENTS: Readonly<Record<IngressEvent['type'], true>> = {
+  tick: true,
+  configure: true,
+  'configure-listener': true,
+  'apply-backends': true,
+  'cut-backend': true,
+  'close-listener': true,
+  'abort-listener': true,
+  'apply-routes': true,
+  'close-port': true,
+  challenge: true,
+  accepted: true,
+  'stream-opened': true,
+  'client-data': true,
+  'client-trailers': true,
+  'client-ended': true,
+  'client-broken': true,
+  'client-blocked': true,
+  'client-writable': true,
+  'client-finished': true,
+  'upstream-connected': true,
+  'upstream-failed': true,
+  'upstream-head': true,
+  'upstream-data': true,
+  'upstream-trailers': true,
+  'upstream-ended': true,
+  'upstream-broken': true,
+  'upstream-blocked': true,
+  'upstream-writable': true,
+  'upstream-finished': true,
+}
+
+const HTTP_COMMANDS: Readonly<Record<IngressCommand['type'], true>> = {
+  read: true,
+  'speak-http2': true,
+  'write-client': true,
+  respond: true,
+  'write-client-trailers': true,
+  'pause-client': true,
+  'resume-client': true,
+  'end-client': true,
+  'close-client': true,
+  connect: true,
+  'write-upstream': true,
+  request: true,
+  'write-upstream-trailers': true,
+  'pause-upstream': true,
+  'resume-upstream': true,
+  'end-upstream': true,
+  'close-upstream': true,
+  'backends-applied': true,
+  'backend-drained': true,
+  'backend-failed': true,
+  wanted: true,
+  idle: true,
+  busy: true,
+  emptied: true,
+  exchanged: true,
+}
+
+const HTTP_OUTCOMES: Readonly<Record<ExchangeOutcome, true>> = {
+  done: true,
+  redirected: true,
+  challenge: true,
+  'bad-request': true,
+  'no-route': true,
+  forbidden: true,
+  'no-backend': true,
+  'backends-full': true,
+  'held-max': true,
+  'hold-timeout': true,
+  'connect-failed': true,
+  'host-limit': true,
+  'bad-response': true,
+  'upstream-closed': true,
+  'request-timeout': true,
+  'connect-timeout': true,
+  'response-timeout': true,
+  'total-timeout': true,
+  'client-gone': true,
+  cut: true,
+  aborted: true,
+  idle: true,
 }
 
 const LAST_MAX = 256

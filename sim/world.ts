@@ -21,6 +21,7 @@ import { HostPorts, INTERNAL_ADDRESSES } from './faults/host-ports.ts'
 import { SimListeners } from './faults/listeners.ts'
 import { SimProbes } from './faults/probes.ts'
 import { SimRuntime } from './faults/runtime.ts'
+import type { HttpBreed } from './http/world.ts'
 import { type Draws, drawsOf } from './prng.ts'
 import { type Task, TaskQueue } from './queue.ts'
 import type { RunOptions } from './swarm.ts'
@@ -48,7 +49,7 @@ export interface SimulatedEntrance extends Machine<EntranceEvent, EntranceComman
 }
 
 /** Where the machines under test come from. */
-export interface Breed extends UdpBreed {
+export interface Breed extends UdpBreed, HttpBreed {
   boot(options: RunOptions): SimulatedNode
   restore(snapshot: unknown, now: Instant): SimulatedNode
   listen(config: StreamConfig, balance: GroupOptions): SimulatedListener

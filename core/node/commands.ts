@@ -4,10 +4,18 @@
  */
 import type { Backend as GroupBackend } from '../balance/group.ts'
 import type { Attempt } from '../machine.ts'
+import type { AccessRule } from '../policy/policy.ts'
 import type { SocketId } from '../publish/events.ts'
 import type { CheckName } from '../services/endpoint-checks.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
-import type { BalanceSpec, LogsSpec, StopSignal, StreamSpec, UdpSpec } from '../spec/deployment.ts'
+import type {
+  BalanceSpec,
+  HttpSpec,
+  LogsSpec,
+  StopSignal,
+  StreamSpec,
+  UdpSpec,
+} from '../spec/deployment.ts'
 import type { RequestId } from './events.ts'
 
 export type NodeCommand = RuntimeCommand | ProbeCommand | ListenerCommand | OperatorCommand
@@ -109,6 +117,11 @@ export type DoorCommand =
       readonly listener: ListenerId
       readonly version: number
       readonly backends: readonly Backend[]
+      /**
+       * Without a backend to choose: `hold` what comes and say `listener-wanted`, because the service
+       * can be woken; or refuse it. UDP holds nothing.
+       */
+      readonly whenEmpty: 'refuse' | 'hold'
     }
   // end what a backend that drained for too long still has
   | { readonly type: 'cut-backend'; readonly listener: ListenerId; readonly backend: ReplicaId }
@@ -120,11 +133,23 @@ export type OpenListener = {
   readonly balance: Pick<BalanceSpec, 'strategy' | 'failOpen'>
 } & ListenerSettings
 
-/** http, https and websocket ride TCP. */
-export type ListenerSettings =
+export type ListenerSettings = ProtocolSettings & {
+  /** Who may come: network policies, as far as they matter here; none: anybody. */
+  readonly access: readonly AccessRule[]
+  /** Say `listener-idle` when nothing went through it for so long; 0: never. */
+  readonly idleAfterMs: number
+}
+
+/** https and websocket are http; a tcp listener's sockets may end TLS as well. */
+type ProtocolSettings =
   | {
       readonly protocol: 'tcp'
       readonly stream: StreamSpec
+      readonly balance: Pick<BalanceSpec, 'strategy' | 'failOpen'>
+    }
+  | {
+      readonly protocol: 'http'
+      readonly http: HttpSpec
       readonly balance: Pick<BalanceSpec, 'strategy' | 'failOpen'>
     }
   // `drainTimeoutMs`: how long answers are waited for when a backend leaves or the listener closes
@@ -163,11 +188,33 @@ export type SocketUse =
   // Prometheus' text format over HTTP
   | { readonly kind: 'metrics' }
 
-export interface SocketRoute {
+export type SocketRoute = TcpRoute | HttpDoorway
+
+export interface TcpRoute {
   readonly listener: ListenerId
   /** `example.com` or `*.example.com`, asked for by TLS (RFC 6066, 3); absent: all others. */
   readonly serverName?: string
   readonly tls: 'off' | 'terminate' | 'passthrough'
+}
+
+/** HTTP is spoken here; requests are led by host and path. The only route of its socket. */
+export interface HttpDoorway {
+  readonly tls: 'off' | 'terminate'
+  readonly http: readonly HttpRouteUse[]
+  /** Before a request says whom it is for, the most that any of them allows. */
+  readonly headTimeoutMs: number
+  readonly headBytesMax: number
+  readonly idleTimeoutMs: number
+}
+
+export interface HttpRouteUse {
+  readonly listener: ListenerId
+  /** As in the file: `example.com`, `*.example.com`; absent: any. */
+  readonly host?: string
+  /** As in the file, without a slash at its end unless it is `/`. */
+  readonly path: string
+  /** Plain requests are sent to https at this port. */
+  readonly redirectTo?: number
 }
 
 /** `down`: it runs and fails a check. It stays in the set, so that what is on others stays there. */

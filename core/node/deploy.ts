@@ -1,7 +1,7 @@
 /** A deployment file arrives: what is new begins, what changed converges, what is gone leaves. */
 
 import { canonicalJson } from '../journal/canonical-json.ts'
-import type { PortConflict, Wish } from '../publish/claim.ts'
+import type { Owner, PortConflict, Wish } from '../publish/claim.ts'
 import { describeConflict } from '../publish/ledger.ts'
 import { type ServiceKey, serviceKey } from '../services/identity.ts'
 import { hasCheck, healthPolicy } from '../services/probe-target.ts'
@@ -9,16 +9,18 @@ import { isLeaving } from '../services/replica-life.ts'
 import type { Deployment, ServiceSpec } from '../spec/deployment.ts'
 import type { ReplyError } from './commands.ts'
 import type { OperatorEvent } from './events.ts'
-import { isSound, updateChecks } from './service/checks.ts'
+import { updateChecks } from './service/checks.ts'
 import { claimPorts, fileClaims } from './service/claims.ts'
+import { recount } from './service/count.ts'
 import { beginService } from './service/dependencies.ts'
 import { forgive } from './service/failures.ts'
 import { convergeListeners } from './service/listeners.ts'
 import { driveMonitor } from './service/monitors.ts'
 import { listensItself, replicaIn } from './service/plans.ts'
-import { twinOf } from './service/ports.ts'
-import { isCurrent, rolesOf } from './service/replicas.ts'
-import { METRICS_OWNER } from './service/sockets.ts'
+import { sharedWith } from './service/ports.ts'
+import { rolesOf } from './service/replicas.ts'
+import { awakeCount, canSleep, setWanted, sleepIfIdle } from './service/sleep.ts'
+import { CHALLENGES_OWNER, METRICS_OWNER } from './service/sockets.ts'
 import { judge, say } from './service/standing.ts'
 import type { DeploymentRecord, Service, Step } from './state.ts'
 
@@ -57,6 +59,7 @@ export function onDeploy(step: Step, event: DeployEvent): void {
   if (state.phase === 'running') convergeListeners(step, updated)
   else claimPorts(step, updated)
   for (const service of rechecked) updateHealth(step, service)
+  for (const service of updated) sleepIfIdle(step, service)
   linkDependents(step, record)
   // Who arrives depends on what these are by the new file.
   for (const service of updated) judge(step, service)
@@ -97,7 +100,9 @@ function refuseDeploy(
   if (state.services.size + services.length > servicesMax + (present?.services.size ?? 0)) {
     return { code: 'invalid', text: `a node runs at most ${servicesMax} services` }
   }
-  const large = services.find(([, spec]) => wantedOf(spec, 0) > replicasMax)
+  const large = services.find(
+    ([, spec]) => awakeCount(spec) > replicasMax || wantedOf(spec, undefined) > replicasMax,
+  )
   if (large !== undefined) {
     return { code: 'invalid', text: `${large[0]}: a service has at most ${replicasMax} replicas` }
   }
@@ -142,12 +147,30 @@ function conflictText({ state }: Step, conflicts: readonly PortConflict[]): stri
 
 const textOf = (conflict: PortConflict): string => {
   const { namespace, port, owner, requester } = conflict
-  if (owner !== METRICS_OWNER) return describeConflict(conflict)
+  const own = OWN_PORTS.get(owner)
+  if (own === undefined) return describeConflict(conflict)
   return (
-    `port-conflict: ${namespace} port ${port} is the node's own, for metrics, so ${requester} cannot ` +
-    'have it; choose another port here, or for `metrics` in the node file'
+    `port-conflict: ${namespace} port ${port} is the node's own, for ${own.what}, so ${requester} ` +
+    `cannot have it; ${own.advice}`
   )
 }
+
+const OWN_PORTS: ReadonlyMap<Owner, { readonly what: string; readonly advice: string }> = new Map([
+  [
+    METRICS_OWNER,
+    {
+      what: 'metrics',
+      advice: 'choose another port here, or for `metrics` in the node file',
+    },
+  ],
+  [
+    CHALLENGES_OWNER,
+    {
+      what: 'challenges of ACME',
+      advice: 'only public http endpoints without accept_proxy_protocol can share it',
+    },
+  ],
+])
 
 /** By name: the order of keys gets lost in the journal, and must not decide anything. */
 const servicesOf = (file: Deployment): [string, ServiceSpec][] =>
@@ -179,7 +202,7 @@ function newService(
     spec,
     directory,
     revision: 1,
-    wanted: wantedOf(spec, 1),
+    wanted: wantedOf(spec, undefined),
     stage: 'held',
     haltReason: '',
     dependencies: [],
@@ -189,6 +212,10 @@ function newService(
     dependents: new Set(),
     state: 'waiting',
     standing: '',
+    isWaking: false,
+    wakeFailures: 0,
+    wokenAt: step.now,
+    isPinned: false,
     updating: false,
     running: 0,
     ready: 0,
@@ -223,18 +250,6 @@ export function begin(step: Step, service: Service): void {
   if (state.phase === 'running') beginService(step, service)
 }
 
-/** After another revision or number of replicas: how many are what is asked for, how many are not. */
-export function recount(step: Step, service: Service): void {
-  service.current = 0
-  service.outdated = 0
-  for (const { number } of service.slots.values()) {
-    const replica = replicaIn(step, service, number)
-    if (replica?.state !== 'ready') continue
-    if (isSound(replica) && isCurrent(service, replica)) service.current += 1
-    if (replica.revision !== service.revision) service.outdated += 1
-  }
-}
-
 /** Converges a service on a new version of its file; true when anything about it differs. */
 function updateService(
   step: Step,
@@ -250,7 +265,10 @@ function updateService(
   const replaces = runsAs(before, service.directory) !== runsAs(spec, directory)
   service.spec = spec
   service.directory = directory
-  service.wanted = wantedOf(spec, spec.scale.mode === 'manual' ? service.wanted : 1)
+  setWanted(step, service, wantedOf(spec, service))
+  service.isPinned = false
+  service.isWaking &&= canSleep(spec)
+  step.state.timers.cancel(`wake ${service.key}`)
   if (replaces) {
     service.revision += 1
     service.failing.clear()
@@ -287,7 +305,7 @@ function costOf(service: Service, spec: ServiceSpec, directory: string): string 
   if (service.slots.size === 0) return ''
   const replaces = runsAs(service.spec, service.directory) !== runsAs(spec, directory)
   if (replaces) return '; its replicas are replaced'
-  const wanted = wantedOf(spec, service.wanted)
+  const wanted = wantedOf(spec, service)
   const roles = rolesOf(spec, wanted)
   const isSame = rolesOf(service.spec, service.wanted).every((role, at) => roles[at] === role)
   return isSame ? '; no replica is restarted' : ''
@@ -315,7 +333,7 @@ function runsAs(spec: ServiceSpec, directory: string): string {
     endpoint.name,
     endpoint.protocol,
     endpoint.targetPort ?? 0,
-    twinOf(endpoint, spec.endpoints) ?? '',
+    sharedWith(endpoint, spec.endpoints) ?? '',
   ])
   const groups = spec.replicaGroups.map((each) => [each.role, each.env, each.command ?? null])
   // A replica that was never checked must not pass for one that was.
@@ -333,9 +351,12 @@ function runsAs(spec: ServiceSpec, directory: string): string {
   ])
 }
 
-/** How many replicas the file asks for; `manual` keeps what there is. */
-export function wantedOf(spec: ServiceSpec, present: number): number {
+/** How many replicas the file asks for; `manual` keeps what there is, and what is awake stays so. */
+export function wantedOf(spec: ServiceSpec, before: Service | undefined): number {
   if (spec.rtype !== 'service') return 0 // registered, not scaled (services W53)
+  if (canSleep(spec)) {
+    return before !== undefined && before.wanted > 0 ? awakeCount(spec) : 0
+  }
   if (spec.replicaGroups.length > 0) {
     return spec.replicaGroups.reduce((sum, group) => sum + group.count, 0)
   }
@@ -345,7 +366,7 @@ export function wantedOf(spec: ServiceSpec, present: number): number {
     case 'adaptive':
       return spec.scale.min
     case 'manual':
-      return listensItself(spec) ? Math.min(1, present) : present
+      return listensItself(spec) ? Math.min(1, before?.wanted ?? 1) : (before?.wanted ?? 1)
   }
 }
 

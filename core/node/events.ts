@@ -137,6 +137,12 @@ export type ListenerEvent =
       readonly backend: ReplicaId
       readonly reason: string
     }
+  // something waits for a backend of a listener that holds what comes, and there is none
+  | { readonly type: 'listener-wanted'; readonly listener: ListenerId }
+  // nothing goes through it, and did not for as long as it was told to say so after
+  | { readonly type: 'listener-idle'; readonly listener: ListenerId }
+  // follows listener-idle: it is used again
+  | { readonly type: 'listener-busy'; readonly listener: ListenerId }
 
 export type SocketEvent =
   // answers bind-socket; `address` is what was really bound, `127.0.0.1:8080`

@@ -5,6 +5,7 @@ import { isChecked, isRunning, STATE_TIMEOUT_MS, takesPart } from '../services/r
 import type { NodeMachine } from './node.ts'
 import { isDownAt, isSound } from './service/checks.ts'
 import { isCurrent } from './service/replicas.ts'
+import { canSleep, whenEmpty } from './service/sleep.ts'
 import { listenersIn } from './service/sockets.ts'
 import type { NodeState } from './state.ts'
 
@@ -14,6 +15,7 @@ export function checkInvariants(node: NodeMachine): void {
   checkPending(state)
   checkDeployments(state)
   checkServices(state)
+  checkSleep(state)
   checkReplicas(state)
   checkListeners(state)
   checkSockets(state)
@@ -79,6 +81,24 @@ function checkServices({ services, replicas, listeners, timers }: NodeState): vo
     const waits = timers.at(`wait ${key}`) !== undefined
     const pending = service.dependencies.some((each) => each.state === 'pending')
     assert(waits === (service.stage === 'waiting' && pending), `${key}: a timer while it waits`)
+  }
+}
+
+function checkSleep(state: NodeState): void {
+  const { services, listeners, timers } = state
+  for (const service of services.values()) {
+    const { key, wanted, isWaking, spec } = service
+    const sleeps = canSleep(spec)
+    assert(!isWaking || (sleeps && wanted > 0), `${key} is woken, and may not sleep`)
+    const isRefusing = timers.at(`wake ${key}`) !== undefined
+    assert(!isRefusing || (sleeps && wanted === 0), `${key} refuses for what it does not do`)
+    const mayDoze = sleeps && wanted > 0 && !service.isPinned
+    assert(timers.at(`sleep ${key}`) === undefined || mayDoze, `${key} is not to go to sleep`)
+  }
+  for (const listener of listeners.values()) {
+    if (listener.state !== 'open' || listener.sentVersion !== listener.appliedVersion) continue
+    const told = whenEmpty({ state }, listener)
+    assert(listener.whenEmpty === told, `${listener.id} knows what becomes of who comes`)
   }
 }
 

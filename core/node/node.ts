@@ -29,6 +29,7 @@ import { applyBackends, onListenerEvent, onListenerTimer } from './service/liste
 import { driveMonitor } from './service/monitors.ts'
 import { planNow } from './service/plans.ts'
 import { onRuntimeEvent, replicaStep } from './service/replicas.ts'
+import { onWakeTimer, sleepIfIdle } from './service/sleep.ts'
 import { driveLedger, onSocketEvent } from './service/sockets.ts'
 import { judge, judgeDeployment } from './service/standing.ts'
 import { type NodeSnapshot, restoreState, snapshotOf } from './snapshot.ts'
@@ -116,6 +117,9 @@ function dispatch(step: Step, event: NodeEvent): void {
     case 'backends-applied':
     case 'backend-drained':
     case 'backend-failed':
+    case 'listener-wanted':
+    case 'listener-idle':
+    case 'listener-busy':
       return onListenerEvent(step, event)
     case 'tick':
       return onTick(step)
@@ -161,6 +165,16 @@ function onTimer(step: Step, key: TimerKey): void {
     case 'wait': {
       const service = state.services.get(id as ServiceKey)
       if (service !== undefined) checkDependencies(step, service)
+      return
+    }
+    case 'wake': {
+      const service = state.services.get(id as ServiceKey)
+      if (service !== undefined) onWakeTimer(step, service)
+      return
+    }
+    case 'sleep': {
+      const service = state.services.get(id as ServiceKey)
+      if (service !== undefined) sleepIfIdle(step, service)
       return
     }
     case 'listener': {

@@ -1,18 +1,28 @@
 /** What operators ask for: deploy, remove, scale, restart, shut down. Each request is answered once. */
 
 import { canonicalJson } from '../journal/canonical-json.ts'
+import type { Claim, Wish } from '../publish/claim.ts'
 import type { ServiceKey } from '../services/identity.ts'
 import type { Reply, ReplyError } from './commands.ts'
-import { begin, leaveService, recount, wantedOf } from './deploy.ts'
+import { begin, leaveService } from './deploy.ts'
 import type { OperatorEvent, RequestId } from './events.ts'
 import { claimPorts } from './service/claims.ts'
+import { recount } from './service/count.ts'
 import { beginService } from './service/dependencies.ts'
+import { requestTenancy } from './service/doors.ts'
 import { forgive } from './service/failures.ts'
 import { convergeListeners, cutListener, listenersOf } from './service/listeners.ts'
 import { listensItself, replicaIn } from './service/plans.ts'
 import { abortReplica, replicaStep, stopReplica } from './service/replicas.ts'
-import { driveLedger, METRICS_OWNER } from './service/sockets.ts'
-import { type DeploymentRecord, nextAttempt, type Service, type Step } from './state.ts'
+import { awakeCount, canSleep, setWanted } from './service/sleep.ts'
+import { CHALLENGES_OWNER, driveLedger, METRICS_OWNER } from './service/sockets.ts'
+import {
+  type DeploymentRecord,
+  type NodeConfig,
+  nextAttempt,
+  type Service,
+  type Step,
+} from './state.ts'
 
 type Of<Type extends OperatorEvent['type']> = Extract<OperatorEvent, { type: Type }>
 
@@ -23,14 +33,26 @@ export function onBoot(step: Step): void {
   state.reapAttempt = nextAttempt(state)
   const { leftoverGraceMs: graceMs } = state.config
   out.push({ type: 'reap-leftovers', attempt: state.reapAttempt, graceMs })
-  if (state.config.metrics === null) return
-  const claim = {
-    ...state.config.metrics,
-    id: 'metrics',
-    namespace: 'tcp',
-    bind: 'always',
-  } as const
-  driveLedger(step, { type: 'claim', wishes: [{ owner: METRICS_OWNER, claims: [claim] }] })
+  const wishes = ownWishes(state.config)
+  if (wishes.length > 0) driveLedger(step, { type: 'claim', wishes })
+}
+
+/** What the node itself listens on. */
+function ownWishes({ metrics, challengePort }: NodeConfig): readonly Wish[] {
+  const wishes: Wish[] = []
+  const common = { namespace: 'tcp', bind: 'always' } as const
+  if (metrics !== null) {
+    wishes.push({ owner: METRICS_OWNER, claims: [{ ...metrics, ...common, id: 'metrics' }] })
+  }
+  if (challengePort !== null) {
+    const claims = ['0.0.0.0', '::'].map((host): Claim => {
+      const tenancy = requestTenancy('*/.well-known/acme-challenge', false, host, [])
+      const isOptional = host === '::'
+      return { ...common, id: host, host, port: challengePort, tenancy, isOptional }
+    })
+    wishes.push({ owner: CHALLENGES_OWNER, claims })
+  }
+  return wishes
 }
 
 /** Internal endpoints move; what is connected stays. */
@@ -97,8 +119,9 @@ export function onScale(step: Step, event: Of<'scale'>): void {
   const refusal = refuseScale(step, service, replicas)
   if (refusal !== undefined) return refuse(step, request, 'invalid', refusal)
   const text = `${service.key}: ${service.wanted} -> ${replicas} replicas`
-  service.wanted = replicas
-  recount(step, service)
+  setWanted(step, service, replicas)
+  service.isPinned = replicas > 0
+  step.state.timers.cancel(`wake ${service.key}`)
   unsettle(step, service)
   step.out.push({ type: 'notice', level: 'info', code: 'scaled', service: service.key, text })
   reply(step, request, { ok: true, text })
@@ -111,7 +134,8 @@ function refuseScale(step: Step, service: Service, replicas: number): string | u
   if (!Number.isInteger(replicas) || replicas < 0 || replicas > replicasMax) {
     return `${replicas} is not a number of replicas; use 0 to ${replicasMax}`
   }
-  if (spec.replicaGroups.length > 0 && replicas !== wantedOf(spec, 0)) {
+  const isWhole = replicas === awakeCount(spec) || (replicas === 0 && canSleep(spec))
+  if (spec.replicaGroups.length > 0 && !isWhole) {
     return `${key} has replica groups; change their counts in the file and deploy it`
   }
   if (replicas > 1 && listensItself(spec)) {
@@ -232,7 +256,8 @@ export function stopIfEmpty(step: Step): void {
   const { state, out } = step
   if (!isStopping(step) || state.deployments.size > 0) return
   state.timers.cancel('shutdown')
-  driveLedger(step, { type: 'claim', wishes: [{ owner: METRICS_OWNER, claims: [] }] })
+  const owners = [METRICS_OWNER, CHALLENGES_OWNER]
+  driveLedger(step, { type: 'claim', wishes: owners.map((owner) => ({ owner, claims: [] })) })
   if (!state.ledger.isEmpty) return
   for (const request of state.shutdownRequests.splice(0)) {
     out.push({ type: 'reply', request, result: { ok: true, text: 'stopped' } })

@@ -36,7 +36,7 @@ type Flat<Record> = {
 }
 
 export interface NodeSnapshot {
-  readonly version: 3
+  readonly version: 4
   readonly config: NodeConfig
   readonly phase: NodePhase
   readonly counters: {
@@ -71,7 +71,7 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
   const { attempts, incarnations, generations, reapAttempt } = state
   const flat = <Value extends object>(record: Value) => shifted(flattened(record), -now)
   return {
-    version: 3,
+    version: 4,
     config: state.config,
     phase: state.phase,
     counters: { attempts, incarnations, generations, reapAttempt },
@@ -104,7 +104,7 @@ export function snapshotOf(state: NodeState, now: Instant): NodeSnapshot {
 }
 
 export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
-  assert(snapshot.version === 3, `snapshot version ${snapshot.version} is not known here`)
+  assert(snapshot.version === 4, `snapshot version ${snapshot.version} is not known here`)
   const state = newNodeState(snapshot.config)
   const { phase, counters } = snapshot
   Object.assign(state, { phase, ...counters })
@@ -144,7 +144,7 @@ export function restoreState(snapshot: NodeSnapshot, now: Instant): NodeState {
 }
 
 const restoreService = (flat: Flat<Service>, now: Instant): Service => ({
-  ...flat,
+  ...shifted(flat, now),
   slots: new Map(flat.slots.map((each) => [each.number, shifted(each, now)])),
   dependencies: flat.dependencies.map((each) => shifted(each, now)),
   listeners: new Set(flat.listeners),

@@ -3,6 +3,7 @@
  * instant ends in `At`, which is how a snapshot finds them.
  */
 import type { Attempt, Instant } from '../machine.ts'
+import type { NetworkPolicy } from '../policy/policy.ts'
 import type { Purpose } from '../publish/bindings.ts'
 import type { ClaimId, PortConflict, PublishedBackend } from '../publish/claim.ts'
 import type { SocketId } from '../publish/events.ts'
@@ -35,6 +36,10 @@ export interface NodeConfig {
   readonly drainTimeoutMs: number
   /** Where metrics are served; null: nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | null
+  /** Where challenges of ACME are answered (RFC 8555, 8.3), on all addresses; null: nowhere. */
+  readonly challengePort: number | null
+  /** Who may reach what. */
+  readonly policies: readonly NetworkPolicy[]
 }
 
 export const defaultNodeConfig = (seed: number): NodeConfig => ({
@@ -45,6 +50,8 @@ export const defaultNodeConfig = (seed: number): NodeConfig => ({
   replicasMax: 10_000,
   drainTimeoutMs: 30_000,
   metrics: null,
+  challengePort: null,
+  policies: [],
 })
 
 export type NodePhase = 'new' | 'reaping' | 'running' | 'draining' | 'stopped'
@@ -84,7 +91,7 @@ export interface NodeState {
 
 /**
  * Whose timer it is: a replica's state, its health, one of its endpoints' checks, a service's plan
- * or wait, a listener's drain, the ledger, the end of a shutdown's patience.
+ * or wait, a listener's drain, a service's refusing after a wake-up that failed, its sleep, the ledger, the end of a shutdown's patience.
  */
 export type TimerKey =
   | `replica ${ReplicaId}`
@@ -93,6 +100,8 @@ export type TimerKey =
   | `plan ${ServiceKey}`
   | `wait ${ServiceKey}`
   | `listener ${ListenerId}`
+  | `wake ${ServiceKey}`
+  | `sleep ${ServiceKey}`
   | 'ledger'
   | 'shutdown'
 
@@ -126,6 +135,14 @@ export interface Service {
   state: ServiceState
   /** What dependents and the deployment see of it; when it changes they are looked at. */
   standing: string
+  /** It sleeps no more: woken because somebody wants it, and nothing of it took part yet. */
+  isWaking: boolean
+  /** In a row. */
+  wakeFailures: number
+  /** Since when any of it is wanted; of one that sleeps, of its last time awake. */
+  wokenAt: Instant
+  /** People said how many: it does not go to sleep by itself until the next deploy. */
+  isPinned: boolean
   /** Replicas that are to be replaced, or stand-ins for them, were there at the last plan. */
   updating: boolean
   /** Replicas by what they count as; kept by `enter` in `service/replicas.ts`. */
@@ -211,6 +228,8 @@ export interface Listener {
   readonly door: string
   /** A mapping behaves as one, too. */
   endpoint: EndpointSpec
+  /** As they were sent, in canonical JSON. */
+  settings: string
   /** Where replicas take what comes. */
   target: MappingTarget
   /** Of the first place it was to be reached at. */
@@ -219,6 +238,10 @@ export interface Listener {
   claims: ReadonlyMap<ClaimId, DoorClaim>
   /** `closing`: sockets lead to it still. `closed`: what came in goes on. */
   state: 'open' | 'closing' | 'closed'
+  /** What was said last: what becomes of those who come while nobody is behind it. */
+  whenEmpty: 'refuse' | 'hold'
+  /** Nothing goes through it, as it said last. */
+  isIdle: boolean
   /** Another one took its place: what is on it is never cut for that. */
   isReplaced: boolean
   /** Those that lead to it. */

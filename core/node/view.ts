@@ -1,17 +1,19 @@
 /** What operators see of a node: plain, sorted, ready to print or to send as JSON. */
 import type { Instant } from '../machine.ts'
 import type { Purpose } from '../publish/bindings.ts'
-import type { Claim, ClaimId } from '../publish/claim.ts'
+import type { Claim, ClaimId, Owner } from '../publish/claim.ts'
+import type { SocketId } from '../publish/events.ts'
 import { describeConflict } from '../publish/ledger.ts'
 import type { LedgerCounters, SocketState, SocketView } from '../publish/view.ts'
 import type { ListenerId, ReplicaId } from '../services/identity.ts'
 import { namespaceOf } from '../services/port-mappings.ts'
 import { isLeaving, isRunning } from '../services/replica-life.ts'
 import type { EndpointSpec } from '../spec/deployment.ts'
+import type { SocketUse } from './commands.ts'
 import { checkProblem, failsCheck, isSound } from './service/checks.ts'
 import { doorsOf, tlsOf } from './service/doors.ts'
 import { listenersOf } from './service/listeners.ts'
-import { addressOf, METRICS_OWNER } from './service/sockets.ts'
+import { addressOf, CHALLENGES_OWNER, METRICS_OWNER } from './service/sockets.ts'
 import { detailOf } from './service/standing.ts'
 import type { Listener, NodeState, Replica, Service } from './state.ts'
 
@@ -21,6 +23,8 @@ export interface NodeView {
   readonly services: readonly ServiceView[]
   readonly replicas: readonly ReplicaView[]
   readonly listeners: readonly ListenerView[]
+  /** Where requests go, by port, host and path. */
+  readonly routes: readonly RouteView[]
   readonly node: readonly NodeSocketView[]
   /** What became of claims and sockets, since the node began. */
   readonly ports: Readonly<LedgerCounters>
@@ -41,8 +45,8 @@ export interface ServiceView {
   readonly detail: string
   readonly replicas: { readonly wanted: number; readonly running: number; readonly ready: number }
   /**
-   * `http://127.0.0.1:8080` in file order, then mappings: `tcp://0.0.0.0:49153`. One with TLS and a
-   * host has that for its name: `https://a.example.com:8443`, `tls://a.example.com:5432`.
+   * `http://127.0.0.1:8080/api` in file order, then mappings: `tcp://0.0.0.0:49153`. One with a host
+   * has that for its name: `https://a.example.com:8443`, `tls://a.example.com:5432`.
    */
   readonly endpoints: readonly string[]
   /** Times a replica was started again after it ended by itself. */
@@ -57,6 +61,7 @@ export type ServiceState =
   | 'degraded' // some are
   | 'unhealthy' // none is
   | 'idle' // none is wanted
+  | 'asleep' // none is wanted until somebody comes
   | 'failed' // gave up until the next deploy or restart
   | 'stopping'
 
@@ -101,6 +106,8 @@ export interface ListenerView {
   readonly backends: number
   /** Which they are, and whether each takes traffic or fails a check. */
   readonly members: readonly { readonly replica: ReplicaId; readonly isUp: boolean }[]
+  /** How one is chosen: `round_robin`. */
+  readonly strategy: EndpointSpec['balance']['strategy']
   readonly detail: string
 }
 
@@ -115,9 +122,37 @@ export type ListenerViewState =
   | 'closing'
   | 'draining' // nothing leads to it any more; what came in goes on
 
+/** One for each place requests for a host and path come in at. */
+export interface RouteView {
+  readonly deployment: string
+  readonly service: string
+  readonly endpoint: string
+  readonly listener: ListenerId
+  /** `0.0.0.0:8080`. */
+  readonly address: string
+  readonly port: number
+  /** Empty: any. */
+  readonly host: string
+  readonly path: string
+  readonly tls: boolean
+  /** Requests are sent to https at this port. */
+  readonly redirectTo?: number
+  readonly stripPrefix: boolean
+  /** Replicas in its set, and those of them that are up. */
+  readonly backends: number
+  readonly ready: number
+  readonly state: RouteState
+}
+
+export type RouteState =
+  | 'serving'
+  | 'no-backend' // requests are refused
+  | 'asleep' // a request wakes the service
+  | 'waking' // requests wait for it
+
 /** What the node itself listens on. */
 export interface NodeSocketView {
-  readonly purpose: 'metrics'
+  readonly purpose: 'metrics' | 'challenges'
   readonly address: string
   readonly state: ListenerViewState
   readonly detail: string
@@ -140,19 +175,32 @@ export function viewOf(state: NodeState, now: Instant): NodeView {
     listeners: services
       .flatMap((each) => viewListeners(state, each))
       .sort((a, b) => byService(a, b) || compare(a.endpoint, b.endpoint)),
-    node: state.ledger.socketsOf(METRICS_OWNER).map((socket) => ({
-      purpose: 'metrics',
-      address: addressOf(socket),
-      // Who is asked is always there.
-      state: socket.state === 'listening' ? 'serving' : viewState(socket),
-      detail: socket.reason,
-    })),
+    routes: [...state.uses]
+      .flatMap(([socket, use]) => viewRoutes(state, socket, use))
+      .sort((a, b) => a.port - b.port || compare(a.host, b.host) || compare(a.path, b.path)),
+    node: [
+      ...viewOwn(state, METRICS_OWNER, 'metrics'),
+      ...viewOwn(state, CHALLENGES_OWNER, 'challenges'),
+    ],
     ports: { ...state.ledger.counters },
     ...(state.phase === 'draining'
       ? { drain: { remainsMs: Math.max(0, state.drainEndsAt - now) } }
       : {}),
   }
 }
+
+const viewOwn = (
+  { ledger }: NodeState,
+  owner: Owner,
+  purpose: NodeSocketView['purpose'],
+): NodeSocketView[] =>
+  ledger.socketsOf(owner).map((socket) => ({
+    purpose,
+    address: addressOf(socket),
+    // Who is asked is always there.
+    state: socket.state === 'listening' ? 'serving' : viewState(socket),
+    detail: socket.reason,
+  }))
 
 function viewService(state: NodeState, service: Service): ServiceView {
   const pending = service.dependencies.filter((each) => each.state === 'pending')
@@ -194,15 +242,16 @@ function urlsOf(state: NodeState, service: Service): readonly string[] {
 
 /** One that is asked for by a name is reached by that name alone; a wildcard stands for many. */
 function urlOf(
-  { protocol, host, stream }: EndpointSpec,
+  { protocol, host, stream, path }: EndpointSpec,
   isMapping: boolean,
   place: Pick<Claim, 'host' | 'port'>,
 ): string {
   const isTls = stream.tls !== 'off'
   const plain = isMapping && protocol !== 'https' ? namespaceOf({ protocol }) : SCHEMES[protocol]
   const scheme = isTls && protocol === 'tcp' ? 'tls' : plain
-  const address = isTls && host !== undefined ? `${host}:${place.port}` : addressOf(place)
-  return `${scheme}://${address}`
+  const isNamed = host !== undefined && (isTls || protocol !== 'tcp')
+  const address = isNamed ? `${host}:${place.port}` : addressOf(place)
+  return `${scheme}://${address}${path === '/' ? '' : path}`
 }
 
 const SCHEMES: Readonly<Record<EndpointSpec['protocol'], string>> = {
@@ -275,7 +324,9 @@ function viewListeners(state: NodeState, service: Service): ListenerView[] {
     const { protocol } = endpoint
     const tls = tlsOf(endpoint) !== 'off'
     const asked = tls && endpoint.host !== undefined ? { serverName: endpoint.host } : {}
-    const row = { deployment, service: name, endpoint: endpoint.name, protocol, listener: id, tls }
+    const { strategy } = endpoint.balance
+    const at = { deployment, service: name, endpoint: endpoint.name }
+    const row = { ...at, protocol, listener: id, tls, strategy }
     const rest = { ...asked, backends: sent.size, members }
     const open = [...listener.claims.values()].map(({ claim, purpose }): ListenerView => {
       const socket = sockets.get(claim.id)
@@ -284,6 +335,44 @@ function viewListeners(state: NodeState, service: Service): ListenerView[] {
     })
     return [...open, ...viewEnding(state, listener, { ...row, ...rest, detail: '' })]
   })
+}
+
+function viewRoutes(state: NodeState, id: SocketId, use: SocketUse): RouteView[] {
+  const socket = state.ledger.socket(id)
+  if (socket?.state !== 'listening' || use.kind !== 'tcp') return []
+  return use.routes.flatMap((doorway) => {
+    if (!('http' in doorway)) return []
+    return doorway.http.flatMap(({ listener: id, host = '', path, redirectTo }): RouteView[] => {
+      const listener = state.listeners.get(id)
+      const service = listener && state.services.get(listener.service)
+      if (listener === undefined || service === undefined) return []
+      const { endpoint, sent, down } = listener
+      return [
+        {
+          deployment: service.deployment,
+          service: service.name,
+          endpoint: endpoint.name,
+          listener: id,
+          address: addressOf(socket),
+          port: socket.port,
+          host,
+          path,
+          tls: doorway.tls !== 'off',
+          ...(redirectTo === undefined ? {} : { redirectTo }),
+          stripPrefix: endpoint.http?.stripPrefix ?? false,
+          backends: sent.size,
+          ready: sent.size - down.size,
+          state: routeState(service, listener),
+        },
+      ]
+    })
+  })
+}
+
+function routeState(service: Service, { sent, down, endpoint, whenEmpty }: Listener): RouteState {
+  if (sent.size > (endpoint.balance.failOpen ? 0 : down.size)) return 'serving'
+  if (service.isWaking) return 'waking'
+  return whenEmpty === 'hold' ? 'asleep' : 'no-backend'
 }
 
 /** One that no socket is to lead to any more, while there is something of it. */

@@ -40,8 +40,16 @@ export function mappingEndpoint(
   const led =
     'endpoint' in target ? endpoints.find((each) => each.name === target.endpoint) : undefined
   if (led === undefined) return plainEndpoint(name, protocol, port, containerPort)
-  return { ...led, name, port, expose: 'internal' }
+  const { host, ...rest } = led
+  if (led.http === undefined) return { ...led, name, port, expose: 'internal' }
+  // Whoever knows the port asks for it by any name, at any path.
+  const http = { ...led.http, stripPrefix: false, redirectHttps: false }
+  return { ...rest, name, port, expose: 'internal', path: '/', http }
 }
+
+/** Its requests are read; websocket is http, and https is http within TLS. */
+export const speaksHttp = ({ protocol }: Pick<EndpointSpec, 'protocol'>): boolean =>
+  protocol !== 'tcp' && protocol !== 'udp'
 
 /** tcp and udp are apart; http, https and websocket ride TCP. */
 export const namespaceOf = ({ protocol }: Pick<EndpointSpec, 'protocol'>): PortNamespace =>

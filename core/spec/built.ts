@@ -3,7 +3,6 @@
  * when it is ignored is refused when the deployment is to run; one that only advises is warned of.
  * Checking a file accepts both. When the work behind a field is built, its line here goes.
  */
-import { parseIp } from '../net/address.ts'
 import type { Deployment, EndpointSpec, HealthSpec, ServiceSpec } from './deployment.ts'
 import { parseEnvValue } from './grammar/env.ts'
 import { parseHealthUrl } from './grammar/health-url.ts'
@@ -17,7 +16,6 @@ export interface Unbuilt {
 
 export function unbuilt(deployment: Deployment): readonly Unbuilt[] {
   const found: Unbuilt[] = []
-  const ingress = new Map<number, string>()
   for (const [name, spec] of Object.entries(deployment.services)) {
     const at = notes(found, ['services', name])
     if (spec.rtype !== 'service') {
@@ -28,13 +26,9 @@ export function unbuilt(deployment: Deployment): readonly Unbuilt[] {
     ofReplicas(spec, deployment, at)
     if (spec.health !== undefined) ofHealth(spec.health, at)
     for (const [index, endpoint] of spec.endpoints.entries()) {
-      const inside = notes(found, ['services', name, 'endpoints', index])
-      ofEndpoint(endpoint, inside)
-      const { protocol } = endpoint
-      if (protocol === 'http' || protocol === 'websocket') {
-        ofSharedPort(name, endpoint, ingress, inside)
-      }
+      ofEndpoint(endpoint, spec, notes(found, ['services', name, 'endpoints', index]))
     }
+    ofFirst(spec, at)
     ofContainer(spec, at)
   }
   for (const name of Object.keys(deployment.externals)) {
@@ -114,30 +108,31 @@ function ofHealth(health: HealthSpec, at: Note): void {
   }
 }
 
-function ofEndpoint(endpoint: EndpointSpec, at: Note): void {
-  const { protocol, path, host, stream, http } = endpoint
-  if (path !== '/') {
-    const whole = protocol === 'https' ? 'a server name' : 'a port'
-    const message = `routing by path is not built yet; until then ${whole} is one service's`
-    at('refuse', ['path'], message)
-  }
-  if (host !== undefined) ofHost(host, protocol, at)
-  if (protocol === 'udp') ofUdp(endpoint, at)
-  else if (stream.sessionTimeoutMs !== undefined) {
+function ofEndpoint(endpoint: EndpointSpec, { scale }: ServiceSpec, at: Note): void {
+  const { protocol, stream } = endpoint
+  if (protocol === 'udp') {
+    ofUdp(endpoint, at)
+    if (scale.mode === 'adaptive' && scale.min === 0) {
+      at(
+        'warn',
+        ['protocol'],
+        'a datagram wakes nobody: while the service is at zero it is dropped',
+      )
+    }
+  } else if (stream.sessionTimeoutMs !== undefined) {
     at('warn', ['stream', 'session_timeout'], 'session_timeout is not used; write idle_timeout')
   }
-  if (http !== undefined) ofHttp(http, at)
 }
 
-/** Until requests are read, the only host that is known is the server name that TLS asks for. */
-function ofHost(host: string, protocol: EndpointSpec['protocol'], at: Note): void {
-  if (protocol === 'http' || protocol === 'websocket') {
-    const message = "routing by host is not built yet; until then a port is one service's"
-    at('refuse', ['host'], message)
-  } else if (parseIp(host) !== undefined) {
-    const message = 'routing by the host of a request is not built yet, and TLS asks for names only'
-    at('refuse', ['host'], message)
-  }
+/** `$PORT` is the first endpoint's, and most programs listen nowhere else. */
+function ofFirst({ endpoints: [first, ...others], runtime }: ServiceSpec, at: Note): void {
+  if (runtime !== 'process' || !first?.http?.redirectHttps || first.protocol === 'https') return
+  if (others.every(({ http }) => http === undefined || http.redirectHttps)) return
+  // It shares the port of the one it redirects to.
+  if (others.some(({ protocol }) => protocol === 'https')) return
+  const why = `${first.name} only redirects, and as the first endpoint its port is $PORT, to which nobody comes`
+  const advice = 'write it after the others, or let the program listen on their $PORT_NAME'
+  at('warn', ['endpoints', 0, 'http', 'redirect_https'], `${why}; ${advice}`)
 }
 
 function ofUdp({ balance, stream, udp }: EndpointSpec, at: Note): void {
@@ -157,45 +152,10 @@ function ofStreamOfUdp(stream: EndpointSpec['stream'], at: Note): void {
     stream.connectTimeoutMs === 2_000 &&
     stream.idleTimeoutMs === 3_600_000 &&
     stream.connectionsMax === 10_000 &&
-    stream.connectionsPerBackendMax === 0
+    stream.connectionsPerBackendMax === 0 &&
+    stream.holdTimeoutMs === 30_000
   if (isUsual) return
   at('warn', ['stream'], 'limits of stream are for tcp; those of udp are in the udp block')
-}
-
-function ofHttp(http: NonNullable<EndpointSpec['http']>, at: Note): void {
-  const plain = 'http is forwarded unread for now'
-  const refused = {
-    strip_prefix: http.stripPrefix,
-    redirect_https: http.redirectHttps,
-    backend: http.backend === 'h2c',
-  }
-  for (const [key, asked] of Object.entries(refused)) {
-    if (asked) at('refuse', ['http', key], `${key} is not built yet: ${plain}`)
-  }
-  const usual =
-    http.headTimeoutMs === 10_000 &&
-    http.bodyTimeoutMs === 60_000 &&
-    http.responseTimeoutMs === 60_000 &&
-    http.idleTimeoutMs === 75_000 &&
-    http.headBytesMax === 32_768 &&
-    http.retries === 1 &&
-    http.holdTimeoutMs === 30_000
-  if (!usual) at('warn', ['http'], `limits of http are not used yet: ${plain}`)
-}
-
-/** The first service on a plain http port gets all of its traffic, so a second one cannot be there. */
-function ofSharedPort(
-  name: string,
-  { port }: EndpointSpec,
-  ingress: Map<number, string>,
-  at: Note,
-): void {
-  const first = ingress.get(port)
-  if (first === undefined) {
-    ingress.set(port, name)
-    return
-  }
-  at('refuse', ['port'], `sharing port ${port} with ${first} is not built yet; choose another port`)
 }
 
 function ofContainer(spec: ServiceSpec, at: Note): void {

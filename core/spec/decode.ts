@@ -5,7 +5,9 @@
 import type { Deployment } from './deployment.ts'
 import { deploymentFile } from './file/deployment.ts'
 import type { Problem } from './problem.ts'
+import { checkRedirects } from './redirect.ts'
 import { checkDepends } from './rules/depends.ts'
+import { checkStreamOfHttp } from './rules/endpoint-keys.ts'
 import { checkPorts } from './rules/ports.ts'
 import { checkService } from './rules/service.ts'
 import { isMap } from './schema/objects.ts'
@@ -52,7 +54,14 @@ function checkRules(
 ): void {
   const { services } = tree
   const declared = new Set(isMap(services) ? Object.keys(services) : [])
+  checkRedirects(deployment, declared, reading)
   for (const spec of Object.values(deployment.services)) checkService(spec, tree, reading)
+  for (const { endpoints } of [
+    ...Object.values(deployment.services),
+    ...Object.values(deployment.externals),
+  ]) {
+    for (const endpoint of endpoints) checkStreamOfHttp(endpoint, tree, reading)
+  }
   checkDepends(deployment, declared, reading)
   for (const name of Object.keys(deployment.externals)) {
     if (!declared.has(name)) continue

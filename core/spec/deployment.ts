@@ -142,9 +142,17 @@ export interface EndpointSpec {
   readonly port: number
   /** Set only when the file says it: the program itself listens there. */
   readonly targetPort?: number
-  /** Path prefix of an http, https or websocket endpoint; `/` when the file says nothing. */
+  /** The endpoint of this service whose port in a replica it shares. */
+  readonly targetEndpoint?: string
+  /**
+   * Path prefix of an http, https or websocket endpoint, without a slash at its end unless it is
+   * `/`, as it is when the file says nothing.
+   */
   readonly path: string
-  /** Lower case; `*.example.com` stands for one label. With TLS the server name asked for (RFC 6066, 3). */
+  /**
+   * Lower case; `*.example.com` stands for one label. Whom requests are for; of a tcp endpoint the
+   * server name that TLS asks for (RFC 6066, 3).
+   */
   readonly host?: string
   readonly expose: 'public' | 'internal'
   readonly targetRole?: string
@@ -164,8 +172,9 @@ export interface BalanceSpec {
   readonly failOpen: boolean
 }
 
+/** Of http, https and websocket only `tls`, `acceptProxyProtocol` and `healthCheck` mean something. */
 export interface StreamSpec {
-  /** Of an https endpoint always `terminate`. */
+  /** Of an https endpoint always `terminate`, of http and websocket `off`. */
   readonly tls: 'off' | 'terminate' | 'reoriginate' | 'passthrough'
   readonly proxyProtocol: boolean
   readonly acceptProxyProtocol: readonly string[]
@@ -188,6 +197,8 @@ export interface StreamSpec {
    * the file says nothing else; absent: none is asked for, and any is good.
    */
   readonly backendName?: string
+  /** Of a tcp endpoint: how long a connection waits while its service is woken; 0 = not at all. */
+  readonly holdTimeoutMs: number
   readonly drainTimeoutMs: number
 }
 
@@ -221,15 +232,33 @@ export type UdpHealthSpec = {
 
 export interface HttpSpec {
   readonly stripPrefix: boolean
+  /** To the port that `redirectPortOf` finds; of plain endpoints only. */
   readonly redirectHttps: boolean
   readonly backend: 'http1' | 'h2c'
+  /** From the first byte of a request to the end of its head. */
   readonly headTimeoutMs: number
+  /** A body, either way, without progress. */
   readonly bodyTimeoutMs: number
+  readonly connectTimeoutMs: number
+  /** From the end of a request to the head of its answer. */
   readonly responseTimeoutMs: number
+  /** From the first byte of a request to the last of its answer; 0 = no limit. */
+  readonly totalTimeoutMs: number
+  /** Of a connection between two requests. */
   readonly idleTimeoutMs: number
+  /** A WebSocket or other tunnel without a byte either way; 0 = no limit. */
+  readonly tunnelIdleTimeoutMs: number
+  /** Of a request or an answer. */
   readonly headBytesMax: number
+  /** Other replicas tried. */
   readonly retries: number
+  /** How long a request waits while its service is woken; 0 = not at all. */
   readonly holdTimeoutMs: number
+  /** Requests and tunnels at one replica at one time; 0 = no limit. */
+  readonly requestsPerBackendMax: number
+  /** Strict-Transport-Security on answers over TLS. */
+  readonly hsts: boolean
+  readonly drainTimeoutMs: number
 }
 
 export type ScaleSpec =
@@ -239,6 +268,8 @@ export type ScaleSpec =
       readonly min: number
       readonly max: number
       readonly cooldownMs: number
+      /** Of `min: 0`: after how long without use it goes back to zero; else 0, never. */
+      readonly idleAfterMs: number
       readonly targets: { readonly cpu?: number; readonly memory?: number; readonly rps?: number }
     }
   | { readonly mode: 'manual' }

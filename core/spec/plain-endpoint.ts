@@ -2,7 +2,7 @@
  * An endpoint that says nothing but where it is, as the decoder would read it. Written out, so that
  * the machines need not carry the decoder; a test compares the two.
  */
-import type { EndpointSpec, StreamSpec, UdpSpec } from './deployment.ts'
+import type { EndpointSpec, HttpSpec, StreamSpec, UdpSpec } from './deployment.ts'
 
 export function plainEndpoint(
   name: string,
@@ -32,6 +32,7 @@ export const plainStream: StreamSpec = {
   idleTimeoutMs: 3_600_000,
   connectionsMax: 10_000,
   connectionsPerBackendMax: 0,
+  holdTimeoutMs: 30_000,
   drainTimeoutMs: 30_000,
 }
 
@@ -48,4 +49,23 @@ export const plainUdp: UdpSpec = {
   datagramBytesMax: 65_507,
   proxyProtocol: 'off',
   acceptProxyProtocol: [],
+}
+
+export const plainHttp: HttpSpec = {
+  stripPrefix: false,
+  redirectHttps: false,
+  backend: 'http1',
+  headTimeoutMs: 10_000,
+  bodyTimeoutMs: 60_000,
+  connectTimeoutMs: 2_000,
+  responseTimeoutMs: 60_000,
+  totalTimeoutMs: 0,
+  idleTimeoutMs: 75_000,
+  tunnelIdleTimeoutMs: 3_600_000,
+  headBytesMax: 32_768,
+  retries: 1,
+  holdTimeoutMs: 30_000,
+  requestsPerBackendMax: 0,
+  hsts: true,
+  drainTimeoutMs: 30_000,
 }

@@ -26,6 +26,8 @@ export type SocketCommand =
       readonly connection: ConnectionId
       readonly attempt: Attempt
     }
+  // it waits for a backend: nothing is read from its client, but whether that one leaves is looked at
+  | { readonly type: 'hold'; readonly connection: ConnectionId }
   // begin to read both sides
   | { readonly type: 'join'; readonly connection: ConnectionId }
   // in this order; `bytes` are borrowed, keep a copy or be done with them
@@ -51,7 +53,9 @@ export type SocketCommand =
 
 export type RefuseReason =
   | 'connections-max'
+  | 'forbidden' // by a network policy
   | 'no-backend' // none may be chosen
+  | 'held-max' // likewise, and as many as may wait for one do
   | 'backends-full' // each of them has as many connections as it may
   | 'not-accepting' // let in before the listener was closed
 
@@ -60,6 +64,8 @@ export type EndReason =
   | 'client-reset'
   | 'upstream-reset'
   | 'connect-failed' // every backend it may try was tried, or is full
+  | 'hold-timeout' // no backend came in time
+  | 'hold-refused' // no backend is to come
   | 'host-limit' // this machine ran out of something
   | 'idle'
   | 'cut'

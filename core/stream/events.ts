@@ -13,6 +13,8 @@ export type ConnectionId = number & { readonly [brand]: 'ConnectionId' }
 
 export type Side = 'client' | 'upstream'
 
+export type WhenEmpty = 'refuse' | 'hold'
+
 export type StreamListenerEvent =
   // a client was let in; nothing is read from it until `join`, beginning with what an entrance read.
   // Those of several sockets come in any order. `peers`: absent where nobody says
@@ -54,6 +56,8 @@ export type StreamListenerEvent =
       readonly type: 'apply-backends'
       readonly version: number
       readonly backends: readonly Backend[]
+      /** Without a backend to choose: `hold` whoever comes and say `wanted`, or refuse them. */
+      readonly whenEmpty: WhenEmpty
     }
   // end the live connections of this backend
   | { readonly type: 'cut-backend'; readonly backend: BackendId }

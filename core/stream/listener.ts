@@ -3,14 +3,16 @@
  * runs what comes back. One machine for each listener, however many sockets lead to it; it holds the
  * listener's backend group.
  */
-import { BackendGroup, type GroupOptions } from '../balance/group.ts'
+import { BackendGroup, type BackendId, type GroupOptions } from '../balance/group.ts'
 import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
 import { DeadlineQueue } from '../time/deadline-queue.ts'
+import { UseTimer } from '../time/use-timer.ts'
 import type { StreamListenerCommand } from './commands.ts'
 import type { StreamListenerEvent } from './events.ts'
 import {
   closePair,
   isConnecting,
+  letGoOn,
   onAccepted,
   onBlocked,
   onConnectTimeout,
@@ -21,6 +23,7 @@ import {
   onUpstreamConnected,
   onUpstreamFailed,
   onWritable,
+  sayWanted,
   tryNext,
 } from './pair.ts'
 import {
@@ -31,6 +34,18 @@ import {
   type StreamCounters,
   zeroCounters,
 } from './state.ts'
+
+/** What a listener counts of a backend that is in its set, or drains. */
+export interface StreamBackendCounts {
+  readonly backend: BackendId
+  readonly host: string
+  readonly port: number
+  readonly isDraining: boolean
+  /** Connections, those being made included. */
+  readonly live: number
+  /** Attempts that failed or timed out, since it is in the set. */
+  readonly failures: number
+}
 
 export class StreamListener implements Machine<StreamListenerEvent, StreamListenerCommand> {
   /** For {@link checkInvariants}; nobody else reads it. */
@@ -43,8 +58,13 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
       group: new BackendGroup(balance),
       pairs: new Map(),
       pairsOn: new Map(),
+      held: new Set(),
+      whenEmpty: 'refuse',
+      isWanted: false,
+      use: new UseTimer(config.idleAfterMs),
       timers: new DeadlineQueue(),
       attemptLast: 0,
+      failures: new WeakMap(),
       cutting: new Set(),
       goOnAt: undefined,
       counters: zeroCounters(),
@@ -83,13 +103,14 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
         onFinished(state, event, out)
         break
       case 'apply-backends':
-        onApplyBackends(state, event, out)
+        onApplyBackends(state, event, now, out)
         break
       case 'cut-backend':
         onCutBackend(state, event, now, out)
         break
       case 'close':
         onClose(state, 'closed')
+        if (state.held.size > 0) endMany(state, now, out)
         break
       case 'abort-all':
         onClose(state, 'aborting')
@@ -98,9 +119,11 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
       case 'configure':
         state.config = event.config
         state.group.limit(event.config.connectionsPerBackendMax)
+        state.use.configure(event.config.idleAfterMs, now)
         break
       case 'rebalance':
         state.group.rebalance(event.balance)
+        if (state.held.size > 0) endMany(state, now, out)
         break
       case 'tick':
         onTick(state, now, out)
@@ -108,22 +131,43 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
       default:
         unreachable(event)
     }
-    if (state.phase === 'closed' || state.phase === 'aborting') emptyWhenDone(state, out)
+    if (state.phase === 'accepting') noteUse(state, now, out)
+    else if (state.phase !== 'emptied') emptyWhenDone(state, out)
   }
 
   deadline(): Instant | undefined {
+    const { goOnAt, timers, phase, use } = this.state
     // While work is left over, timers that are due are part of it.
-    return this.state.goOnAt ?? this.state.timers.next()
+    const at = goOnAt ?? timers.next()
+    const idleAt = phase === 'accepting' ? use.next() : undefined
+    return at === undefined || idleAt === undefined ? (at ?? idleAt) : Math.min(at, idleAt)
   }
 
-  /** Live connections. */
+  /** Live connections, held ones included. */
   get connections(): number {
     return this.state.pairs.size
+  }
+
+  /** Those that wait for a backend. */
+  get heldConnections(): number {
+    return this.state.held.size
   }
 
   /** Live connections to one backend, those still being made included. */
   connectionsOn(backend: string): number {
     return this.state.group.liveOn(backend)
+  }
+
+  /** O(backends). */
+  backendCounts(): readonly StreamBackendCounts[] {
+    const { group, failures } = this.state
+    const { serving, draining } = group.state
+    return [...serving.values(), ...draining.values()].map((member) => {
+      const { id: backend, host, port } = member.backend
+      const isDraining = member.state === 'draining'
+      const { live } = member
+      return { backend, host, port, isDraining, live, failures: failures.get(member) ?? 0 }
+    })
   }
 
   /** Neither connections nor backends: nothing would be lost with this machine. */
@@ -139,9 +183,11 @@ export class StreamListener implements Machine<StreamListenerEvent, StreamListen
 
 function onApplyBackends(
   state: ListenerState,
-  { version, backends }: Extract<StreamListenerEvent, { type: 'apply-backends' }>,
+  { version, backends, whenEmpty }: Extract<StreamListenerEvent, { type: 'apply-backends' }>,
+  now: Instant,
   out: StreamListenerCommand[],
 ): void {
+  const isNews = version > state.group.version
   // Connections being made to a backend that is missing now count as live until they are done.
   const left = state.group.apply(version, backends)
   const inForce = state.group.version
@@ -150,6 +196,13 @@ function onApplyBackends(
     if (member.state !== 'gone') continue
     out.push({ type: 'backend-drained', backend: member.backend.id, version: inForce })
   }
+  if (!isNews) return
+  state.whenEmpty = state.phase === 'accepting' ? whenEmpty : 'refuse'
+  state.isWanted = false
+  if (state.held.size === 0) return
+  // Whoever sent this may have been in no position to hear it the first time.
+  if (isHolding(state)) sayWanted(state, out)
+  else endMany(state, now, out)
 }
 
 function onCutBackend(
@@ -166,19 +219,25 @@ function onCutBackend(
 
 function onClose(state: ListenerState, phase: 'closed' | 'aborting'): void {
   if (state.phase !== 'emptied' && state.phase !== 'aborting') state.phase = phase
+  state.whenEmpty = 'refuse' // nobody wakes what is behind a listener that is going
 }
 
 function onTick(state: ListenerState, now: Instant, out: StreamListenerCommand[]): void {
+  if (state.phase === 'accepting' && state.use.tick(now)) out.push({ type: 'idle' })
   if (state.goOnAt !== undefined && now < state.goOnAt) return // spurious
   endMany(state, now, out)
   const next = state.goOnAt ?? state.timers.next()
   assert(next === undefined || next > now, 'busy loop: the next deadline is already due')
 }
 
-/** What ends connections in numbers: an abort, cuts, timers; a bounded part of it a step. */
+/**
+ * What happens to connections in numbers: an abort, cuts, timers, an end to their waiting; a bounded
+ * part of it a step.
+ */
 function endMany(state: ListenerState, now: Instant, out: StreamListenerCommand[]): void {
   const left = endCuts(state, now, out, endTimers(state, now, out, endAll(state, out)))
-  state.goOnAt = left > 0 ? undefined : now + GO_ON_AFTER_MS
+  const isLeft = endHolding(state, now, out, left) === 0
+  state.goOnAt = isLeft ? now + GO_ON_AFTER_MS : undefined
 }
 
 function endAll(state: ListenerState, out: StreamListenerCommand[]): number {
@@ -204,6 +263,7 @@ function endTimers(
     const pair = state.pairs.get(connection)
     assert(pair !== undefined, 'a closed connection has no timer')
     if (isConnecting(pair)) onConnectTimeout(state, pair, now, out)
+    else if (pair.link.type === 'held') closePair(state, pair, 'hold-timeout', true, out)
     else closePair(state, pair, 'idle', false, out)
   }
   return 0
@@ -235,6 +295,31 @@ function cut(state: ListenerState, pair: Pair, now: Instant, out: StreamListener
   }
   out.push({ type: 'abandon-upstream', connection: pair.id, attempt: pair.link.attempt })
   tryNext(state, pair, now, out)
+}
+
+function endHolding(
+  state: ListenerState,
+  now: Instant,
+  out: StreamListenerCommand[],
+  budget: number,
+): number {
+  let left = budget
+  if (isHolding(state)) return left
+  for (const pair of state.held) {
+    if (left === 0) return 0
+    left -= 1
+    letGoOn(state, pair, now, out)
+  }
+  return left
+}
+
+/** What waits for a backend goes on waiting. */
+const isHolding = ({ group, whenEmpty }: ListenerState): boolean =>
+  group.candidateCount === 0 && whenEmpty === 'hold'
+
+function noteUse({ pairs, use }: ListenerState, now: Instant, out: StreamListenerCommand[]): void {
+  if (pairs.size === 0) use.end(now)
+  else if (use.begin()) out.push({ type: 'busy' })
 }
 
 function emptyWhenDone(state: ListenerState, out: StreamListenerCommand[]): void {

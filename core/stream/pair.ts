@@ -1,13 +1,15 @@
 /**
- * The life of one connection: choosing -> connecting -> joined -> closed, with each direction
- * ending by itself. Nothing is read from a client before its upstream is connected, so that
+ * The life of one connection: choosing -> connecting -> joined -> closed, held while there is no
+ * backend but one is to come, with each direction ending by itself. Nothing is read from a client before its upstream is connected, so that
  * waiting bytes are the kernel's and a second backend can be tried without the client noticing.
  */
 import type { BackendId, Member } from '../balance/group.ts'
 import { type Attempt, assert, type Instant } from '../machine.ts'
 import { localHeader, proxyHeader } from '../net/proxy-v2.ts'
+import { admits } from '../policy/access.ts'
 import { clientKey } from './affinity.ts'
-import type { EndReason, StreamListenerCommand } from './commands.ts'
+import type { EndReason, RefuseReason, StreamListenerCommand } from './commands.ts'
+import type { Peers } from './entrance/events.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from './events.ts'
 import {
   enterLink,
@@ -16,6 +18,7 @@ import {
   type ListenerState,
   otherSide,
   type Pair,
+  type StreamConfig,
   wayTo,
 } from './state.ts'
 
@@ -29,19 +32,11 @@ export function onAccepted(
   out: Out,
 ): void {
   assert(!state.pairs.has(connection), 'a connection number is used once')
-  const refusal =
-    state.phase !== 'accepting'
-      ? 'not-accepting'
-      : state.group.candidateCount === 0
-        ? 'no-backend'
-        : state.pairs.size >= state.config.connectionsMax
-          ? 'connections-max'
-          : state.group.openCount === 0
-            ? 'backends-full'
-            : undefined
+  const refusal = refusalOf(state, peers)
   if (refusal !== undefined) {
     state.counters.refused[refusal] += 1
     out.push({ type: 'close', connection, reason: refusal, reset: true })
+    if (refusal === 'no-backend' || refusal === 'held-max') sayWanted(state, out)
     return
   }
   const pair: Pair = {
@@ -58,9 +53,26 @@ export function onAccepted(
   chooseUpstream(state, pair, now, out)
 }
 
+/** Who may not come is told nothing else, and wakes nobody. */
+function refusalOf(state: ListenerState, peers: Peers | undefined): RefuseReason | undefined {
+  const { phase, config, group, pairs, held, whenEmpty } = state
+  if (phase !== 'accepting') return 'not-accepting'
+  if (!isAdmitted(config, peers)) return 'forbidden'
+  const isEmpty = group.candidateCount === 0
+  if (isEmpty && (whenEmpty === 'refuse' || config.holdTimeoutMs === 0)) return 'no-backend'
+  if (pairs.size >= config.connectionsMax) return 'connections-max'
+  if (isEmpty) return held.size >= config.heldMax ? 'held-max' : undefined
+  return group.openCount === 0 ? 'backends-full' : undefined
+}
+
+function isAdmitted({ access }: StreamConfig, peers: Peers | undefined): boolean {
+  return access.length === 0 || (peers !== undefined && admits(access, peers.source))
+}
+
 function chooseUpstream(state: ListenerState, pair: Pair, now: Instant, out: Out): void {
   assert(pair.link.type === 'choosing', 'only a choosing pair chooses')
   const mayTry = pair.tried.length < pair.config.connectAttemptsMax
+  if (mayTry && pair.config.holdTimeoutMs > 0 && mayHold(state)) return hold(state, pair, now, out)
   const key = pair.peers === undefined ? undefined : clientKey(pair.peers.source)
   const member = mayTry ? state.group.choose(pair.tried, key) : undefined
   if (member === undefined) {
@@ -86,6 +98,37 @@ function chooseUpstream(state: ListenerState, pair: Pair, now: Instant, out: Out
     tls,
   } as const
   out.push(tls && proxyProtocol ? { ...command, preface: headerOf(state, pair) } : command)
+}
+
+/** There is no backend, one is to come, and there is room to wait for it. */
+const mayHold = ({ group, whenEmpty, held, config }: ListenerState): boolean =>
+  group.candidateCount === 0 && whenEmpty === 'hold' && held.size < config.heldMax
+
+function hold(state: ListenerState, pair: Pair, now: Instant, out: Out): void {
+  enterLink(pair, HELD)
+  state.held.add(pair)
+  state.counters.held += 1
+  state.timers.set(pair.id, now + pair.config.holdTimeoutMs)
+  out.push({ type: 'hold', connection: pair.id })
+  sayWanted(state, out)
+}
+
+/** Where that is of use, and was not said since the last set. */
+export function sayWanted(state: ListenerState, out: Out): void {
+  if (state.isWanted || state.whenEmpty === 'refuse') return
+  state.isWanted = true
+  out.push({ type: 'wanted' })
+}
+
+/** There is a backend now, or none is to come. */
+export function letGoOn(state: ListenerState, pair: Pair, now: Instant, out: Out): void {
+  if (state.group.candidateCount === 0) {
+    closePair(state, pair, 'hold-refused', true, out)
+    return
+  }
+  state.held.delete(pair)
+  enterLink(pair, CHOOSING)
+  chooseUpstream(state, pair, now, out)
 }
 
 /** Who the client is, as its upstream is told first of all. */
@@ -266,6 +309,7 @@ export function closePair(
   state.timers.cancel(pair.id)
   state.counters.closed[reason] += 1
   out.push({ type: 'close', connection: pair.id, reason, reset })
+  if (link.type === 'held') state.held.delete(pair)
   if (link.type === 'connecting' || link.type === 'joined') leave(state, pair, link.member, out)
 }
 
@@ -309,6 +353,7 @@ function reportFailure(
   now: Instant,
   out: Out,
 ): void {
+  state.failures.set(member, (state.failures.get(member) ?? 0) + 1)
   if (!state.group.shouldReportFailure(member, now)) return
   out.push({ type: 'backend-failed', backend: member.backend.id, reason })
 }
@@ -320,5 +365,6 @@ function touch(state: ListenerState, pair: Pair, now: Instant): void {
 }
 
 const CHOOSING = { type: 'choosing' } as const
+const HELD = { type: 'held' } as const
 const CLOSED = { type: 'closed' } as const
 const NONE_TRIED: readonly BackendId[] = []

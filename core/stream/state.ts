@@ -1,9 +1,11 @@
 import type { BackendGroup, BackendId, Member } from '../balance/group.ts'
 import { type Attempt, assert, type Instant } from '../machine.ts'
+import type { AccessList } from '../policy/access.ts'
 import type { DeadlineQueue } from '../time/deadline-queue.ts'
+import type { UseTimer } from '../time/use-timer.ts'
 import type { EndReason, RefuseReason } from './commands.ts'
 import type { Peers } from './entrance/events.ts'
-import type { ConnectionId, Side } from './events.ts'
+import type { ConnectionId, Side, WhenEmpty } from './events.ts'
 
 export interface StreamConfig {
   /** For one attempt. */
@@ -23,6 +25,14 @@ export interface StreamConfig {
   readonly proxyProtocol: boolean
   /** Whether upstreams are spoken to in TLS. */
   readonly upstreamTls: boolean
+  /** Who may come. With entries, whoever nobody knows may not. */
+  readonly access: AccessList
+  /** Connections waiting for a backend; more are refused and counted. Holds for the listener at once. */
+  readonly heldMax: number
+  /** How long one waits for a backend; 0 = it is refused, and `wanted` is said all the same. */
+  readonly holdTimeoutMs: number
+  /** Without a connection, until `idle` is said; 0 = never. Holds for the listener at once. */
+  readonly idleAfterMs: number
 }
 
 export const defaultStreamConfig: StreamConfig = {
@@ -33,6 +43,10 @@ export const defaultStreamConfig: StreamConfig = {
   connectionsPerBackendMax: 0,
   proxyProtocol: false,
   upstreamTls: false,
+  access: [],
+  heldMax: 1_000,
+  holdTimeoutMs: 30_000,
+  idleAfterMs: 0,
 }
 
 /** One client connection and what became of it. */
@@ -50,12 +64,14 @@ export interface Pair {
 
 export type Link =
   | { readonly type: 'choosing' } // only within a step
+  | { readonly type: 'held' } // there is no backend, and one is to come
   | { readonly type: 'connecting'; readonly member: Member; readonly attempt: Attempt }
   | { readonly type: 'joined'; readonly member: Member }
   | { readonly type: 'closed' }
 
 export const LEGAL_LINKS: Record<Link['type'], readonly Link['type'][]> = {
-  choosing: ['connecting', 'closed'],
+  choosing: ['held', 'connecting', 'closed'],
+  held: ['choosing', 'closed'],
   connecting: ['choosing', 'joined', 'closed'],
   joined: ['closed'],
   closed: [],
@@ -86,9 +102,18 @@ export interface ListenerState {
   readonly pairs: Map<ConnectionId, Pair>
   /** What the group counts, one by one: a cut ends these without looking through all others. */
   readonly pairsOn: Map<Member, Set<Pair>>
-  /** One timer a pair: the end of its attempt while connecting, of its idleness when joined. */
+  /** Pairs without a backend, who came first first. */
+  readonly held: Set<Pair>
+  /** What the last set says of whoever comes while there is no backend to choose. */
+  whenEmpty: WhenEmpty
+  /** Somebody is held, and that was said. */
+  isWanted: boolean
+  readonly use: UseTimer
+  /** One timer a pair: the end of its waiting, of its attempt while connecting, of its idleness when joined. */
   readonly timers: DeadlineQueue<ConnectionId>
   attemptLast: Attempt
+  /** Attempts that failed by the backend's fault; none, when it is not said. */
+  readonly failures: WeakMap<Member, number>
   /** Backends whose connections are being ended, 1,024 a step. */
   readonly cutting: Set<Member>
   /** When to go on with work too big for one step. */
@@ -100,6 +125,8 @@ export interface ListenerState {
 export interface StreamCounters {
   accepted: number
   readonly refused: Record<RefuseReason, number>
+  /** How often one had to wait for a backend. */
+  held: number
   /** Attempts that succeeded. */
   connected: number
   /** Attempts that failed, timed out, or were given up. */
@@ -120,7 +147,15 @@ export interface StreamCounters {
 
 export const zeroCounters = (): StreamCounters => ({
   accepted: 0,
-  refused: { 'connections-max': 0, 'no-backend': 0, 'backends-full': 0, 'not-accepting': 0 },
+  refused: {
+    'connections-max': 0,
+    forbidden: 0,
+    'no-backend': 0,
+    'held-max': 0,
+    'backends-full': 0,
+    'not-accepting': 0,
+  },
+  held: 0,
   connected: 0,
   attemptsFailed: 0,
   retried: 0,
@@ -134,6 +169,8 @@ export const zeroCounters = (): StreamCounters => ({
     'client-reset': 0,
     'upstream-reset': 0,
     'connect-failed': 0,
+    'hold-timeout': 0,
+    'hold-refused': 0,
     'host-limit': 0,
     idle: 0,
     cut: 0,

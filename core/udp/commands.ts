@@ -74,6 +74,7 @@ export type CloseReason =
   | 'evicted' // never answered, and the table was full
   | 'backend-failed' // unreachable, and no other backend to go to
   | 'host-limit' // this machine had no socket for it
+  | 'forbidden' // its client may not come any more, and did
   | 'superseded' // a trusted proxy announced another client on its socket
   | 'drained' // the listener closed
   | 'closed' // close-all
@@ -83,6 +84,7 @@ export type CloseReason =
 export type DropReason =
   | 'invalid' // the extractor refused it, or a trusted proxy's header is malformed
   | 'oversize' // longer than datagramBytesMax, either way
+  | 'forbidden' // by a network policy
   | 'no-backend' // a new client, and no backend to give it to
   | 'shed' // a new client, and the table is full
   | 'source-limit' // a new flow of a source that has as many as it may

@@ -1,6 +1,7 @@
 /** The settings of one UDP listener. A flow keeps those it was admitted under. */
 import { assert } from '../machine.ts'
 import type { PackedPrefix } from '../net/packed-address.ts'
+import type { AccessList } from '../policy/access.ts'
 import { SLOTS_MAX } from './flow-id.ts'
 
 export interface UdpConfig {
@@ -32,12 +33,16 @@ export interface UdpConfig {
   readonly proxyProtocol: 'off' | 'first' | 'every'
   /** Proxies whose PROXY protocol v2 headers are believed. Holds for the table at once. */
   readonly trustedProxies: readonly PackedPrefix[]
+  /** Whose datagrams are carried. Holds for the table at once. */
+  readonly access: AccessList
   /** Datagrams a flow keeps while its socket opens; at least 1. */
   readonly heldDatagramsMax: number
   /** Bytes all flows keep while their sockets open. Holds for the table at once. */
   readonly heldBytesMax: number
   /** How long answers are waited for when a backend leaves or the listener closes. */
   readonly lingerMs: number
+  /** Without a flow, until `idle` is said; 0 = never. Holds for the table at once. */
+  readonly idleAfterMs: number
 }
 
 export const defaultUdpConfig: UdpConfig = {
@@ -53,9 +58,11 @@ export const defaultUdpConfig: UdpConfig = {
   datagramBytesMax: 65_507,
   proxyProtocol: 'off',
   trustedProxies: [],
+  access: [],
   heldDatagramsMax: 8,
   heldBytesMax: 1_048_576,
   lingerMs: 2_000,
+  idleAfterMs: 0,
 }
 
 /** What is wrong with a configuration, if anything (udp W37). */
@@ -97,4 +104,5 @@ const RANGES: Readonly<Record<NumberKey, readonly [min: number, max: number]>> =
   heldDatagramsMax: [1, 1_024],
   heldBytesMax: [0, 2 ** 30],
   lingerMs: [0, MS_MAX],
+  idleAfterMs: [0, MS_MAX],
 }

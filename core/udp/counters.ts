@@ -33,6 +33,7 @@ export const zeroCounters = (): UdpCounters => ({
     evicted: 0,
     'backend-failed': 0,
     'host-limit': 0,
+    forbidden: 0,
     superseded: 0,
     drained: 0,
     closed: 0,
@@ -41,6 +42,7 @@ export const zeroCounters = (): UdpCounters => ({
   dropped: {
     invalid: 0,
     oversize: 0,
+    forbidden: 0,
     'no-backend': 0,
     shed: 0,
     'source-limit': 0,

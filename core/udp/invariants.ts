@@ -56,6 +56,8 @@ export function checkInvariants(table: FlowTable): void {
   for (const [number, flows] of state.locals.flows.entries()) {
     assert(flows === (seen.located[number] ?? 0), `local address ${number} counts its flows`)
   }
+  assert(seen.flows === 0 || !state.use.isIdle, 'what is used is not idle')
+  assert(seen.flows === 0 || state.use.unusedSince === undefined, 'nor is its quiet counted')
   const isOver = state.phase === 'closed' || state.phase === 'emptied'
   assert(!isOver || seen.flows === 0, 'no flow outlives the listening socket')
   assert((state.closeAt !== undefined) === (state.phase === 'closing'), 'waits only to close')

@@ -6,8 +6,8 @@
 import { BackendGroup, type GroupOptions, type GroupSnapshot } from '../balance/group.ts'
 import { assert, type Instant } from '../machine.ts'
 import type { PackedAddress } from '../net/packed-address.ts'
-import type { UdpConfig } from './config.ts'
-import type { UdpCounters } from './counters.ts'
+import { defaultUdpConfig, type UdpConfig } from './config.ts'
+import { type UdpCounters, zeroCounters } from './counters.ts'
 import {
   type Announced,
   type FlowState,
@@ -59,6 +59,8 @@ export interface FlowTableSnapshot {
   readonly closeMs?: number
   readonly goOnMs?: number
   readonly sweep?: Sweep
+  /** Without a flow for so long; or `idle`, and that was said. */
+  readonly unused?: number | 'idle'
   readonly counters: UdpCounters
 }
 
@@ -105,8 +107,14 @@ export function takeSnapshot(state: FlowState, now: Instant): FlowTableSnapshot 
     ...(state.closeAt === undefined ? {} : { closeMs: state.closeAt - now }),
     ...(state.goOnAt === undefined ? {} : { goOnMs: state.goOnAt - now }),
     ...(state.sweep === undefined ? {} : { sweep: { ...state.sweep } }),
+    ...unusedOf(state, now),
     counters: structureOf(state.counters),
   }
+}
+
+function unusedOf({ use }: FlowState, now: Instant): Pick<FlowTableSnapshot, 'unused'> {
+  if (use.isIdle) return { unused: 'idle' }
+  return use.unusedSince === undefined ? {} : { unused: now - use.unusedSince }
 }
 
 function flowSnapshot(state: FlowState, slot: number, now: Instant): FlowSnapshot {
@@ -162,6 +170,10 @@ export function restoreSnapshot(
   state.closeAt = snapshot.closeMs === undefined ? undefined : now + snapshot.closeMs
   state.goOnAt = snapshot.goOnMs === undefined ? undefined : now + snapshot.goOnMs
   state.sweep = snapshot.sweep === undefined ? undefined : { ...snapshot.sweep }
+  const { unused } = snapshot
+  state.use.afterMs = state.config.idleAfterMs
+  state.use.isIdle = unused === 'idle'
+  if (typeof unused === 'number') state.use.unusedSince = now - unused
   Object.assign(state.counters, structureOf(snapshot.counters))
 }
 
@@ -202,13 +214,14 @@ function restoreFlow(state: FlowState, flow: FlowSnapshot, now: Instant): void {
   for (const payload of held) state.heldBytes += payload.length
 }
 
+/** What a snapshot of an earlier time did not know is as usual. */
 const uncounted = (config: UdpConfig | null): { config: UdpConfig; flows: number } | undefined =>
-  config === null ? undefined : { config, flows: 0 }
+  config === null ? undefined : { config: { ...defaultUdpConfig, ...config }, flows: 0 }
 
 const structureOf = (counters: UdpCounters): UdpCounters => ({
   ...counters,
-  closed: { ...counters.closed },
-  dropped: { ...counters.dropped },
+  closed: { ...NOTHING.closed, ...counters.closed },
+  dropped: { ...NOTHING.dropped, ...counters.dropped },
 })
 
 const remains = (unit: number, now: Instant): number => unit * UNIT_MS - now
@@ -218,6 +231,8 @@ const unitAt = (remainsMs: number, now: Instant): number =>
   Math.ceil((now + remainsMs) / UNIT_MS - LOST_MAX)
 
 const LOST_MAX = 1e-6
+
+const NOTHING = zeroCounters()
 
 /** Instants, the neighbours in a list, and the number of a source. */
 const NOT_KEPT = [

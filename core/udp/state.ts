@@ -3,6 +3,7 @@ import type { BackendGroup, Member } from '../balance/group.ts'
 import type { AffinityKey } from '../balance/strategy.ts'
 import { assert, type Instant } from '../machine.ts'
 import type { PackedAddress } from '../net/packed-address.ts'
+import type { UseTimer } from '../time/use-timer.ts'
 import type { DropReason, FlowCommand } from './commands.ts'
 import type { UdpConfig } from './config.ts'
 import type { UdpCounters } from './counters.ts'
@@ -85,6 +86,7 @@ export interface FlowState {
   /** Nobody waits for backends, or for anything else. */
   isAborted: boolean
   sweep: Sweep | undefined
+  readonly use: UseTimer
   /** When to go on with work too big for one step. */
   goOnAt: Instant | undefined
   readonly counters: UdpCounters

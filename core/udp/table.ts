@@ -7,6 +7,7 @@
 import { BackendGroup } from '../balance/group.ts'
 import type { Strategy } from '../balance/strategy.ts'
 import { type Instant, type Machine, unreachable } from '../machine.ts'
+import { UseTimer } from '../time/use-timer.ts'
 import type { FlowCommand } from './commands.ts'
 import { checkedConfig, defaultUdpConfig, type UdpConfig } from './config.ts'
 import { type UdpCounters, zeroCounters } from './counters.ts'
@@ -91,6 +92,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
       closeAt: undefined,
       isAborted: false,
       sweep: undefined,
+      use: new UseTimer(config.idleAfterMs),
       goOnAt: undefined,
       counters: zeroCounters(),
     }
@@ -120,7 +122,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
         if (state.phase === 'closing') beginEnding(state, 'drained', now, closesLeft, out)
         break
       case 'configure':
-        onConfigure(state, event)
+        onConfigure(state, event, now)
         break
       case 'drain':
         if (state.phase === 'serving') state.phase = 'draining'
@@ -155,6 +157,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
     const isWorkLeft = state.goOnAt !== undefined && state.records.live > 0
     let at = isWorkLeft ? state.goOnAt! : nextDeadline(state)
     if (state.closeAt !== undefined) at = Math.min(at, state.closeAt)
+    if (state.phase === 'serving') at = Math.min(at, state.use.next() ?? at)
     for (const until of state.lingering.values()) at = Math.min(at, until)
     return at === Number.POSITIVE_INFINITY ? undefined : at
   }
@@ -220,6 +223,7 @@ export class FlowTable implements Machine<FlowEvent, FlowCommand> {
 
 /** How many more flows the step may close. */
 function onTick(state: FlowState, now: Instant, out: Out): number {
+  if (state.phase === 'serving' && state.use.tick(now)) out.push({ type: 'idle' })
   let left = closeDue(state, now, CLOSES_PER_STEP_MAX, out)
   left -= closeMany(state, now, left, out)
   if (state.lingering.size > 0) endLingering(state, now, out)

@@ -144,6 +144,7 @@ function addLooking(program: Command, terminal: Terminal, finish: Finish): void 
     ['status', 'the node, its deployments and their services'],
     ['ps', 'every replica: state, health, process, address, age'],
     ['listeners', 'every socket the node listens on, or is going to'],
+    ['routes', 'where HTTP requests go: by port, host and path'],
   ] as const
   for (const [name, summary] of views) {
     program
@@ -184,6 +185,18 @@ function addLooking(program: Command, terminal: Terminal, finish: Finish): void 
 }
 
 function addTraffic(program: Command, terminal: Terminal, finish: Finish): void {
+  program
+    .command('backends')
+    .summary('who is behind each endpoint, and what goes there')
+    .description('Shows the replicas behind the endpoints of every service, or of one.')
+    .addArgument(new Argument('[SERVICE]', 'service, or deployment/service (default: all)'))
+    .addOption(stateOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples('weir backends', 'weir backends web --json'))
+    .action(async (service: string | undefined, options: NodeOptions) => {
+      const { backends } = await import('./commands/flows.ts')
+      finish(await backends(terminal, service, options))
+    })
   program
     .command('flows')
     .summary('who talks to which replica over UDP')

@@ -4,7 +4,6 @@
  */
 import { randomInt, randomUUID } from 'node:crypto'
 import { Effect, type Scope } from 'effect'
-import { unreachable } from '../../core/machine.ts'
 import { formatIp, parseIp, unmapped } from '../../core/net/address.ts'
 import type { NodeCommand, Reply } from '../../core/node/commands.ts'
 import type { NodeEvent } from '../../core/node/events.ts'
@@ -14,9 +13,8 @@ import type { JsonValue } from '../../core/spec/deployment.ts'
 import { defaultNodeSettings, type NodeSettings } from '../../core/spec/node/settings.ts'
 import { admitDeployment } from './file/deployment-file.ts'
 import { Journal, type JournalLimits, type JournalOptions } from './journal/journal.ts'
-import { type Listeners, makeListeners } from './listener/listeners.ts'
-import { type LogStore, makeLogStore } from './log/store.ts'
-import { metricsText } from './metrics/node.ts'
+import type { Listeners } from './listener/listeners.ts'
+import type { LogStore } from './log/store.ts'
 import type {
   DeploySource,
   DrainWork,
@@ -27,8 +25,7 @@ import type {
 import { Listeners as Callbacks, OperatorDesk, type SettledNews } from './operator/desk.ts'
 import { loadsSoon, workOf } from './operator/listeners.ts'
 import { type DeployAnswer, makeOperatorServer, type OperatedNode } from './operator/server.ts'
-import { makeProbes } from './probe/probes.ts'
-import { makeProcessRuntime } from './process/runtime.ts'
+import { applier, makeParts } from './parts.ts'
 import { Pump, type PumpFault } from './pump.ts'
 import { openStateDirectory, type StateDirectory } from './state/directory.ts'
 import type { NodeStartError as StateStartError } from './state/start-error.ts'
@@ -234,72 +231,6 @@ const makeJournal = (
     (journal) => Effect.sync(() => journal.close(now())),
   )
 
-type Parts = Effect.Success<ReturnType<typeof makeParts>>
-
-/** Everything that carries out commands; each is released before the ones above it. */
-const makeParts = (
-  { state, log, certificates }: EngineOptions,
-  pump: Pump<NodeEvent, NodeCommand>,
-  view: () => NodeView,
-) =>
-  Effect.gen(function* () {
-    const secured = certificates === undefined ? {} : { certificates }
-    const report = (event: NodeEvent): void => pump.send(event)
-    const notice = (text: string): void => log('warn', text)
-    const logs = yield* makeLogStore({ directory: state.logsDirectory, notice })
-    const runtime = yield* makeProcessRuntime({ nodeId: state.nodeId, logs, report, notice })
-    const environmentOf = runtime.environmentOf.bind(runtime)
-    const probes = yield* makeProbes({ report, environmentOf })
-    const listeners: Listeners = yield* makeListeners({
-      report,
-      notice,
-      metrics: () => metrics(),
-      ...secured,
-    })
-    const metrics = (): Promise<string> => metricsText({ listeners, view, ...secured })
-    return { logs, runtime, probes, listeners, metrics }
-  })
-
-/** The one switch. What a command causes comes back as an event, also a failure. */
-function applier(
-  { runtime, probes, listeners }: Parts,
-  desk: OperatorDesk,
-  onStopped: () => void,
-): (command: NodeCommand) => void {
-  return (command) => {
-    switch (command.type) {
-      case 'reap-leftovers':
-      case 'create-replica':
-      case 'start-replica':
-      case 'verify-replica':
-      case 'resolve-address':
-      case 'signal-replica':
-      case 'remove-replica':
-        return runtime.apply(command)
-      case 'probe':
-      case 'cancel-probe':
-        return probes.apply(command)
-      case 'open-listener':
-      case 'configure-listener':
-      case 'close-listener':
-      case 'apply-backends':
-      case 'cut-backend':
-      case 'bind-socket':
-      case 'route-socket':
-      case 'unbind-socket':
-        return listeners.apply(command)
-      case 'reply':
-      case 'notice':
-      case 'settled':
-        return desk.apply(command)
-      case 'stopped':
-        return onStopped()
-      default:
-        return unreachable(command)
-    }
-  }
-}
-
 const operatedNode = (
   { machine, pump, logs, listeners, metrics }: Engine,
   desk: OperatorDesk,
@@ -333,13 +264,18 @@ const operatedNode = (
 
 const configOf = (
   seed: number,
-  { replicaPorts, drainTimeoutMs, metrics }: NodeSettings,
+  { replicaPorts, drainTimeoutMs, metrics, networkPolicies, acme }: NodeSettings,
 ): NodeConfig => ({
   ...defaultNodeConfig(seed),
   replicaPorts,
   drainTimeoutMs,
   metrics: metrics ?? null,
+  challengePort: acme === undefined ? null : CHALLENGE_PORT,
+  policies: networkPolicies,
 })
+
+/** The only one that a certificate authority asks (RFC 8555, 8.3). */
+const CHALLENGE_PORT = 80
 
 /** In the one way of writing each, so that the same ones again are no change. */
 const internalAddressesTo =

@@ -31,6 +31,16 @@ export type CheckerName =
   | 'udp lives'
   | 'udp backends'
   | 'udp universal'
+  | 'http framing'
+  | 'http messages'
+  | 'http routes'
+  | 'http pool'
+  | 'http handles'
+  | 'http buffers'
+  | 'http backends'
+  | 'http exchanges'
+  | 'http timeouts'
+  | 'http universal'
 
 /**
  * Watches a world and never steers it. What it compares with is what the world knows to be true

@@ -6,7 +6,9 @@
 import { addressKey } from '../../core/net/address.ts'
 import { unpackAddress } from '../../core/net/packed-address.ts'
 import type { SocketRoute } from '../../core/node/commands.ts'
+import { HTTP_DOORWAY } from '../../core/node/listener-config.ts'
 import type { EntranceCommand, EntranceRefusal } from '../../core/stream/entrance/commands.ts'
+import type { EntranceRoute } from '../../core/stream/entrance/config.ts'
 import type { EntranceEvent, Peers } from '../../core/stream/entrance/events.ts'
 import { type Arrival, type Arrivals, announces } from '../faults/arrivals.ts'
 import type { World } from '../world.ts'
@@ -93,7 +95,7 @@ function whyNotAdmitted(
   const refusal = refusalFor(arrival)
   if (refusal !== undefined) return `is let in, not refused as ${refusal}`
   const chosen = routeFor(arrival)
-  if (chosen?.listener !== route) return `is led to ${route}, not to ${chosen?.listener}`
+  if (chosen?.id !== route) return `is led to ${route}, not to ${chosen?.id}`
   if (chosen.tls === 'terminate' && arrival.secure !== 'done') return 'is let in without TLS'
   if (looksAtNames(arrival) && arrival.read < arrival.helloEnd) return 'is led before it asked'
   const from = chosen.tls === 'terminate' ? arrival.helloEnd : trustedEnd(arrival)
@@ -150,26 +152,30 @@ function refusalFor(arrival: Arrival): EntranceRefusal | undefined {
   return routeFor(arrival) === undefined ? 'no-route' : undefined
 }
 
-function routeFor({ use, plan }: Arrival): SocketRoute | undefined {
-  const [first, ...others] = use.routes
+function routeFor({ use, plan }: Arrival): EntranceRoute | undefined {
+  const routes = use.routes.map(entranceRoute)
+  const [first, ...others] = routes
   const isLone = others.length === 0 && first !== undefined
   if (isLone && !looksAt(first)) return first
   const { serverName } = plan.greeting
-  const named = use.routes.filter((route) => route.serverName !== undefined)
+  const named = routes.filter((route) => route.serverName !== undefined)
   const exact = named.find(
     ({ serverName: name }) => !name?.startsWith('*') && isFor(name, serverName),
   )
   const wild = named.find(
     ({ serverName: name }) => name?.startsWith('*') && isFor(name, serverName),
   )
-  return exact ?? wild ?? use.routes.find((route) => route.serverName === undefined)
+  return exact ?? wild ?? routes.find((route) => route.serverName === undefined)
 }
 
+const entranceRoute = (route: SocketRoute): EntranceRoute =>
+  'http' in route ? { id: HTTP_DOORWAY, tls: route.tls } : { id: route.listener, ...route }
+
 const looksAtNames = ({ use: { routes } }: Arrival): boolean =>
-  routes.length > 1 || (routes[0] !== undefined && looksAt(routes[0]))
+  routes.length > 1 || (routes[0] !== undefined && looksAt(entranceRoute(routes[0])))
 
 /** A lone route that is plain, or terminates and has no name, takes everybody. */
-const looksAt = ({ tls, serverName }: SocketRoute): boolean =>
+const looksAt = ({ tls, serverName }: EntranceRoute): boolean =>
   tls === 'passthrough' || (tls === 'terminate' && serverName !== undefined)
 
 const isTrusted = ({ config, plan }: Arrival): boolean =>

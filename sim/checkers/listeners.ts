@@ -14,10 +14,12 @@ import { headerOf, type Stream } from '../faults/streams.ts'
 import type { ClientFate } from '../trace.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
+import { ListenerUse } from './listener-use.ts'
 import { serviceOfListener } from './told.ts'
 
 export class Listeners implements Checker {
   readonly name = 'listeners'
+  private readonly use = new ListenerUse()
 
   onStream(
     door: FrontDoor,
@@ -26,6 +28,7 @@ export class Listeners implements Checker {
     world: World,
   ): void {
     door.machine.checkInvariants()
+    this.use.onStream(door, event, commands, world)
     const deadline = door.machine.deadline()
     if (event.type === 'tick' && deadline !== undefined && deadline <= world.nodeNow()) {
       world.fail(this.name, `${door.id} wants another tick at once`)
@@ -61,6 +64,7 @@ export class Listeners implements Checker {
     { backend, tls, preface }: Parameters<NonNullable<Checker['onConnect']>>[2],
     world: World,
   ): void {
+    this.use.onConnect(door, stream, world)
     const { proxyProtocol, upstreamTls } = stream.config
     const { service, deployment } = parseReplicaId(backend as ReplicaId)
     if (serviceOfListener(door.id) !== serviceKey(deployment, service)) {
@@ -113,11 +117,15 @@ export class Listeners implements Checker {
     reason: string,
     world: World,
   ): void {
+    const isTrue = this.use.isTrue(door, stream, reason, world)
+    if (isTrue === false) {
+      world.fail(this.name, `client ${stream.client} was refused (${reason}), which is not true`)
+    }
     if (stream.excuse !== undefined || how === 'answered' || how === 'gave-up') return
     if (how === 'cut') {
       world.fail(this.name, `client ${stream.client} lost its connection (${reason})`)
     }
-    if (reason === 'no-backend' && door.inForce.size === 0) return
+    if (isTrue === true) return
     if (reason === 'connections-max' || reason === 'backends-full') return
     if (reason === 'not-accepting' && door.closed) return
     // Every backend it tried refused it, and it tried all, or as many as it may.

@@ -8,6 +8,7 @@ import type { NodeCommand } from '../../core/node/commands.ts'
 import type { NodeEvent } from '../../core/node/events.ts'
 import { restartDelayMs } from '../../core/services/backoff.ts'
 import {
+  type ListenerId,
   parseReplicaId,
   parseServiceKey,
   type ReplicaId,
@@ -19,7 +20,7 @@ import type { Group } from '../faults/runtime.ts'
 import type { Change } from '../trace.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
-import { wantsOf } from './ports/wanted.ts'
+import { sleeps, wantsOf } from './ports/wanted.ts'
 import { isPatienceOver } from './shutdowns.ts'
 import { isChecked, type ListenerTold, type ReplicaTold, type Told } from './told.ts'
 
@@ -52,7 +53,7 @@ export class Services implements Checker {
       case 'deploy':
         for (const [name, spec] of Object.entries(event.deployment.services)) {
           const key = serviceKey(event.deployment.name, name)
-          const times = spec.endpoints.map((each) => each.stream.drainTimeoutMs)
+          const times = spec.endpoints.map((each) => (each.http ?? each.stream).drainTimeoutMs)
           const before = this.drainMs.get(key) ?? Number.POSITIVE_INFINITY
           this.drainMs.set(key, Math.min(before, Math.max(0, ...times)))
           this.forgive(key)
@@ -150,7 +151,9 @@ export class Services implements Checker {
       (at) => now - at < CRASH_WINDOW_MS,
     )
     const last = recent.at(-1)
-    if (last === undefined) return
+    const spec = world.operator.specOf(key)
+    // One that sleeps is woken when its refusing is over.
+    if (last === undefined || spec === undefined || sleeps(spec)) return
     // Counted at the crash itself: what has left the window since does not shorten the pause.
     const counted = recent.filter((at) => last - at < CRASH_WINDOW_MS).length
     const pauseMs = restartDelayMs(counted)
@@ -186,6 +189,8 @@ export class Services implements Checker {
   private isMet(deployment: string, dependency: DependencySpec, world: World): boolean {
     const key = serviceKey(deployment, dependency.service)
     const replicas = this.told.replicasOf(key).filter((each) => each.started && !each.exited)
+    const spec = world.operator.specOf(key)
+    if (spec !== undefined && sleeps(spec)) return true // who comes wakes it
     if (dependency.condition === 'started') return replicas.length > 0
     const well = replicas.filter((each) => whyNoTraffic(each, world) === undefined)
     const wanted = world.operator.wanted(key)
@@ -220,10 +225,11 @@ export class Services implements Checker {
   }
 
   private checkBackends(
-    { listener: id, backends }: Extract<NodeCommand, { type: 'apply-backends' }>,
+    { listener: id, backends, whenEmpty }: Extract<NodeCommand, { type: 'apply-backends' }>,
     world: World,
   ): void {
     const kept = new Set(backends.map((each) => each.id))
+    this.checkHold(id, whenEmpty, world)
     for (const each of kept) {
       const replica = this.told.replicas.get(each)
       if (replica === undefined) continue
@@ -238,6 +244,14 @@ export class Services implements Checker {
     if (left.length > 0 && left.every((each) => this.isSpared(each, world))) {
       this.checkSpare(listener.service, kept.size, left, world)
     }
+  }
+
+  /** Nobody waits for what will not come: only what sleeps by wish is woken. */
+  private checkHold(id: ListenerId, whenEmpty: 'refuse' | 'hold', world: World): void {
+    const key = this.told.listeners.get(id)?.service
+    const spec = key === undefined ? undefined : world.operator.specOf(key)
+    if (whenEmpty === 'refuse' || spec === undefined || sleeps(spec)) return
+    world.fail(this.name, `${id} lets clients wait for ${key}, which nobody wakes`)
   }
 
   /** No socket leads to it: its set is being given up as a whole, or was never used. */
@@ -255,7 +269,7 @@ export class Services implements Checker {
     if (others.some(({ program }) => Object.keys(program.ports).join() !== names)) return false
     if (this.event.type === 'restart' && this.event.replica !== undefined) return false
     const spec = world.operator.specOf(replica.service)
-    if (spec === undefined || spec.errors.onPanic === 'shutdown') return false
+    if (spec === undefined || spec.errors.onPanic === 'shutdown' || sleeps(spec)) return false
     return replica.number <= world.operator.wanted(replica.service)
   }
 

@@ -6,7 +6,7 @@ import { covers, nameOf } from '../faults/host-ports.ts'
 import { listenersOf } from '../faults/sockets.ts'
 import type { World } from '../world.ts'
 import type { Checker } from './checker.ts'
-import { wantsOf } from './ports/wanted.ts'
+import { sleeps, wantsOf } from './ports/wanted.ts'
 import { isChecked, serviceOfListener, type Told } from './told.ts'
 
 export class Settled implements Checker {
@@ -62,7 +62,8 @@ export class Settled implements Checker {
           ? open.every(({ sent }) => sent.has(id))
           : !rest.some(({ holding }) => holding.has(id)),
       )
-    if (ready.length < wanted) return `has ${ready.length} of ${wanted} replicas`
+    const mayWait = sleeps(spec) // it is there for who comes, and may be on its way
+    if (ready.length < wanted && !mayWait) return `has ${ready.length} of ${wanted} replicas`
     const old = ready.find((each) => each.program.env.FLAVOUR !== spec.env.FLAVOUR)
     if (old !== undefined) return `still runs ${old.id} of an older file`
     for (const want of wantsOf(key, spec, world.internal)) {
@@ -81,7 +82,7 @@ export class Settled implements Checker {
       for (const id of listenersOf(socket.use)) {
         const listener = this.told.listeners.get(id)
         if (listener?.service !== key) continue
-        if (listener.sent.size === 0) return `has no backend on ${where}`
+        if (listener.sent.size === 0 && !mayWait) return `has no backend on ${where}`
         if (listener.applied < listener.version) return `has no confirmed set on ${where}`
       }
     }

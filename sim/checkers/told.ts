@@ -42,7 +42,7 @@ export interface ReplicaTold {
 export interface ListenerTold {
   readonly id: ListenerId
   readonly service: ServiceKey
-  readonly protocol: 'tcp' | 'udp'
+  readonly protocol: OpenListener['protocol']
   closed: boolean
   /** A UDP one whose socket is being closed admits nobody any more, for ever. */
   spent: boolean

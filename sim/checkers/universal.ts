@@ -8,7 +8,7 @@ import type { NodeEvent, RequestId } from '../../core/node/events.ts'
 import type { ListenerId } from '../../core/services/identity.ts'
 import type { Deployment } from '../../core/spec/deployment.ts'
 import { addressOf, labelOf } from '../faults/host-ports.ts'
-import { listenersOf } from '../faults/sockets.ts'
+import { listenersOf, targetsOf } from '../faults/sockets.ts'
 import type { Change } from '../trace.ts'
 import type { SimulatedNode, World } from '../world.ts'
 import type { Checker } from './checker.ts'
@@ -183,13 +183,18 @@ export class Universal implements Checker {
       const listener = this.told.listeners.get(id)
       if (listener === undefined || listener.closed) return `leads to ${id}, which is not open`
       if (listener.spent) return `leads to ${id}, which admits nobody any more`
-      if (listener.protocol !== use.kind) return `leads to ${id}, which is for ${listener.protocol}`
+      const isHttp = use.kind === 'tcp' && use.routes.some((route) => 'http' in route)
+      const kind = isHttp ? 'http' : use.kind
+      if (listener.protocol !== kind) return `leads to ${id}, which is for ${listener.protocol}`
     }
     if (use.kind !== 'tcp') return undefined
-    const names = use.routes.map(({ serverName, tls }) =>
-      tls === 'off' ? '' : (serverName ?? '*'),
+    const names = targetsOf(use).map(
+      ({ request, serverName, tls }) => request ?? (tls === 'off' ? '' : (serverName ?? '*')),
     )
     if (names.length === 0) return 'leads nowhere'
+    if (use.routes.length > 1 && use.routes.some((route) => 'http' in route)) {
+      return 'leads to readers of requests and of bytes'
+    }
     if (names.length > 1 && names.includes('')) return 'leads to several without TLS'
     return new Set(names).size < names.length ? `leads ${names.join(', ')} to two` : undefined
   }

@@ -6,9 +6,8 @@
 
 import { type Instant, unreachable } from '../../core/machine.ts'
 import type { SocketUse } from '../../core/node/commands.ts'
-import { entranceConfigOf } from '../../core/node/listener-config.ts'
+import { entranceConfigOf, HTTP_DOORWAY } from '../../core/node/listener-config.ts'
 import type { SocketId } from '../../core/publish/events.ts'
-import type { ListenerId } from '../../core/services/identity.ts'
 import type { EntranceCommand } from '../../core/stream/entrance/commands.ts'
 import type { EntranceConfig } from '../../core/stream/entrance/config.ts'
 import type { EntranceEvent, Peers } from '../../core/stream/entrance/events.ts'
@@ -17,6 +16,7 @@ import type { Via } from '../workloads/clients.ts'
 import { type HeaderKind, headerBytes, tlsBytes } from '../workloads/greetings.ts'
 import type { SimulatedEntrance, World } from '../world.ts'
 import type { ListenerFaults } from './listeners.ts'
+import { targetsOf } from './sockets.ts'
 import { type ClientPlan, requestBytes } from './streams.ts'
 
 export type TcpUse = Extract<SocketUse, { kind: 'tcp' }>
@@ -217,12 +217,16 @@ export class Arrivals {
 
   private admit(arrival: Arrival, command: Extract<EntranceCommand, { type: 'admit' }>): void {
     const { world } = this
-    const door = world.listeners.doors.get(command.route as ListenerId)
+    const { request } = arrival.via
+    const targets = targetsOf(arrival.use)
+    const target = targets.find((each) =>
+      command.route === HTTP_DOORWAY ? each.request === request : each.listener === command.route,
+    )
+    if (target === undefined) return world.clients.turnedAway(arrival.client, 'no-route')
+    const door = world.listeners.doors.get(target.listener)
     // It was closed, and the socket does not know yet that it leads elsewhere.
     if (door === undefined) return world.clients.turnedAway(arrival.client, 'no-door')
-    const isPassed = arrival.use.routes.some(
-      ({ listener, tls }) => listener === door.id && tls === 'passthrough',
-    )
+    const isPassed = target.tls === 'passthrough'
     const { bytes, peers = arrival.peers } = command
     const from = isPassed ? arrival.headerEnd : arrival.helloEnd
     door.streams.arrive(door, {

@@ -162,6 +162,10 @@ export class Datagrams {
         const backend = command.backend as ReplicaId
         return this.tell(listener, { ...command, listener, backend })
       }
+      case 'wanted':
+      case 'idle':
+      case 'busy':
+        return this.tell(listener, { type: `listener-${command.type}`, listener })
       case 'emptied':
         this.doors.delete(listener)
         return
@@ -228,11 +232,10 @@ export class Datagrams {
   }
 }
 
-const configOf = ({
-  udp,
-  drainTimeoutMs,
-}: Extract<ListenerSettings, { protocol: 'udp' }>): UdpConfig =>
-  udpConfigOf(udp, udp.flowsMax || FLOWS_SHARE, drainTimeoutMs)
+const configOf = (settings: Extract<ListenerSettings, { protocol: 'udp' }>): UdpConfig => {
+  const { udp, drainTimeoutMs } = settings
+  return udpConfigOf(udp, udp.flowsMax || FLOWS_SHARE, drainTimeoutMs, settings)
+}
 
 function isSibling(one: ReplicaId, other: ReplicaId): boolean {
   const [a, b] = [parseReplicaId(one), parseReplicaId(other)]

@@ -4,12 +4,18 @@
  */
 import { strategyNamed } from '../../core/balance/strategies.ts'
 import { unreachable } from '../../core/machine.ts'
-import type { DoorCommand, ListenerCommand, OpenListener } from '../../core/node/commands.ts'
+import type {
+  DoorCommand,
+  ListenerCommand,
+  ListenerSettings,
+  OpenListener,
+} from '../../core/node/commands.ts'
 import type { ListenerEvent } from '../../core/node/events.ts'
 import { streamConfigOf } from '../../core/node/listener-config.ts'
 import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
+import { plainStream } from '../../core/spec/plain-endpoint.ts'
 import type { StreamListenerCommand } from '../../core/stream/commands.ts'
-import type { StreamListenerEvent } from '../../core/stream/events.ts'
+import type { StreamListenerEvent, WhenEmpty } from '../../core/stream/events.ts'
 import type { StreamConfig } from '../../core/stream/state.ts'
 import type { Ratio } from '../prng.ts'
 import type { SimulatedListener, World } from '../world.ts'
@@ -52,6 +58,8 @@ export interface FrontDoor {
   closed: boolean
   /** The set the machine was given last. */
   inForce: ReadonlySet<ReplicaId>
+  /** What that set says of whoever comes while it gives nobody to go to. */
+  whenEmpty: WhenEmpty
   tickGeneration: number
   /** What it tells the node keeps its order. */
   busyUntil: number
@@ -95,6 +103,7 @@ export class SimListeners {
           const door = this.doors.get(listener)
           if (door === undefined) return this.datagrams.close(listener)
           door.closed = true
+          door.whenEmpty = 'refuse'
           this.step(door, { type: 'close' })
         })
       case 'configure-listener':
@@ -102,7 +111,7 @@ export class SimListeners {
           const door = this.doors.get(listener)
           if (command.protocol === 'udp') return this.datagrams.configure(listener, command)
           if (door === undefined) return
-          door.config = streamConfigOf(command.stream)
+          door.config = configOf(command)
           this.step(door, { type: 'configure', config: door.config })
           const { strategy, failOpen } = command.balance
           const seed = this.world.options.node.seed
@@ -176,9 +185,9 @@ export class SimListeners {
   private open(command: OpenListener): void {
     if (command.protocol === 'udp') return this.datagrams.open(command)
     const { world } = this
-    const { listener, balance, stream } = command
+    const { listener, balance } = command
     const { strategy, failOpen } = balance
-    const config = streamConfigOf(stream)
+    const config = configOf(command)
     this.doors.set(listener, {
       id: listener,
       machine: world.breed.listen(config, {
@@ -189,21 +198,23 @@ export class SimListeners {
       config,
       closed: false,
       inForce: new Set(),
+      whenEmpty: 'refuse',
       tickGeneration: 0,
       busyUntil: 0,
     })
   }
 
   private applyBackends(command: Extract<ListenerCommand, { type: 'apply-backends' }>): void {
-    const { listener, version, backends } = command
+    const { listener, version, backends, whenEmpty } = command
     const door = this.doors.get(listener)
     if (door === undefined) return this.datagrams.applyBackends(listener, version, backends)
     const up = backends.filter((each) => each.down !== true)
     // While all are down, all are tried.
     const ids = (up.length > 0 ? up : backends).map((each) => each.id)
     door.inForce = new Set(ids)
+    door.whenEmpty = door.closed ? 'refuse' : whenEmpty
     this.world.change({ type: 'backends-in-force', listener, version, backends: ids })
-    this.step(door, { type: 'apply-backends', version, backends })
+    this.step(door, { type: 'apply-backends', version, backends, whenEmpty })
   }
 
   private obey(door: FrontDoor, command: StreamListenerCommand): void {
@@ -211,6 +222,7 @@ export class SimListeners {
     switch (command.type) {
       case 'connect-upstream':
       case 'abandon-upstream':
+      case 'hold':
       case 'join':
       case 'write':
       case 'pause':
@@ -225,6 +237,12 @@ export class SimListeners {
         const backend = command.backend as ReplicaId
         return this.tell(listener, { ...command, listener, backend })
       }
+      case 'wanted':
+        return this.tell(listener, { type: 'listener-wanted', listener })
+      case 'idle':
+        return this.tell(listener, { type: 'listener-idle', listener })
+      case 'busy':
+        return this.tell(listener, { type: 'listener-busy', listener })
       case 'emptied':
         this.doors.delete(listener)
         return
@@ -279,4 +297,28 @@ export class SimListeners {
   }
 }
 
+type StreamSettings = Exclude<Extract<DoorCommand, ListenerSettings>, { protocol: 'udp' }>
+
+/** Few may wait, so that it is seen what becomes of the others. */
+const configOf = (command: StreamSettings): StreamConfig => ({
+  ...spokenConfigOf(command),
+  heldMax: HELD_MAX,
+})
+
+/** Here a request is a connection, whatever is said in it. */
+const spokenConfigOf = (command: StreamSettings): StreamConfig => {
+  if (command.protocol === 'tcp') return streamConfigOf(command.stream, command)
+  const { connectTimeoutMs, holdTimeoutMs, requestsPerBackendMax } = command.http
+  return streamConfigOf(
+    {
+      ...plainStream,
+      connectTimeoutMs,
+      holdTimeoutMs,
+      connectionsPerBackendMax: requestsPerBackendMax,
+    },
+    command,
+  )
+}
+
 const FAR_MS = 600_000
+const HELD_MAX = 2

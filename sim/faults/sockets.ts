@@ -3,7 +3,7 @@
  * slowly if need be; what is answered comes late and twice, and a close can overtake a slow bind.
  */
 import { type Attempt, unreachable } from '../../core/machine.ts'
-import type { SocketCommand, SocketUse } from '../../core/node/commands.ts'
+import type { HttpRouteUse, SocketCommand, SocketUse } from '../../core/node/commands.ts'
 import type { SocketEvent } from '../../core/node/events.ts'
 import type { PortNamespace } from '../../core/publish/claim.ts'
 import type { SocketId } from '../../core/publish/events.ts'
@@ -216,7 +216,31 @@ export const placeOf = ({ host, port, use }: Pick<BindSocket, 'host' | 'port' | 
   isV6Only: true,
 })
 
-export function listenersOf(use: SocketUse): readonly ListenerId[] {
-  if (use.kind === 'udp') return [use.listener]
-  return use.kind === 'tcp' ? use.routes.map(({ listener }) => listener) : []
+export const listenersOf = (use: SocketUse): readonly ListenerId[] =>
+  use.kind === 'udp' ? [use.listener] : [...new Set(targetsOf(use).map((each) => each.listener))]
+
+/** One of those that a TCP socket leads to, and how one asks for it. */
+export interface Target {
+  readonly listener: ListenerId
+  readonly tls: 'off' | 'terminate' | 'passthrough'
+  readonly serverName?: string
+  /** Of HTTP: see {@link requestFor}. */
+  readonly request?: string
 }
+
+export function targetsOf(use: SocketUse): readonly Target[] {
+  if (use.kind !== 'tcp') return []
+  return use.routes.flatMap((route): readonly Target[] =>
+    'http' in route
+      ? route.http.map((each) => ({
+          listener: each.listener,
+          tls: route.tls,
+          request: requestFor(each),
+        }))
+      : [route],
+  )
+}
+
+/** Here a connection of HTTP is one request, for exactly one host and path: `http a.test/api`. */
+export const requestFor = ({ host = '*', path }: Pick<HttpRouteUse, 'host' | 'path'>): string =>
+  `http ${host}${path}`

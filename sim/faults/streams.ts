@@ -3,7 +3,7 @@
  * request, the program thinks and answers, and both compare every byte with what was sent.
  */
 
-import { unreachable } from '../../core/machine.ts'
+import { type Instant, unreachable } from '../../core/machine.ts'
 import type { ReplicaId } from '../../core/services/identity.ts'
 import type { CloseReason, StreamListenerCommand } from '../../core/stream/commands.ts'
 import type { Peers } from '../../core/stream/entrance/events.ts'
@@ -64,6 +64,8 @@ export interface Stream extends Pick<Admitted, 'client' | 'plan' | 'wire' | 'pee
   attempt: number
   group: Group | undefined
   joined: boolean
+  /** Since when it waits for a backend, on the node's clock. */
+  heldAt: Instant | undefined
   open: boolean
   /** What the client sends. */
   readonly request: Source
@@ -119,6 +121,7 @@ export class Streams {
       attempt: 0,
       group: undefined,
       joined: false,
+      heldAt: undefined,
       open: true,
       request: newSource(wire.length, plan.halfCloses),
       answer: newSource(0, false),
@@ -134,6 +137,7 @@ export class Streams {
   }
 
   obey(door: FrontDoor, command: ConnectionCommand): void {
+    const { world } = this
     const stream = this.live.get(command.connection)
     if (stream === undefined) return this.checkStale(door, command)
     switch (command.type) {
@@ -142,7 +146,13 @@ export class Streams {
       case 'abandon-upstream':
         if (stream.attempt === command.attempt) stream.attempt = 0
         return
+      case 'hold':
+        stream.heldAt = world.nodeNow()
+        return world.trace.mark('client held')
       case 'join':
+        if (stream.group === undefined || stream.heldAt !== undefined) {
+          world.fail('listeners', `client ${stream.client} is read, and has no backend`)
+        }
         stream.joined = true
         this.pump(door, stream, 'client')
         return this.pump(door, stream, 'upstream')
@@ -214,6 +224,7 @@ export class Streams {
     const { connection, attempt, host, port } = command
     const backend = command.backend as ReplicaId
     stream.attempt = attempt
+    stream.heldAt = undefined
     stream.tried.push(backend)
     for (const checker of world.checkers) checker.onConnect?.(door, stream, command, world)
     if (this.happens(faults.connectHangs)) return
@@ -265,6 +276,9 @@ export class Streams {
   }
 
   private write(door: FrontDoor, stream: Stream, to: Side, bytes: Uint8Array): void {
+    if (!stream.joined) {
+      this.world.fail('listeners', `client ${stream.client} is written before it is read`)
+    }
     const from: Side = to === 'client' ? 'upstream' : 'client'
     const source = sourceOf(stream, from)
     for (let index = 0; index < bytes.byteLength; index++) {

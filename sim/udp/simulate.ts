@@ -10,6 +10,7 @@ import { Lives } from './checkers/lives.ts'
 import { Members } from './checkers/members.ts'
 import { Routes } from './checkers/routes.ts'
 import { UdpUniversal } from './checkers/universal.ts'
+import { Visitors } from './checkers/visitors.ts'
 import type { UdpOptions } from './swarm.ts'
 import { type SimulatedTable, type UdpBreed, UdpWorld } from './world.ts'
 
@@ -40,7 +41,13 @@ const simulated = (table: FlowTable): SimulatedTable => ({
 export function newUdpWorld(options: UdpOptions, breed: UdpBreed, trace: Trace): UdpWorld {
   const world = new UdpWorld(options, breed, trace)
   const lives = new Lives()
-  world.checkers = [lives, new Routes(), new Members(lives), new UdpUniversal()]
+  world.checkers = [
+    lives,
+    new Routes(),
+    new Visitors(lives),
+    new Members(lives),
+    new UdpUniversal(),
+  ]
   return world
 }
 

@@ -3,7 +3,7 @@ import type { StrategyName } from '../../core/balance/strategies.ts'
 import { defaultUdpConfig, type UdpConfig } from '../../core/udp/config.ts'
 import type { ClockFaults } from '../faults/clock.ts'
 import { NEVER, Prng, type Ratio, ratio } from '../prng.ts'
-import { TRUSTED } from './network/places.ts'
+import { POLICIES, TRUSTED } from './network/places.ts'
 
 export interface UdpOptions {
   readonly seed: number
@@ -97,7 +97,7 @@ export function drawUdpRun(seed: number, steps: number): UdpOptions {
     seed,
     steps,
     clients,
-    config: drawConfig(draw),
+    config: drawConfig(draw, new Prng(seed, 'udp visitors')),
     failOpen: draw.below(2) === 0,
     actEveryMs: draw.pick([20, 200, 2_000]),
     weights: drawWeights(calm, draw),
@@ -132,7 +132,7 @@ const drawClients = (draw: Prng): UdpClientOptions => ({
 })
 
 /** Short times and small tables, so that rare ends are common. */
-export function drawConfig(draw: Prng): UdpConfig {
+export function drawConfig(draw: Prng, visitors: Prng = draw): UdpConfig {
   const quiet = (): number => draw.pick([1, 50, 400, 4_999, 30_000])
   return {
     ...defaultUdpConfig,
@@ -151,6 +151,8 @@ export function drawConfig(draw: Prng): UdpConfig {
     heldDatagramsMax: draw.pick([1, 3, 8]),
     heldBytesMax: draw.pick([0, 64, 4_096, 1_048_576]),
     lingerMs: draw.pick([0, 20, 2_000]),
+    access: visitors.pick([[], [], [], [], ...POLICIES.keys()]),
+    idleAfterMs: visitors.pick([0, 100, 3_000]),
   }
 }
 

@@ -281,6 +281,9 @@ export class UdpWorld {
       case 'backends-applied':
       case 'backend-drained':
       case 'backend-failed':
+      case 'wanted':
+      case 'idle':
+      case 'busy':
         return // for who sends the sets: the checkers listen
       case 'emptied':
         for (const checker of this.checkers) checker.atEnd?.(this)

@@ -24,6 +24,8 @@ export function changeService(
   const kind = draw.below(kinds)
   switch (kind) {
     case 0: {
+      if (service.sleepsAfterMs !== undefined)
+        return { ...service, sleepsAfterMs: draw.between(1, 9_000) }
       const replicas = draw.below(limits.replicasMax + 1)
       return { ...service, replicas: isAlone(service) ? Math.min(1, replicas) : replicas }
     }

@@ -2,12 +2,11 @@
 
 import type { Instant } from '../../core/machine.ts'
 import type { PackedAddress } from '../../core/net/packed-address.ts'
-import type { SocketRoute } from '../../core/node/commands.ts'
 import type { PortNamespace } from '../../core/publish/claim.ts'
 import type { SocketId } from '../../core/publish/events.ts'
 import type { Newcomer } from '../faults/arrivals.ts'
 import { covers } from '../faults/host-ports.ts'
-import { listenersOf, type SimSocket } from '../faults/sockets.ts'
+import { listenersOf, type SimSocket, type Target, targetsOf } from '../faults/sockets.ts'
 import type { ClientPlan } from '../faults/streams.ts'
 import type { World } from '../world.ts'
 import { type Greeting, PLAIN, packed } from './greetings.ts'
@@ -31,15 +30,21 @@ export interface ClientOptions {
 }
 
 /** The way a client came. */
-export interface Via {
+export interface Via extends Asked {
   readonly namespace: PortNamespace
   readonly address: string
   readonly port: number
-  /** Asked for by TLS. */
-  readonly serverName: string | undefined
   readonly socket: SocketId
   /** When it was accepted, on the world's clock. */
   readonly at: Instant
+}
+
+/** Whom a client says it comes for. */
+export interface Asked {
+  /** By TLS. */
+  readonly serverName: string | undefined
+  /** By HTTP: host and path, as `requestFor` has them. */
+  readonly request: string | undefined
 }
 
 /** How a visit ended. */
@@ -82,13 +87,13 @@ export class Clients {
     if (sockets.length === 0) return
     const socket = draw.pick(sockets)
     if (socket.use.kind !== 'tcp') return
-    const route = draw.pick(socket.use.routes)
+    const route = draw.pick(targetsOf(socket.use))
     const live = world.listeners.doors.get(route.listener)?.streams.live.size ?? 0
     if (live + (socket.arrivals?.live.size ?? 0) >= options.liveMax) return
     const drawn = this.drawPlan(socket, route)
     const plan = thinkMs === undefined ? drawn : stayingFor(thinkMs, drawn, route)
     const address = draw.pick(this.addressesOf(socket))
-    this.connect(socket, address, plan)
+    this.connect(socket, address, plan, route.request)
   }
 
   /**
@@ -99,7 +104,7 @@ export class Clients {
     namespace: PortNamespace,
     address: string,
     port: number,
-    serverName: string | undefined,
+    { serverName, request }: Asked,
     done: (outcome: Outcome) => void,
   ): void {
     const socket = this.world.listeners.sockets.at(namespace, address, port)
@@ -114,7 +119,7 @@ export class Clients {
     const isTls = use.routes.some(({ tls }) => tls !== 'off')
     const greeting: Greeting = isTls ? { ...PLAIN, tls: 'hello', serverName } : PLAIN
     const plan: ClientPlan = { ...QUICK, greeting }
-    this.connect(socket, address, plan, done)
+    this.connect(socket, address, plan, request, done)
   }
 
   /** One client at a UDP socket, if there is any; some come back. */
@@ -137,6 +142,7 @@ export class Clients {
       address,
       port,
       serverName: undefined,
+      request: undefined,
       socket: socket.id,
       at: world.now,
     }
@@ -174,6 +180,7 @@ export class Clients {
     socket: SimSocket,
     address: string,
     plan: ClientPlan,
+    request: string | undefined,
     done?: (outcome: Outcome) => void,
   ): void {
     const { world } = this
@@ -183,7 +190,7 @@ export class Clients {
     if (done !== undefined) this.visits.set(client, done)
     const { port } = socket.held
     const isIpv6 = address.includes(':')
-    const from = sourceOf(client, isIpv6, plan.throughProxy)
+    const from = sourceOf(client, isIpv6, networksOf(plan, done !== undefined))
     const peers = { source: from, destination: packed(address, port) }
     const isTold = done === undefined && draw.below(4) === 0 && !plan.throughProxy
     const via: Via = {
@@ -191,6 +198,7 @@ export class Clients {
       address,
       port,
       serverName: plan.greeting.tls === 'hello' ? plan.greeting.serverName : undefined,
+      request,
       socket: socket.id,
       at: world.now,
     }
@@ -207,7 +215,7 @@ export class Clients {
     world.inNode(draw.below(2), () => socket.arrivals?.accept(newcomer))
   }
 
-  private drawPlan(socket: SimSocket, route: SocketRoute): ClientPlan {
+  private drawPlan(socket: SimSocket, route: Target): ClientPlan {
     const { options } = this
     const draw = this.world.draws.clients
     const patient = draw.below(100) < options.patientPercent
@@ -226,7 +234,7 @@ export class Clients {
     }
   }
 
-  private drawGreeting(route: SocketRoute, throughProxy: boolean): Greeting {
+  private drawGreeting(route: Target, throughProxy: boolean): Greeting {
     const { options } = this
     const draw = this.world.draws.clients
     const isRude = (): boolean => draw.below(100) < options.rudePercent
@@ -253,8 +261,9 @@ export class Clients {
     )
   }
 
-  private isServed(listener: SocketRoute['listener']): boolean {
-    return (this.world.listeners.doors.get(listener)?.inForce.size ?? 0) > 0
+  private isServed(listener: Target['listener']): boolean {
+    const door = this.world.listeners.doors.get(listener)
+    return door !== undefined && (door.inForce.size > 0 || door.whenEmpty === 'hold')
   }
 
   /** Of this machine, where one comes to that socket. */
@@ -269,7 +278,7 @@ export class Clients {
 const rudeName = (how: number): string | undefined => (how === 0 ? undefined : 'nobody.test')
 
 /** Somebody who knows how to ask, and waits for the answer. */
-const stayingFor = (thinkMs: number, plan: ClientPlan, route: SocketRoute): ClientPlan => ({
+const stayingFor = (thinkMs: number, plan: ClientPlan, route: Target): ClientPlan => ({
   ...plan,
   thinkMs,
   leavesAfterMs: undefined,
@@ -278,24 +287,29 @@ const stayingFor = (thinkMs: number, plan: ClientPlan, route: SocketRoute): Clie
 })
 
 /** As a client writes the name it asks for. */
-function nameFor({ serverName }: SocketRoute, how: number): string {
+function nameFor({ serverName }: Target, how: number): string {
   const name = serverName?.replace('*', 'www') ?? 'else.test'
   return how === 0 ? name.toUpperCase() : name
 }
 
-const sourceOf = (client: number, isIpv6: boolean, throughProxy: boolean): PackedAddress => {
-  const network = throughProxy ? TRUSTED_NETWORKS : CLIENT_NETWORKS
+const sourceOf = (client: number, isIpv6: boolean, network: Networks): PackedAddress => {
   const last = 1 + (client % 200)
   return packed(isIpv6 ? `${network.ipv6}${last.toString(16)}` : `${network.ipv4}${last}`, 9_000)
 }
+
+const networksOf = ({ throughProxy }: ClientPlan, isVisitor: boolean): Networks =>
+  isVisitor ? VISITOR_NETWORKS : throughProxy ? TRUSTED_NETWORKS : CLIENT_NETWORKS
 
 const announcedFor = (client: number, isIpv6: boolean): Newcomer['announced'] => ({
   source: packed(isIpv6 ? `2001:db8:5::${1 + (client % 99)}` : `203.0.113.${1 + (client % 99)}`, 7),
   destination: packed(isIpv6 ? '2001:db8:6::1' : '198.51.100.1', 443),
 })
 
-const CLIENT_NETWORKS = { ipv4: '10.1.0.', ipv6: 'fd01::' } as const
-const TRUSTED_NETWORKS = { ipv4: '10.9.0.', ipv6: 'fd09::' } as const
+type Networks = Readonly<Record<'ipv4' | 'ipv6', string>>
+const CLIENT_NETWORKS: Networks = { ipv4: '10.1.0.', ipv6: 'fd01::' }
+/** No policy governs those who look whether a place is served. */
+const VISITOR_NETWORKS: Networks = { ipv4: '10.2.0.', ipv6: 'fd02::' }
+const TRUSTED_NETWORKS: Networks = { ipv4: '10.9.0.', ipv6: 'fd09::' }
 /** Whom files trust to say who a client is. */
 export const TRUSTED_PROXIES: readonly string[] = ['10.9.0.0/16', 'fd09::/64']
 

@@ -15,7 +15,10 @@ export interface DeploymentSketch {
 }
 
 export interface ServiceSketch {
+  /** Of one that sleeps: none, and one when somebody comes. */
   readonly replicas: number
+  /** It goes to sleep when nothing went through it for so long. */
+  readonly sleepsAfterMs?: number
   /** Indexes of services before this one: no cycle can be sketched. */
   readonly depends: readonly DependencySketch[]
   readonly endpoints: readonly EndpointSketch[]
@@ -54,8 +57,10 @@ export interface EndpointSketch {
   /** The program itself listens there. */
   readonly targetPort?: number
   readonly tls?: 'terminate' | 'passthrough' | 'reoriginate'
-  /** Server name. */
+  /** Server name, or whom requests are for. */
   readonly host?: string
+  /** Of HTTP; `/` when not said. */
+  readonly path?: string
   /** It believes the proxies of `TRUSTED_PROXIES`. */
   readonly proxyIn?: boolean
   readonly proxyOut?: boolean
@@ -113,9 +118,10 @@ export function redraw(
   const used = new Set(services.flatMap(portsOf))
   free.plain = free.plain.filter((port) => !used.has(port))
   free.own = free.own.filter((port) => !used.has(port))
-  free.tls = free.tls.filter(
-    (each) => !services.some((service) => hasRoute(service, each) || disagrees(service, each)),
-  )
+  const isFree = (each: HttpRoute): boolean =>
+    !services.some((service) => hasRoute(service, each) || disagrees(service, each))
+  free.tls = free.tls.filter(isFree)
+  free.http = free.http.filter(isFree)
   if (limits.publishing && draw.below(8) === 0)
     return { ...sketch, services: swapped(services, draw) }
   return {
@@ -157,16 +163,18 @@ export const mended = (sketch: DeploymentSketch): DeploymentSketch => ({
 /** What a file may still ask for: services of one file never collide, `weir check` refuses that. */
 export interface Pool {
   plain: number[]
+  http: HttpRoute[]
   tls: TlsRoute[]
   own: number[]
 }
 
 /** All tenants of a port agree about who reaches it and whom they trust. */
 type TlsRoute = Pick<EndpointSketch, 'port' | 'expose' | 'proxyIn' | 'host'>
+type HttpRoute = TlsRoute & Pick<EndpointSketch, 'path'>
 
 function poolOf(limits: DeploymentLimits, draw: Prng): Pool {
   const plain = Array.from({ length: limits.hostPorts }, (_, index) => HOST_PORT_FIRST + index)
-  if (!limits.publishing) return { plain, tls: [], own: [] }
+  if (!limits.publishing) return { plain, http: [], tls: [], own: [] }
   // Ports that others may have for reasons of their own.
   if (draw.below(6) === 0) plain.push(REPLICA_PORT_FIRST + draw.below(80))
   if (draw.below(6) === 0) plain.push(EPHEMERAL_FIRST + draw.below(8))
@@ -174,8 +182,14 @@ function poolOf(limits: DeploymentLimits, draw: Prng): Pool {
   const tls = TLS_HOSTS.flatMap((host) => [
     { port: TLS_PORT_FIRST, expose: odd ? 'internal' : 'public', ...said({ host }) } as const,
     { port: TLS_PORT_FIRST + 1, expose: 'internal', proxyIn: !odd, ...said({ host }) } as const,
+    { port: HTTPS_PORT, expose: odd ? 'internal' : 'public', ...said({ host }) } as const,
   ])
-  return { plain, tls, own: Array.from({ length: 4 }, (_, index) => OWN_PORT_FIRST + index) }
+  const http = HTTP_HOSTS.flatMap((host) =>
+    HTTP_PATHS.map(
+      (path) => ({ port: HTTP_PORT, expose: 'public', path, ...said({ host }) }) as const,
+    ),
+  )
+  return { plain, http, tls, own: Array.from({ length: 4 }, (_, index) => OWN_PORT_FIRST + index) }
 }
 
 const said = ({ host }: { host: string | undefined }): { host?: string } =>
@@ -193,8 +207,8 @@ const disagrees = ({ endpoints }: ServiceSketch, route: TlsRoute): boolean =>
       port === route.port && (expose !== route.expose || proxyIn !== (route.proxyIn ?? false)),
   )
 
-const hasRoute = ({ endpoints }: ServiceSketch, { port, host }: TlsRoute): boolean =>
-  endpoints.some((each) => each.port === port && each.host === host)
+const hasRoute = ({ endpoints }: ServiceSketch, { port, host, path }: HttpRoute): boolean =>
+  endpoints.some((each) => each.port === port && each.host === host && each.path === path)
 
 export const isTls = ({ protocol, tls }: EndpointSketch): boolean =>
   protocol === 'https' || tls !== undefined
@@ -240,7 +254,11 @@ function drawService(
   while (draw.below(3) === 0 && mappings.length < 2) {
     mappings.push(...drawMapping(service.endpoints, free, draw))
   }
-  return lone({ ...service, mappings })
+  const whole = lone({ ...service, mappings })
+  // Nobody would wake it otherwise.
+  const isReached = whole.endpoints.some(({ protocol }) => protocol !== 'udp')
+  if (!isReached || draw.below(4) > 0) return whole
+  return { ...whole, replicas: 0, sleepsAfterMs: Math.ceil(draw.between(1_000, 120_000) / haste) }
 }
 
 export const lone = (service: ServiceSketch): ServiceSketch =>
@@ -274,6 +292,10 @@ export function drawEndpoint(free: Pool, limits: DeploymentLimits, draw: Prng): 
     const [route] = free.tls.splice(draw.below(free.tls.length), 1)
     if (route !== undefined) return [drawTls(route, draw)]
   }
+  if (limits.publishing && draw.below(2) === 0) {
+    const [route] = free.http.splice(draw.below(free.http.length), 1)
+    if (route !== undefined) return [{ ...route, protocol: draw.pick(['http', 'websocket']) }]
+  }
   const [port] = free.plain.splice(draw.below(free.plain.length), 1)
   if (port === undefined) return []
   const endpoint: EndpointSketch = {
@@ -299,17 +321,11 @@ export function drawEndpoint(free: Pool, limits: DeploymentLimits, draw: Prng): 
   ]
 }
 
+/** Of one port all read requests, or none does; `weir check` sees to it. */
 const drawTls = (route: TlsRoute, draw: Prng): EndpointSketch => {
   const { proxyIn, ...rest } = route
-  const kind = draw.pick([
-    'https',
-    'terminate',
-    'passthrough',
-    'passthrough',
-    'reoriginate',
-  ] as const)
-  if (kind === 'https' && proxyIn !== true) return { ...rest, protocol: 'https' }
-  const tls = kind === 'https' ? 'terminate' : kind
+  if (route.port === HTTPS_PORT) return { ...rest, protocol: 'https' }
+  const tls = draw.pick(['terminate', 'passthrough', 'passthrough', 'reoriginate'] as const)
   const proxies = proxyIn === true ? { proxyIn } : {}
   const out = draw.below(3) === 0 ? { proxyOut: true } : {}
   return { ...rest, protocol: 'tcp', tls, ...proxies, ...out }
@@ -361,6 +377,10 @@ const MAPPING_HOSTS = [
 ] as const
 const TLS_HOSTS = ['a.test', 'b.test', '*.wild.test', undefined] as const
 const TLS_PORT_FIRST = 8_443
+const HTTPS_PORT = 8_446
+const HTTP_PORT = 8_380
+const HTTP_HOSTS = ['a.test', '*.wild.test', undefined] as const
+const HTTP_PATHS = ['/', '/api'] as const
 /** Of programs that choose for themselves. */
 const OWN_PORT_FIRST = 7_000
 const REPLICA_PORT_FIRST = 20_000

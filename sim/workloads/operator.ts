@@ -9,6 +9,7 @@ import type { Reply } from '../../core/node/commands.ts'
 import type { OperatorEvent, RequestId } from '../../core/node/events.ts'
 import { parseServiceKey, type ServiceKey, serviceKey } from '../../core/services/identity.ts'
 import type { Deployment, ServiceSpec } from '../../core/spec/deployment.ts'
+import { sleeps } from '../checkers/ports/wanted.ts'
 import { INTERNAL_ADDRESSES, OUTER_ADDRESSES } from '../faults/host-ports.ts'
 import type { World } from '../world.ts'
 import { ACT_KINDS, type Act, type ActKind, perform } from './acts.ts'
@@ -244,7 +245,10 @@ export class Operator {
     const spec = wish?.deployment.services[service]
     if (wish === undefined || spec === undefined || wish.removing) return 0
     if (this.stopping !== undefined) return 0
-    return wish.scaled.get(service) ?? (spec.scale.mode === 'fixed' ? spec.scale.replicas : 0)
+    const scaled = wish.scaled.get(service)
+    // One that sleeps is there for whoever comes.
+    if (sleeps(spec)) return Math.max(1, scaled ?? 1)
+    return scaled ?? (spec.scale.mode === 'fixed' ? spec.scale.replicas : 0)
   }
 
   serviceKeys(): ServiceKey[] {

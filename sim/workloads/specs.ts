@@ -9,7 +9,7 @@ import type {
   ServiceSpec,
   StreamSpec,
 } from '../../core/spec/deployment.ts'
-import { plainStream, plainUdp } from '../../core/spec/plain-endpoint.ts'
+import { plainHttp, plainStream, plainUdp } from '../../core/spec/plain-endpoint.ts'
 import { BROKEN } from '../faults/runtime.ts'
 import { TRUSTED_PROXIES } from './clients.ts'
 import {
@@ -45,7 +45,10 @@ export const serviceOf = (sketch: ServiceSketch): ServiceSpec => ({
   env: { FLAVOUR: String(sketch.flavour) },
   envInherit: [],
   endpoints: sketch.endpoints.map((endpoint, index) => endpointOf(endpoint, index, sketch)),
-  scale: { mode: 'fixed', replicas: sketch.replicas },
+  scale:
+    sketch.sleepsAfterMs === undefined
+      ? { mode: 'fixed', replicas: sketch.replicas }
+      : { ...ADAPTIVE, idleAfterMs: sketch.sleepsAfterMs },
   replicaGroups: [],
   depends: sketch.depends.map(dependencyOf),
   ...healthOf(sketch),
@@ -68,6 +71,8 @@ export const serviceOf = (sketch: ServiceSketch): ServiceSpec => ({
   labels: {},
   extra: {},
 })
+
+const ADAPTIVE = { mode: 'adaptive', min: 0, max: 3, cooldownMs: 0, targets: {} } as const
 
 const dependencyOf = (sketch: DependencySketch): DependencySpec => ({
   service: SERVICE_NAMES[sketch.on]!,
@@ -97,12 +102,15 @@ const endpointOf = (
   protocol: sketch.protocol,
   port: sketch.port,
   ...(sketch.targetPort === undefined ? {} : { targetPort: sketch.targetPort }),
-  path: '/',
+  path: sketch.path ?? '/',
   ...(sketch.host === undefined ? {} : { host: sketch.host }),
   expose: sketch.expose,
   balance: { strategy: sketch.strategy ?? 'round_robin', rise: 1, fall: 3, failOpen: true },
   stream: streamOf(sketch, service),
   ...(sketch.protocol === 'udp' ? { udp: plainUdp } : {}),
+  ...(sketch.protocol === 'tcp' || sketch.protocol === 'udp'
+    ? {}
+    : { http: { ...plainHttp, drainTimeoutMs: service.drainMs } }),
 })
 
 const streamOf = (sketch: EndpointSketch, service: ServiceSketch): StreamSpec => ({

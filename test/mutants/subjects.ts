@@ -12,6 +12,8 @@ import { entrance } from './stream/entrance.ts'
 import { hello } from './stream/hello.ts'
 import { listener } from './stream/listener.ts'
 import { pair } from './stream/pair.ts'
+import { waiting } from './stream/waiting.ts'
+import { access } from './udp/access.ts'
 import { admission } from './udp/admission.ts'
 import { backends } from './udp/backends.ts'
 import { forwarding } from './udp/forwarding.ts'
@@ -53,6 +55,7 @@ export const SUBJECTS: readonly Subject[] = [
       ...snapshot,
       ...storage,
       ...headers,
+      ...access,
     ],
   },
   {
@@ -67,11 +70,12 @@ export const SUBJECTS: readonly Subject[] = [
       'stream/listener',
       'stream/choice',
       'stream/options',
+      'stream/hold',
       'balance/group.',
       'stream/',
       'balance/',
     ],
-    mutants: [...pair, ...listener],
+    mutants: [...pair, ...listener, ...waiting],
   },
   {
     name: 'entrance',

@@ -1,9 +1,10 @@
 import { describe } from 'vitest'
 import type { Attempt } from '../../core/machine.ts'
-import type { NodeCommand, SocketUse } from '../../core/node/commands.ts'
+import type { NodeCommand, SocketUse, TcpRoute } from '../../core/node/commands.ts'
 import type { RequestId, SocketEvent } from '../../core/node/events.ts'
 import type { SocketId } from '../../core/publish/events.ts'
 import type { ListenerId, ReplicaId } from '../../core/services/identity.ts'
+import { listenersOf } from '../../sim/faults/sockets.ts'
 import { type Planted, testPlanted } from './catching.ts'
 import {
   plant,
@@ -202,18 +203,32 @@ const SOCKETS: readonly Planted[] = [
       order: (commands) =>
         commands.map((each) =>
           rerouted(each, (use) => {
-            if (use.kind !== 'tcp' || use.routes.length < 2) return use
-            const { routes } = use
-            const shifted = routes.map((route, at) => ({
-              ...route,
-              listener: routes[(at + 1) % routes.length]!.listener,
-            }))
-            return { ...use, routes: shifted }
+            if (use.kind !== 'tcp') return use
+            const [first] = use.routes
+            if (first === undefined || 'http' in first) return use
+            const routes = use.routes as readonly TcpRoute[]
+            return routes.length < 2 ? use : { ...use, routes: shifted(routes) }
           }),
         ),
     })),
     checker: 'sockets',
     says: /leads .* to .*/,
+    seeds: 100,
+  },
+  {
+    bug: 'requests for one tenant of a port go to another',
+    breed: plant(() => ({
+      order: (commands) =>
+        commands.map((each) =>
+          rerouted(each, (use) => {
+            const [doorway] = use.kind === 'tcp' ? use.routes : []
+            if (use.kind !== 'tcp' || doorway === undefined || !('http' in doorway)) return use
+            return { ...use, routes: [{ ...doorway, http: shifted(doorway.http) }] }
+          }),
+        ),
+    })),
+    checker: 'sockets',
+    says: /leads http .* to .*/,
     seeds: 100,
   },
   {
@@ -234,7 +249,8 @@ const SOCKETS: readonly Planted[] = [
           commands.flatMap((each): NodeCommand[] => {
             if (each.type === 'bind-socket' && each.port === 0 && each.use.kind === 'tcp') {
               const { socket, attempt } = each
-              for (const { listener } of each.use.routes) picked.set(listener, { socket, attempt })
+              for (const listener of listenersOf(each.use))
+                picked.set(listener, { socket, attempt })
             }
             if (each.type !== 'apply-backends' || each.version < 2) return [each]
             const found = picked.get(each.listener)
@@ -429,3 +445,9 @@ const CONNECTIONS: readonly Planted[] = [
 
 describe('a bug planted in what is done with ports is caught', () => testPlanted(SOCKETS))
 describe('a bug planted on the way of connections is caught', () => testPlanted(CONNECTIONS))
+
+/** Each gets what is for the one after it. */
+const shifted = <Route extends { readonly listener: ListenerId }>(
+  routes: readonly Route[],
+): readonly Route[] =>
+  routes.map((route, at) => ({ ...route, listener: routes[(at + 1) % routes.length]!.listener }))

@@ -305,7 +305,7 @@ const PLANTED: readonly Planted[] = [
     }),
     checker: 'udp universal',
     says: /^the restored table orders|are not counted$/,
-    seeds: 60,
+    seeds: 200,
   },
   {
     bug: 'sockets are never believed to be open',
@@ -315,6 +315,41 @@ const PLANTED: readonly Planted[] = [
     checker: 'liveness',
     says: /waits for an answer to/,
     seeds: 5,
+  },
+  {
+    bug: 'network policies are not looked at',
+    saboteur: () => ({ configure: (config) => ({ ...config, access: [] }) }),
+    checker: 'udp routes',
+    says: /, and may not come$/,
+    seeds: 20,
+  },
+  {
+    bug: 'a policy is against everybody it names',
+    saboteur: () => ({
+      configure: (config) => ({
+        ...config,
+        access: config.access.map((each) => ({ ...each, verdict: 'deny' as const })),
+      }),
+    }),
+    checker: 'udp routes',
+    says: /is turned away, and may come$/,
+    seeds: 100,
+  },
+  {
+    bug: 'a listener is idle before its time',
+    saboteur: () => ({
+      configure: (config) => ({ ...config, idleAfterMs: Math.min(config.idleAfterMs, 1) }),
+    }),
+    checker: 'udp routes',
+    says: /^it is idle before its time$/,
+    seeds: 20,
+  },
+  {
+    bug: 'nobody hears that a listener is used again',
+    saboteur: () => ({ order: each('busy', () => []) }),
+    checker: 'udp routes',
+    says: /^it is used, and nobody knows$/,
+    seeds: 20,
   },
 ]
 

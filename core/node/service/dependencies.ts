@@ -54,14 +54,16 @@ export function checkDependencies(step: Step, service: Service): void {
 function isMet(step: Step, { on, spec }: Dependency): boolean {
   const service = step.state.services.get(on)
   if (service === undefined) return false
+  // Whoever uses one that sleeps wakes it.
+  const isThere = service.state === 'healthy' || service.state === 'asleep'
   switch (spec.condition) {
     case 'started':
-      return service.running > 0
+      return service.running > 0 || service.state === 'asleep'
     case 'healthy':
       // A failed bind is a fault of the way to it, not of the service itself.
-      return service.state === 'healthy' && isServed(step, service, isFailing)
+      return isThere && isServed(step, service, isFailing)
     case 'ready':
-      return service.state === 'healthy' && isServed(step, service)
+      return isThere && isServed(step, service)
   }
 }
 

@@ -5,6 +5,7 @@ import { replicaLabel } from '../../services/identity.ts'
 import type { NoticeCode } from '../commands.ts'
 import type { Replica, Service, Slot, Step } from '../state.ts'
 import { serviceOf } from './replicas.ts'
+import { failWaking } from './sleep.ts'
 
 export interface Failure {
   readonly reason: string
@@ -40,7 +41,7 @@ export function recordFailure(
   const label = `${service.name}-${slot.number}`
   const looping = isCrashLoop(slot.crashesAt.length)
   const then = whatNext(step, service, slot, policy)
-  if (policy === 'isolate') slot.isolated = true
+  if (policy === 'isolate' && !service.isWaking) slot.isolated = true
   if (policy === 'shutdown' && service.stage === 'running') {
     service.stage = 'halted'
     service.haltReason = `${label} ${reason} (errors.on_panic is shutdown)`
@@ -53,10 +54,12 @@ export function recordFailure(
     ...(replica === undefined ? {} : { replica: replica.id }),
     text: `${label} ${reason}; ${then}${looping ? ' (crash loop)' : ''}`,
   })
+  failWaking(step, service, `${label} ${reason}`)
 }
 
 function whatNext({ now }: Step, service: Service, slot: Slot, policy: Failure['policy']): string {
   if (service.stage !== 'running') return 'the service is being stopped'
+  if (service.isWaking && policy !== 'shutdown') return 'the service sleeps on'
   if (policy === 'isolate') return 'it stays out until `weir restart`'
   if (policy === 'shutdown') return 'the service is stopped'
   const delayMs = slot.startAt - now

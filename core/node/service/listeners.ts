@@ -2,18 +2,27 @@
 
 import { canonicalJson } from '../../journal/canonical-json.ts'
 import { assert } from '../../machine.ts'
+import { accessOf } from '../../policy/policy.ts'
 import type { Wish } from '../../publish/claim.ts'
 import { listenerId, type ReplicaId } from '../../services/identity.ts'
 import { takesPart } from '../../services/replica-life.ts'
 import type { BalanceSpec, EndpointSpec } from '../../spec/deployment.ts'
 import type { Backend, ListenerSettings, OpenListener } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
-import { type Listener, type Replica, replicaOf, type Service, type Step } from '../state.ts'
+import {
+  type Listener,
+  type NodeState,
+  type Replica,
+  replicaOf,
+  type Service,
+  type Step,
+} from '../state.ts'
 import { isDownAt, onBackendFailed } from './checks.ts'
 import { claimPorts } from './claims.ts'
 import { type Door, doorsOf } from './doors.ts'
 import { driveMonitor } from './monitors.ts'
-import { finishDrain, patienceMs } from './replicas.ts'
+import { drainTimeoutOf, finishDrain, patienceMs } from './replicas.ts'
+import { idleAfterMs, onListenerUse, sleepIfIdle, whenEmpty } from './sleep.ts'
 import { driveLedger } from './sockets.ts'
 
 /** Makes the listeners of services those their files ask for, touching none that did not change. */
@@ -31,7 +40,7 @@ export function convergeListeners(step: Step, services: readonly Service[]): voi
       const door = doors.get(listener.door)
       doors.delete(listener.door)
       if (door === undefined) left.push(listener)
-      else adjust(step, listener, door)
+      else adjust(step, service, listener, door)
     }
     for (const listener of left) {
       listener.isReplaced = wanted.has(listener.endpoint.name)
@@ -49,20 +58,33 @@ export function convergeListeners(step: Step, services: readonly Service[]): voi
 /** All else holds without another listener, and nobody who is connected notices. */
 function adjust(
   { state, out }: Step,
+  service: Service,
   listener: Listener,
   { endpoint, target, claims }: Door,
 ): void {
-  const settings = settingsOf(endpoint)
-  const differs = canonicalJson(settings) !== canonicalJson(settingsOf(listener.endpoint))
-  Object.assign(listener, { endpoint, target, claims })
+  const settings = settingsOf(state, service, endpoint)
+  const written = canonicalJson(settings)
+  const differs = written !== listener.settings
+  Object.assign(listener, { endpoint, target, claims, settings: written })
   state.toApply.add(listener.id) // its role filter may have changed
   if (differs) out.push({ type: 'configure-listener', listener: listener.id, ...settings })
 }
 
-function settingsOf({ protocol, stream, udp, balance }: EndpointSpec): ListenerSettings {
-  if (protocol !== 'udp') return { protocol: 'tcp', stream, balance: balanceOf(balance) }
+function settingsOf(
+  { config }: NodeState,
+  { deployment, name, spec }: Service,
+  endpoint: EndpointSpec,
+): ListenerSettings {
+  const { protocol, stream, udp, http, balance } = endpoint
+  const place = { deployment, service: name, endpoint: endpoint.name, port: endpoint.port }
+  const common = { access: accessOf(config.policies, place), idleAfterMs: idleAfterMs(spec) }
+  if (protocol === 'tcp') return { protocol, stream, balance: balanceOf(balance), ...common }
+  if (protocol !== 'udp') {
+    assert(http !== undefined, `a ${protocol} endpoint has an http block`)
+    return { protocol: 'http', http, balance: balanceOf(balance), ...common }
+  }
   assert(udp !== undefined, 'a udp endpoint has a udp block')
-  return { protocol: 'udp', udp, drainTimeoutMs: stream.drainTimeoutMs }
+  return { protocol, udp, drainTimeoutMs: stream.drainTimeoutMs, ...common }
 }
 
 const balanceOf = ({ strategy, failOpen }: BalanceSpec): OpenListener['balance'] => ({
@@ -74,6 +96,7 @@ function openListener(step: Step, service: Service, door: Door): void {
   const { state, out } = step
   const { endpoint, target, claims } = door
   const [first] = claims.values()
+  const settings = settingsOf(state, service, endpoint)
   state.generations += 1
   const listener: Listener = {
     id: listenerId(service.key, endpoint.name, state.generations),
@@ -83,7 +106,10 @@ function openListener(step: Step, service: Service, door: Door): void {
     target,
     purpose: first?.purpose ?? 'internal',
     claims,
+    settings: canonicalJson(settings),
     state: 'open',
+    whenEmpty: 'refuse',
+    isIdle: false,
     isReplaced: false,
     sockets: new Set(),
     sentVersion: 0,
@@ -96,7 +122,7 @@ function openListener(step: Step, service: Service, door: Door): void {
   service.listeners.add(listener.id)
   state.toApply.add(listener.id)
   const balance = balanceOf(endpoint.balance)
-  out.push({ type: 'open-listener', listener: listener.id, balance, ...settingsOf(endpoint) })
+  out.push({ type: 'open-listener', listener: listener.id, balance, ...settings })
 }
 
 /** Everything of a service that takes connections, at once. */
@@ -196,6 +222,10 @@ export function onListenerEvent(step: Step, event: ListenerEvent): void {
       driveMonitor(step, replica, { type: 'hurry' })
       return onBackendFailed(step, replica, listener.target, event.reason)
     }
+    case 'listener-wanted':
+    case 'listener-idle':
+    case 'listener-busy':
+      return onListenerUse(step, listener, event)
   }
 }
 
@@ -214,7 +244,7 @@ function beginPatience(step: Step, listener: Listener): void {
 
 /** Connections of a listener that is gone end by themselves, or when its drain is over. */
 function armCut(step: Step, listener: Listener): void {
-  const waitMs = patienceMs(step, listener.endpoint.stream.drainTimeoutMs)
+  const waitMs = patienceMs(step, drainTimeoutOf(listener.endpoint))
   step.state.timers.set(`listener ${listener.id}`, step.now + Math.max(1, waitMs))
 }
 
@@ -233,7 +263,9 @@ function forgetIfDone(step: Step, listener: Listener): void {
   if (listener.sentVersion !== listener.appliedVersion) return
   step.state.timers.cancel(`listener ${listener.id}`)
   step.state.listeners.delete(listener.id)
-  step.state.services.get(listener.service)?.listeners.delete(listener.id)
+  const service = step.state.services.get(listener.service)
+  service?.listeners.delete(listener.id)
+  if (service !== undefined) sleepIfIdle(step, service)
   step.state.toPlan.add(listener.service)
 }
 
@@ -248,7 +280,7 @@ export function applyBackends(step: Step, listener: Listener): void {
   const isOpen = listener.state === 'open'
   if (!isOpen && listener.sentVersion === 0) return
   const backends = isOpen ? backendsOf(step, listener) : []
-  if (!isSent(backends, listener)) send(step, listener, backends)
+  if (!isSent(step, backends, listener)) send(step, listener, backends)
   // A new one has what it took over to correct, whether or not there is something to send.
   else if (listener.sentVersion === 0) publish(step, listener)
 }
@@ -258,10 +290,12 @@ function send(step: Step, listener: Listener, backends: readonly Backend[]): voi
   const version = listener.sentVersion
   const before = listener.sent
   listener.sent = new Map(backends.map(({ id, host, port }) => [id, { id, host, port }]))
+  listener.whenEmpty = whenEmpty(step, listener)
   listener.down = new Set(backends.filter((each) => each.down).map((each) => each.id))
   for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.set(id, version)
   for (const id of listener.sent.keys()) listener.holding.set(id, 0)
-  step.out.push({ type: 'apply-backends', listener: listener.id, version, backends })
+  const { id, whenEmpty: empty } = listener
+  step.out.push({ type: 'apply-backends', listener: id, version, backends, whenEmpty: empty })
   publish(step, listener)
 }
 
@@ -312,17 +346,22 @@ function backendsOf({ state }: Step, { service: key, endpoint, target }: Listene
   })
 }
 
-const isSent = (backends: readonly Backend[], { sent, down }: Listener): boolean =>
-  backends.length === sent.size &&
-  backends.every((each) => sent.has(each.id) && down.has(each.id) === (each.down ?? false))
+const isSent = (step: Step, backends: readonly Backend[], listener: Listener): boolean =>
+  whenEmpty(step, listener) === listener.whenEmpty &&
+  backends.length === listener.sent.size &&
+  backends.every((each) => isSentOne(each, listener))
+
+const isSentOne = (each: Backend, { sent, down }: Listener): boolean =>
+  sent.has(each.id) && down.has(each.id) === (each.down ?? false)
 
 // What others ask
 
 export const isClosing = (listener: Listener): boolean => listener.state !== 'open'
 
-/** The set its clients are sent to holds, and there is one. */
+/** The set its clients are sent to holds, and there is one, or they wait for one. */
 export const isSupplied = (listener: Listener): boolean =>
-  listener.sentVersion === listener.appliedVersion && listener.sent.size > 0
+  listener.sentVersion === listener.appliedVersion &&
+  (listener.sent.size > 0 || listener.whenEmpty === 'hold')
 
 export function listenersOf({ state }: Pick<Step, 'state'>, service: Service): Listener[] {
   return [...service.listeners].flatMap((id) => state.listeners.get(id) ?? [])

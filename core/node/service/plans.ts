@@ -186,7 +186,9 @@ function forgetIfGone(step: Step, service: Service): void {
   claimPorts(step, [service])
   state.services.delete(service.key)
   state.deferred.delete(service.key)
-  for (const kind of ['plan', 'wait'] as const) state.timers.cancel(`${kind} ${service.key}`)
+  for (const kind of ['plan', 'wait', 'wake', 'sleep'] as const) {
+    state.timers.cancel(`${kind} ${service.key}`)
+  }
   say(step, service, 'info', 'removed', 'is gone')
   for (const { service: name } of service.spec.depends) {
     const key = serviceKey(service.deployment, name)

@@ -12,20 +12,28 @@ export function leasePorts(
   id: ReplicaId,
 ): Record<string, number> | undefined {
   const { state, now } = step
-  const ports: Record<string, number> = {}
+  const leased = new Map<string, number>()
   const isTaken = (each: number): boolean =>
     state.ledger.isTaken('tcp', each) || state.ledger.isTaken('udp', each)
   for (const endpoint of endpoints) {
-    const twin = twinOf(endpoint, endpoints)
-    const shared = twin === undefined ? undefined : ports[twin]
-    const port = endpoint.targetPort ?? shared ?? state.ports.lease(id, isTaken, now)
+    if (sharedWith(endpoint, endpoints) !== undefined) continue
+    const port = endpoint.targetPort ?? state.ports.lease(id, isTaken, now)
     if (port === undefined) {
-      releasePorts(step, id, ports)
+      releasePorts(step, id, Object.fromEntries(leased))
       return undefined
     }
-    ports[endpoint.name] = port
+    leased.set(endpoint.name, port)
   }
-  return ports
+  return Object.fromEntries(
+    endpoints.map(({ name }) => [name, leased.get(ownerOf(name, endpoints))!]),
+  )
+}
+
+/** Whose port it is in the end. */
+function ownerOf(name: string, endpoints: readonly EndpointSpec[]): string {
+  const endpoint = endpoints.find((each) => each.name === name)
+  const other = endpoint && sharedWith(endpoint, endpoints)
+  return other === undefined ? name : ownerOf(other, endpoints)
 }
 
 export function releasePorts(
@@ -39,18 +47,25 @@ export function releasePorts(
 }
 
 /**
- * The endpoint before this one that has its number in the other namespace, such as 53/tcp before
- * 53/udp: a replica of such a service listens at one number of its own for both (udp W35).
+ * The endpoint whose port in a replica it shares: the one that its file names; of one that only
+ * redirects, the https one, for nobody comes to it; or the one before it that has its number in the
+ * other namespace, such as 53/tcp before 53/udp (udp W35).
  */
-export function twinOf(
-  { name, protocol, port, targetPort }: EndpointSpec,
+export function sharedWith(
+  endpoint: EndpointSpec,
   endpoints: readonly EndpointSpec[],
 ): string | undefined {
+  const { targetPort, targetEndpoint, http } = endpoint
   if (targetPort !== undefined) return undefined
+  if (targetEndpoint !== undefined) return targetEndpoint
+  if (http?.redirectHttps === true) {
+    return endpoints.find(({ protocol }) => protocol === 'https')?.name
+  }
   for (const each of endpoints) {
-    if (each.name === name) return undefined
-    const isOther = namespaceOf(each) !== namespaceOf({ protocol })
-    if (each.port === port && isOther && each.targetPort === undefined) return each.name
+    if (each.name === endpoint.name) return undefined
+    const isOther = namespaceOf(each) !== namespaceOf(endpoint)
+    const isFree = each.targetPort === undefined && each.targetEndpoint === undefined
+    if (each.port === endpoint.port && isOther && isFree) return each.name
   }
   return undefined
 }

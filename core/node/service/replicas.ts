@@ -13,7 +13,7 @@ import {
   STATE_TIMEOUT_MS,
   takesPart,
 } from '../../services/replica-life.ts'
-import type { ServiceSpec } from '../../spec/deployment.ts'
+import type { EndpointSpec, ServiceSpec } from '../../spec/deployment.ts'
 import type { NodeCommand, NoticeCode } from '../commands.ts'
 import type { RuntimeEvent } from '../events.ts'
 import { nextAttempt, type Replica, type Service, type Slot, type Step } from '../state.ts'
@@ -22,6 +22,7 @@ import { exchangePorts, failReplica, recordFailure } from './failures.ts'
 import { startMonitors, stopMonitors } from './monitors.ts'
 import { dropIfUnused } from './plans.ts'
 import { leasePorts, releasePorts } from './ports.ts'
+import { noteAwake } from './sleep.ts'
 
 // The beginning
 
@@ -115,6 +116,7 @@ function enter(step: Step, replica: Replica, service: Service, next: ReplicaStat
   replica.enteredAt = now
   if (takesPart(previous) || takesPart(next)) {
     for (const listener of service.listeners) state.toApply.add(listener)
+    if (takesPart(next)) noteAwake(service)
     if (service.updating) state.toPlan.add(service.key)
   }
   if (!isChecked(next)) stopMonitors(step, replica)
@@ -140,9 +142,11 @@ export const patienceMs = ({ state, now }: Pick<Step, 'state' | 'now'>, ms: numb
   state.phase === 'draining' ? Math.max(0, Math.min(ms, state.drainEndsAt - now)) : ms
 
 const drainTimeoutMs = ({ spec }: Service): number =>
-  spec.endpoints.length === 0
-    ? DRAIN_TIMEOUT_MS
-    : Math.max(...spec.endpoints.map((endpoint) => endpoint.stream.drainTimeoutMs))
+  spec.endpoints.length === 0 ? DRAIN_TIMEOUT_MS : Math.max(...spec.endpoints.map(drainTimeoutOf))
+
+/** How long what goes through an endpoint may go on. */
+export const drainTimeoutOf = ({ http, stream }: EndpointSpec): number =>
+  (http ?? stream).drainTimeoutMs
 
 function act(step: Step, replica: Replica, service: Service, action: ReplicaAction): void {
   const { out } = step

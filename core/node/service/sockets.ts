@@ -10,15 +10,25 @@ import type { LedgerEvent, SocketId } from '../../publish/events.ts'
 import { describeConflict } from '../../publish/ledger.ts'
 import type { SocketView } from '../../publish/view.ts'
 import type { ServiceKey } from '../../services/identity.ts'
-import type { SocketRoute, SocketUse } from '../commands.ts'
+import { speaksHttp } from '../../services/port-mappings.ts'
+import type { ServiceSpec } from '../../spec/deployment.ts'
+import { redirectPortOf } from '../../spec/redirect.ts'
+import type { HttpDoorway, HttpRouteUse, SocketUse, TcpRoute } from '../commands.ts'
 import type { SocketEvent } from '../events.ts'
-import type { Listener, Step } from '../state.ts'
+import type { Listener, Service, Step } from '../state.ts'
 import { claimPorts } from './claims.ts'
 import { tlsOf } from './doors.ts'
 import { letGo, renewListener } from './listeners.ts'
 
-/** Owns what the node itself listens on. No service can have the name: a key has a slash. */
+/** Own what the node itself listens on. No service can have the names: a key has a slash. */
 export const METRICS_OWNER: Owner = 'node:metrics'
+export const CHALLENGES_OWNER: Owner = 'node:challenges'
+
+/** For people. */
+const OWN_SOCKETS: ReadonlyMap<Owner, string> = new Map([
+  [METRICS_OWNER, 'metrics'],
+  [CHALLENGES_OWNER, 'challenges of ACME'],
+])
 
 /** One event into the ledger, and all that follows. */
 export function driveLedger(step: Step, event: LedgerEvent): void {
@@ -99,8 +109,9 @@ function onListening(step: Step, id: SocketId): void {
     step.state.toJudge.add(listener.service)
     if (!isMinor) notice(step, 'info', 'listening', listener, `${name} ${text}`)
   }
-  if (socket.carries.some(({ owner }) => owner === METRICS_OWNER)) {
-    step.out.push({ type: 'notice', level: 'info', code: 'listening', text: `metrics ${text}` })
+  for (const what of ownUses(socket)) {
+    if (isMinor) continue
+    step.out.push({ type: 'notice', level: 'info', code: 'listening', text: `${what} ${text}` })
   }
 }
 
@@ -113,9 +124,10 @@ function onListenFailed(step: Step, id: SocketId, isNews: boolean): void {
       notice(step, 'error', 'listen-failed', listener, `${name} ${text}`)
     }
   }
-  if (isNews && socket.carries.some(({ owner }) => owner === METRICS_OWNER)) {
+  for (const what of ownUses(socket)) {
+    if (!isNews || socket.state === 'absent') continue
     const code = 'listen-failed'
-    step.out.push({ type: 'notice', level: 'error', code, text: `metrics: ${text}` })
+    step.out.push({ type: 'notice', level: 'error', code, text: `${what}: ${text}` })
   }
 }
 
@@ -147,7 +159,7 @@ function useOf(step: Step, id: SocketId): SocketUse | undefined {
   if (socket.carries.some(({ owner }) => owner === METRICS_OWNER)) return { kind: 'metrics' }
   const users = usersOf(step, socket).map(({ listener }) => listener)
   const [first] = users
-  if (first === undefined) return undefined
+  if (first === undefined) return isForChallenges(socket) ? EMPTY_DOORWAY : undefined
   if (socket.namespace === 'udp') {
     // One that is led to stays while it is there, whichever claim the socket is for: flows belong to
     // their socket.
@@ -155,16 +167,60 @@ function useOf(step: Step, id: SocketId): SocketUse | undefined {
     const isThere = present?.kind === 'udp' && state.listeners.has(present.listener)
     return isThere ? present : { kind: 'udp', listener: first.id }
   }
-  const routes = routesOf(users)
+  const routes = speaksHttp(first.endpoint) ? [doorwayOf(step, users)] : routesOf(users)
   const proxies = users.flatMap(({ endpoint }) => endpoint.stream.acceptProxyProtocol)
   const acceptProxyProtocol = [...new Set(proxies)].sort()
   const greetingsMax = Math.max(...users.map(({ endpoint }) => endpoint.stream.connectionsMax))
   return { kind: 'tcp', acceptProxyProtocol, greetingsMax, routes }
 }
 
+/** Of one host and path the first one has it all: there are two only while one takes over. */
+function doorwayOf({ state }: Step, users: readonly Listener[]): HttpDoorway {
+  const routes = new Map<string, HttpRouteUse>()
+  for (const { id: listener, service: key, endpoint } of users) {
+    const { host, path, http } = endpoint
+    const place = `${host ?? '*'}${path}`
+    if (!speaksHttp(endpoint) || routes.has(place)) continue
+    const service = state.services.get(key)
+    const redirectTo =
+      http?.redirectHttps === true && service !== undefined
+        ? redirectPortOf(specsOf(state, service), service.name, endpoint)
+        : undefined
+    routes.set(place, {
+      listener,
+      path,
+      ...(host === undefined ? {} : { host }),
+      ...(redirectTo === undefined ? {} : { redirectTo }),
+    })
+  }
+  const http = [...routes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, route]) => route)
+  const specs = users.flatMap(({ endpoint }) => endpoint.http ?? [])
+  return {
+    tls: users[0]!.endpoint.protocol === 'https' ? 'terminate' : 'off',
+    http,
+    headTimeoutMs: Math.max(...specs.map((each) => each.headTimeoutMs)),
+    headBytesMax: Math.max(...specs.map((each) => each.headBytesMax)),
+    idleTimeoutMs: Math.max(...specs.map((each) => each.idleTimeoutMs)),
+  }
+}
+
+/** What else is deployed with it. */
+function specsOf(
+  { deployments, services }: Step['state'],
+  { deployment }: Service,
+): Readonly<Record<string, ServiceSpec>> {
+  const keys = [...(deployments.get(deployment)?.services ?? [])].sort()
+  return Object.fromEntries(
+    keys.flatMap((key) => {
+      const service = services.get(key)
+      return service === undefined ? [] : [[service.name, service.spec]]
+    }),
+  )
+}
+
 /** Without TLS there is nothing to tell listeners apart by: the first one has it all. */
-function routesOf(users: readonly Listener[]): readonly SocketRoute[] {
-  const routes = new Map<string, SocketRoute>()
+function routesOf(users: readonly Listener[]): readonly TcpRoute[] {
+  const routes = new Map<string, TcpRoute>()
   for (const { id: listener, endpoint } of users) {
     const tls = tlsOf(endpoint)
     if (tls === 'off' && routes.size > 0) continue
@@ -206,10 +262,31 @@ function setUse(step: Step, id: SocketId, use: SocketUse | undefined): void {
 
 export function listenersIn(use: SocketUse | undefined): readonly Listener['id'][] {
   if (use?.kind === 'udp') return [use.listener]
-  return use?.kind === 'tcp' ? use.routes.map(({ listener }) => listener) : []
+  if (use?.kind !== 'tcp') return []
+  const ids = use.routes.flatMap((route) =>
+    'http' in route ? route.http.map(({ listener }) => listener) : [route.listener],
+  )
+  return [...new Set(ids)]
+}
+
+const isForChallenges = ({ carries }: SocketView): boolean =>
+  carries.some(({ owner }) => owner === CHALLENGES_OWNER)
+
+/** Nobody is behind it but the node, which answers challenges at every doorway. */
+const EMPTY_DOORWAY: SocketUse = {
+  kind: 'tcp',
+  acceptProxyProtocol: [],
+  greetingsMax: 10_000,
+  routes: [
+    { tls: 'off', http: [], headTimeoutMs: 10_000, headBytesMax: 32_768, idleTimeoutMs: 10_000 },
+  ],
 }
 
 // What others ask
+
+/** What of the node itself a socket is for. */
+const ownUses = ({ carries }: SocketView): readonly string[] =>
+  carries.flatMap(({ owner }) => OWN_SOCKETS.get(owner) ?? [])
 
 /** The listeners that a socket is for, those that decide first. */
 function usersOf(

@@ -3,12 +3,13 @@ import { assert } from '../../machine.ts'
 import { describeConflict } from '../../publish/ledger.ts'
 import type { SocketState, SocketView } from '../../publish/view.ts'
 import type { NodeCommand, NoticeCode } from '../commands.ts'
-import { replicaOf, type Service, type Slot, type Step } from '../state.ts'
+import { type Listener, replicaOf, type Service, type Slot, type Step } from '../state.ts'
 import type { ServiceState } from '../view.ts'
 import { checkProblem } from './checks.ts'
 import { foreignConflicts } from './claims.ts'
 import { checkDependencies } from './dependencies.ts'
 import { isClosing, isSupplied, listenersOf } from './listeners.ts'
+import { canSleep, isAsleep } from './sleep.ts'
 import { isMissed, problemOfSocket } from './sockets.ts'
 
 type Seen = Pick<Step, 'state'>
@@ -16,7 +17,12 @@ type Seen = Pick<Step, 'state'>
 /** Recomputes the state of a service from what is there; tells those who depend on it. */
 export function judge(step: Step, service: Service): void {
   const { state } = step
+  const before = service.state
   service.state = stateOf(service)
+  // Whether who comes may wait depends on it.
+  if (service.state !== before && canSleep(service.spec)) {
+    for (const listener of service.listeners) state.toApply.add(listener)
+  }
   const routed = `${isServed(step, service)} ${isServed(step, service, isFailing)}`
   const standing = `${service.state} ${routed} ${service.running > 0} ${problemOf(step, service)}`
   if (standing === service.standing) return
@@ -40,7 +46,7 @@ function stateOf(service: Service): ServiceState {
     case 'running':
       break
   }
-  if (service.wanted === 0) return 'idle'
+  if (service.wanted === 0) return isAsleep(service) ? 'asleep' : 'idle'
   if (service.current >= service.wanted && service.outdated === 0) return 'healthy'
   if (service.failing.size === 0) return service.ready >= service.wanted ? 'updating' : 'starting'
   return service.sound > 0 ? 'degraded' : 'unhealthy'
@@ -53,10 +59,16 @@ export const isServed = (
   needNot: (socket: SocketView) => boolean = () => false,
 ): boolean =>
   service.conflicts.length === 0 &&
-  listenersOf({ state }, service).every((each) => isClosing(each) || isSupplied(each)) &&
+  listenersOf({ state }, service).every(
+    (each) => isClosing(each) || isSupplied(each) || mayLack(service, each),
+  ) &&
   state.ledger
     .socketsOf(service.key)
     .every((each) => SERVED.has(each.state) || isMissed(each) || needNot(each))
+
+/** Nobody comes by UDP for one that sleeps: a datagram wakes nothing. */
+const mayLack = (service: Service, { endpoint }: Listener): boolean =>
+  isAsleep(service) && endpoint.protocol === 'udp'
 
 /** Tried, and not for the first time. */
 export const isFailing = ({ failures }: SocketView): boolean => failures > 0
@@ -125,8 +137,8 @@ export function judgeDeployment(step: Step, name: string): void {
     assert(service !== undefined, `${name} lists ${key}, which is not there`)
     const problem = problemOf(step, service)
     if (problem !== '') problems.push(`${service.name}: ${problem}`)
-    else if (service.state === 'idle') continue
-    else if (service.state !== 'healthy' || !(wasReady || isServed(step, service))) {
+    else if (service.state === 'idle' || (wasReady && isComing(service))) continue
+    else if (!WELL.has(service.state) || !(wasReady || isServed(step, service))) {
       // Starting, waiting, updating and leaving pass by themselves: it is too early to say.
       deployment.outcome = 'converging'
       return
@@ -137,6 +149,12 @@ export function judgeDeployment(step: Step, name: string): void {
   deployment.outcome = outcome
   out.push({ type: 'settled', deployment: name, outcome, problems })
 }
+
+/** One that slept is ready for whoever woke it: they wait. */
+const isComing = ({ spec, state, updating, isPinned }: Service): boolean =>
+  canSleep(spec) && state === 'starting' && !updating && !isPinned
+
+const WELL: ReadonlySet<ServiceState> = new Set(['healthy', 'asleep'])
 
 export function say(
   { out }: Step,

@@ -4,19 +4,20 @@ import type {
   BalanceSpec,
   EndpointProtocol,
   EndpointSpec,
-  HttpSpec,
   StreamSpec,
   UdpSpec,
 } from '../deployment.ts'
 import { networkFault } from '../grammar/addresses.ts'
 import { ENDPOINT_NAME } from '../grammar/names.ts'
+import { PATH, pathFault, plainPath } from '../grammar/paths.ts'
 import { checkKeys } from '../rules/endpoint-keys.ts'
 import { forms, list } from '../schema/collections.ts'
 import { byDefault, object, optional, refused, required } from '../schema/objects.ts'
-import { bool, duration, integer, oneOf, port, size, text } from '../schema/scalars.ts'
+import { bool, duration, integer, oneOf, port, text } from '../schema/scalars.ts'
 import { given, mapped, placed, type Shape } from '../schema/shape.ts'
 import { quote } from '../schema/words.ts'
 import { streamCheck, udpHealth } from './health.ts'
+import { DEFAULT_HTTP, HOLD_MS_MAX, http } from './http.ts'
 import { role } from './scale.ts'
 
 const NAME =
@@ -104,6 +105,11 @@ const stream: Shape<StreamSpec> = mapped(
       }),
       "The name replicas are asked for and their certificates must have; the endpoint's host when not said. For tls: reoriginate.",
     ),
+    hold_timeout: byDefault(
+      duration(0, HOLD_MS_MAX),
+      '30s',
+      'How long a connection waits while its service is woken from zero; with 0s it is closed, and the next one finds it awake. For tcp.',
+    ),
     drain_timeout: byDefault(
       duration(0),
       '30s',
@@ -124,6 +130,7 @@ const stream: Shape<StreamSpec> = mapped(
     idleTimeoutMs: read.idle_timeout,
     connectionsMax: read.max_connections,
     connectionsPerBackendMax: read.max_connections_per_backend,
+    holdTimeoutMs: read.hold_timeout,
     drainTimeoutMs: read.drain_timeout,
   }),
 )
@@ -189,33 +196,6 @@ const udp: Shape<UdpSpec> = mapped(
   }),
 )
 
-const http: Shape<HttpSpec> = mapped(
-  object('http', 'an http block', {
-    strip_prefix: byDefault(bool, false, 'Whether replicas see the path without its prefix.'),
-    redirect_https: byDefault(bool, false, 'Whether plain requests are sent to https.'),
-    backend: byDefault(oneOf(['http1', 'h2c']), 'http1', 'What replicas speak.'),
-    head_timeout: byDefault(duration(1), '10s', 'How long a request head may take.'),
-    body_timeout: byDefault(duration(1), '60s', 'How long a body may make no progress.'),
-    response_timeout: byDefault(duration(1), '60s', "How long a replica's answer may take."),
-    idle_timeout: byDefault(duration(1), '75s', 'How long a quiet connection is kept.'),
-    max_head: byDefault(size, '32Ki', 'Size of a request or response head.'),
-    retries: byDefault(count(0, 100), 1, 'Other replicas tried when nothing was sent yet.'),
-    hold_timeout: byDefault(duration(0), '30s', 'How long requests wait for a ready replica.'),
-  }),
-  (read): HttpSpec => ({
-    stripPrefix: read.strip_prefix,
-    redirectHttps: read.redirect_https,
-    backend: read.backend,
-    headTimeoutMs: read.head_timeout,
-    bodyTimeoutMs: read.body_timeout,
-    responseTimeoutMs: read.response_timeout,
-    idleTimeoutMs: read.idle_timeout,
-    headBytesMax: read.max_head,
-    retries: read.retries,
-    holdTimeoutMs: read.hold_timeout,
-  }),
-)
-
 const endpointFields = {
   name: required(
     text('a name of letters, digits, dots, hyphens and underscores', { pattern: ENDPOINT_NAME }),
@@ -230,14 +210,22 @@ const endpointFields = {
     port,
     'The port a replica listens on. A process is told a port of its own in $PORT and $PORT_NAME; say one here only when the program itself chooses it.',
   ),
+  target: optional(
+    text('the name of an endpoint', { pattern: ENDPOINT_NAME }),
+    'Another endpoint of the service, whose port in the program this one leads to, too: one program that listens once, reached with and without TLS, say.',
+  ),
   path: optional(
-    text('a path such as /api', { pattern: /^\/[^\s?#]*$/ }),
-    'Prefix of the paths that come here; http, https and websocket only.',
+    text('a path such as /api', { pattern: PATH, fault: pathFault }),
+    'Prefix of the paths that come here, up to a slash: /api is /api and /api/users, not /apiary. The longest prefix of the host is taken. For http, https and websocket.',
     { written: '/' },
   ),
   host: optional(
-    text('a host such as example.com or *.example.com', { pattern: HOST, charactersMax: NAME_MAX }),
-    'Name that requests must be for, with tls the server name asked for; any other when not said. Not for udp, nor for tcp without tls.',
+    text('a host such as example.com or *.example.com', {
+      pattern: HOST,
+      charactersMax: NAME_MAX,
+      fault: hostFault,
+    }),
+    'Name that requests must be for, of tcp with tls the server name asked for; any other when not said. *.example.com is one label more. Not for udp, nor for tcp without tls.',
   ),
   expose: byDefault(
     oneOf(['public', 'internal'], { hints: { private: 'write internal' } }),
@@ -246,7 +234,10 @@ const endpointFields = {
   ),
   target_role: optional(role, 'Only replicas of this role of replica_groups get traffic.'),
   balance: optional(balance, 'How traffic is spread over replicas.'),
-  stream: optional(stream, 'Settings of a tcp or udp port.'),
+  stream: optional(
+    stream,
+    'Settings of a tcp or udp port; of http, https and websocket accept_proxy_protocol and health_check.',
+  ),
   udp: optional(udp, 'Settings of a udp port.'),
   http: optional(http, 'Settings of an http, https or websocket port.'),
   tunnel: refused,
@@ -256,7 +247,6 @@ const defaultsOf = <T>(shape: Shape<T>): T => byDefault(shape, {}, '').standIn a
 const DEFAULT_BALANCE = defaultsOf(balance)
 const DEFAULT_STREAM = defaultsOf(stream)
 const DEFAULT_UDP = defaultsOf(udp)
-const DEFAULT_HTTP = defaultsOf(http)
 
 export const endpoint: Shape<EndpointSpec> = placed(
   mapped(
@@ -279,12 +269,13 @@ export const endpoint: Shape<EndpointSpec> = placed(
         name,
         protocol,
         port,
-        path: read.path ?? '/',
+        path: plainPath(read.path ?? '/'),
         expose,
         balance: spread,
         stream: streamOf(protocol, read.stream ?? DEFAULT_STREAM, host),
         ...given({
           targetPort: read.target_port,
+          targetEndpoint: read.target,
           host,
           targetRole: read.target_role,
           udp: protocol === 'udp' ? (read.udp ?? DEFAULT_UDP) : undefined,
@@ -301,4 +292,16 @@ function streamOf(protocol: EndpointProtocol, stream: StreamSpec, host?: string)
   const isNamed = stream.backendName !== undefined || host === undefined || host.startsWith('*')
   if (stream.tls !== 'reoriginate' || isNamed) return stream
   return { ...stream, backendName: host }
+}
+
+/** Completes `host ...`. */
+function hostFault(written: string): string | undefined {
+  if (written === '*') return 'must not be "*"; remove it to have every host'
+  const [, name] = /^([^:/]+):\d+$/.exec(written) ?? []
+  if (name !== undefined && HOST.test(name)) {
+    return `must be without the port, which is a key of its own: write ${name}`
+  }
+  const [, named] = /^[a-z]+:\/\/([^/:]+)/i.exec(written) ?? []
+  if (named !== undefined && HOST.test(named)) return `must be a name, not a URL: write ${named}`
+  return undefined
 }

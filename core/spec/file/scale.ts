@@ -12,6 +12,10 @@ import { resources } from './resources.ts'
 export const REPLICAS_MAX = 10_000
 
 const replicas = integer(0, REPLICAS_MAX)
+const IDLE_AFTER = '5m'
+const IDLE_AFTER_MS = 5 * 60 * 1000
+/** Starting and stopping take about as long. */
+const IDLE_MS_MIN = 1000
 const percent = decimal(0, 100, 'a percentage above 0, at most 100')
 
 const fixed = object('scale_fixed', 'a fixed scale', {
@@ -28,9 +32,17 @@ const targets = object('scale_targets', 'scale targets', {
 })
 const adaptive = object('scale_adaptive', 'an adaptive scale', {
   mode: required(oneOf(['adaptive']), 'As many replicas as the targets ask for.'),
-  min: required(replicas, 'Never fewer.'),
+  min: required(
+    replicas,
+    'Never fewer. With 0 there is none while nobody calls; the first request or connection wakes it, and waits.',
+  ),
   max: required(replicas, 'Never more.'),
   cooldown: byDefault(duration(0), '30s', 'The least time between two changes.'),
+  idle_after: optional(
+    duration(IDLE_MS_MIN),
+    'For min: 0. After how long without a request, a connection or a datagram there is none again.',
+    { written: IDLE_AFTER },
+  ),
   targets: byDefault(targets, {}, 'Without any, the service stays at min.'),
 })
 const manual = object('scale_manual', 'a manual scale', {
@@ -41,12 +53,33 @@ export const scale: Shape<ScaleSpec> = mapped(
   tagged('mode', 'a scale', { fixed, adaptive, manual }, { example: fixedScale }),
   (read, path, reading): ScaleSpec | undefined => {
     if (read.mode !== 'adaptive') return read
-    const { min, max, cooldown: cooldownMs } = read
+    const { min, max, cooldown: cooldownMs, idle_after: idleAfterMs, targets } = read
     if (min > max) {
       reading.report([...path, 'min'], `min (${min}) must not be above max (${max})`, 'value')
       return undefined
     }
-    return { mode: 'adaptive', min, max, cooldownMs, targets: read.targets }
+    if (max === 0) {
+      const advice = 'write max: 1 or more, or mode: fixed and replicas: 0'
+      reading.report(
+        [...path, 'max'],
+        `max (0) leaves nothing that could be woken; ${advice}`,
+        'value',
+      )
+      return undefined
+    }
+    if (min > 0 && idleAfterMs !== undefined) {
+      const message = `idle_after is for min: 0, and min is ${min}: it never goes to zero; remove one of the two`
+      reading.report([...path, 'idle_after'], message)
+    }
+    const sleeps = min === 0
+    return {
+      mode: 'adaptive',
+      min,
+      max,
+      cooldownMs,
+      idleAfterMs: sleeps ? (idleAfterMs ?? IDLE_AFTER_MS) : 0,
+      targets,
+    }
   },
 )
 
@@ -63,6 +96,7 @@ export const DEFAULT_SCALE: ScaleSpec = {
   min: 1,
   max: 10,
   cooldownMs: 30_000,
+  idleAfterMs: 0,
   targets: {},
 }
 

@@ -21,7 +21,10 @@ import { byDefault, isMap, notBuilt, object, optional } from '../schema/objects.
 import { Reading } from '../schema/reading.ts'
 import { describedAs, duration, text } from '../schema/scalars.ts'
 import { given, type JsonSchema, mapped, placed, type Shape } from '../schema/shape.ts'
-import { quote, show, subject } from '../schema/words.ts'
+import { quote, show, showKey, subject } from '../schema/words.ts'
+import { acme } from './acme.ts'
+import { accessLog, limits } from './http.ts'
+import { networkPolicies, networks } from './policies.ts'
 import { defaultNodeSettings, type NodeSettings } from './settings.ts'
 
 type DecodedNodeFile =
@@ -61,7 +64,29 @@ export function nodeJsonSchema(): JsonSchema {
   }
 }
 
-function warningsOf({ replicaPorts: { from, to } }: NodeSettings): readonly Problem[] {
+const warningsOf = (settings: NodeSettings): readonly Problem[] => [
+  ...ofReplicaPorts(settings),
+  ...ofProxies(settings),
+  ...ofPolicies(settings),
+]
+
+/** Whoever believes everybody is told addresses by everybody. */
+const ofProxies = ({ trustedProxies }: NodeSettings): readonly Problem[] =>
+  trustedProxies.flatMap((network, index): Problem[] => {
+    if (!network.endsWith('/0')) return []
+    const message = `${network} is everybody: any client can then say which address it has`
+    return [{ path: ['trusted_proxies', index], message, at: 'value' }]
+  })
+
+/** Rules that only deny look as if they left the rest open. */
+const ofPolicies = ({ networkPolicies }: NodeSettings): readonly Problem[] =>
+  networkPolicies.flatMap(({ name, accessRules }, index): Problem[] => {
+    if (accessRules.some(({ action }) => action === 'allow')) return []
+    const message = `policy ${showKey(name)} allows nothing, so whom it governs reaches nothing; add { action: allow } for the rest`
+    return [{ path: ['network_policies', index], message }]
+  })
+
+function ofReplicaPorts({ replicaPorts: { from, to } }: NodeSettings): readonly Problem[] {
   if (to < EPHEMERAL.from || from > EPHEMERAL.to) return []
   const message =
     `replicas ${from}-${to} reaches into ${EPHEMERAL.from}-${EPHEMERAL.to}, from which Linux ` +
@@ -216,13 +241,28 @@ const nodeFile: Shape<NodeSettings> = mapped(
         '30s',
         'How long a shutdown waits for connections and flows before it cuts them; at most 1h.',
       ),
-      trusted_proxies: notBuilt,
-      network_policies: notBuilt,
-      access_log: notBuilt,
-      limits: notBuilt,
+      trusted_proxies: byDefault(
+        networks,
+        [...defaultNodeSettings.trustedProxies],
+        'Proxies in front of this node: what they say of a client in X-Forwarded-For, Forwarded and the like is believed; of others it is replaced.',
+      ),
+      network_policies: byDefault(
+        networkPolicies,
+        [],
+        'Who may reach what, by where they come from; without any everybody may reach everything.',
+      ),
+      access_log: optional(accessLog, 'A line for each HTTP request; none when not said.'),
+      limits: byDefault(limits, {}, 'How much the node takes on at one time.'),
+      acme: optional(
+        acme,
+        'Certificates that the node gets and renews by itself, and keeps in certificates.',
+      ),
       journal: notBuilt,
     },
     {
+      proxies: 'write trusted_proxies',
+      policies: 'write network_policies',
+      letsencrypt: 'write acme: { email: ..., terms_agreed: true }',
       replica_ports: 'write ports: { replicas: 20000-29999 }',
       replicas: 'write ports: { replicas: 20000-29999 }',
       tls: 'write certificates: DIRECTORY',
@@ -231,12 +271,26 @@ const nodeFile: Shape<NodeSettings> = mapped(
       version: 'a node file has none; remove it',
     },
   ),
-  (read): NodeSettings => ({
-    replicaPorts: read.ports.replicas,
-    internalAddresses: read.internal_addresses,
-    ...given({ certificates: read.certificates, metrics: read.metrics }),
-    drainTimeoutMs: read.drain_timeout,
-  }),
+  (read, path, reading): NodeSettings => {
+    if (read.acme !== undefined && read.certificates === undefined) {
+      const message = 'acme needs certificates, a directory where it keeps what it gets'
+      if (!reading.isSpoilt([...path, 'certificates'])) reading.report([...path, 'acme'], message)
+    }
+    return {
+      replicaPorts: read.ports.replicas,
+      internalAddresses: read.internal_addresses,
+      drainTimeoutMs: read.drain_timeout,
+      trustedProxies: read.trusted_proxies,
+      networkPolicies: read.network_policies,
+      limits: read.limits,
+      ...given({
+        certificates: read.certificates,
+        metrics: read.metrics,
+        accessLog: read.access_log,
+        acme: read.acme,
+      }),
+    }
+  },
 )
 
 function refuse(fault: string, path: Path, reading: Reading): undefined {

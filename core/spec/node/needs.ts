@@ -6,6 +6,8 @@ import { membershipOf, namespaceOf, targetOf } from '../../services/port-mapping
 import type { Unbuilt } from '../built.ts'
 import type { Deployment, EndpointSpec, ServiceSpec } from '../deployment.ts'
 import type { Path } from '../problem.ts'
+import { PUBLIC_DIRECTORIES } from './acme.ts'
+import { acmeHostsOf } from './acme-hosts.ts'
 import type { NodeSettings } from './settings.ts'
 
 /** What is found on the machine where the settings say, as far as it is known. */
@@ -27,8 +29,9 @@ export function unmetNeeds(
     const { certificates: directory } = settings
     if (directory === undefined) found.push(...certificates(spec, path))
     else if (certificateNames !== undefined) {
-      found.push(...uncertified(name, spec, path, directory, certificateNames))
+      found.push(...uncertified(name, spec, path, { ...settings, directory, certificateNames }))
     }
+    found.push(...unproved(spec, path, deployment, settings))
     if (settings.internalAddresses.length === 0) found.push(...loopback(spec, path))
     found.push(...takenByMetrics(spec, path, settings))
   }
@@ -51,38 +54,78 @@ function keyOfTls({ protocol, stream }: EndpointSpec): Path | undefined {
   return isEnded ? ['stream', 'tls'] : undefined
 }
 
+interface Certificates extends Pick<NodeSettings, 'acme'> {
+  readonly directory: string
+  readonly certificateNames: ReadonlySet<string>
+}
+
 /** A pair may come while the node runs, so that a missing one is no reason to refuse anything. */
 function uncertified(
   service: string,
-  { endpoints }: ServiceSpec,
+  spec: ServiceSpec,
   path: Path,
-  directory: string,
-  names: ReadonlySet<string>,
+  { directory, certificateNames, acme }: Certificates,
 ): readonly Unbuilt[] {
-  return endpoints.flatMap((endpoint, index): Unbuilt[] => {
+  const own = acme === undefined ? [] : acmeHostsOf(acme, [spec])
+  return spec.endpoints.flatMap((endpoint, index): Unbuilt[] => {
     const tls = keyOfTls(endpoint)
     const { name, host } = endpoint
-    if (tls === undefined || isCertified(host, names)) return []
+    if (tls === undefined || certificateNames.has(DEFAULT_CERTIFICATE)) return []
+    if (host !== undefined && (own.includes(host) || isCertified(host, certificateNames))) return []
     const who = `endpoint ${name} of service ${service}`
-    const message =
-      host === undefined
-        ? `${who} has no host and ${directory} no default certificate: who asks for a name without a pair of its own there is turned away; ${pairText('default')}`
-        : `${who}: no certificate in ${directory} is for ${host}; ${pairText(host)}, or those of default`
+    const message = `${who}${lackOf(host, directory)}`
     const at = host === undefined ? tls : ['host']
     return [{ path: [...path, 'endpoints', index, ...at], level: 'warn', message }]
   })
 }
 
-/** As a node chooses for the name that a client asks for: its own pair, its wildcard's, the default. */
-function isCertified(host: string | undefined, names: ReadonlySet<string>): boolean {
-  if (names.has(DEFAULT_CERTIFICATE)) return true
-  return host !== undefined && (names.has(host) || names.has(host.replace(/^[^.]*/, '*')))
+function lackOf(host: string | undefined, directory: string): string {
+  const cure = pairText(DEFAULT_CERTIFICATE)
+  if (host === undefined) {
+    return ` has no host and ${directory} no default certificate: who asks for a name without a pair of its own there is turned away; ${cure}`
+  }
+  if (parseIp(host) !== undefined) {
+    return ` is for an address, which TLS never asks for (RFC 6066, 3), and ${directory} has no default certificate; ${cure}`
+  }
+  return `: no certificate in ${directory} is for ${host}; ${pairText(host)}, or those of default`
+}
+
+/** As a node chooses for the name that a client asks for: its own pair, its wildcard's. */
+function isCertified(host: string, names: ReadonlySet<string>): boolean {
+  if (parseIp(host) !== undefined) return false
+  return names.has(host) || names.has(host.replace(/^[^.]*/, '*'))
 }
 
 function pairText(name: string): string {
   const stem = name.replace(/^\*/, '_')
   return `put ${stem}.crt and ${stem}.key there`
 }
+
+/** Names are proved over http at port 80 (RFC 8555, 8.3), which somebody has to answer. */
+function unproved(
+  spec: ServiceSpec,
+  path: Path,
+  { services }: Deployment,
+  { acme }: NodeSettings,
+): readonly Unbuilt[] {
+  const isPublic = Object.values<string>(PUBLIC_DIRECTORIES).includes(acme?.directory ?? '')
+  if (acme === undefined || !isPublic || Object.values(services).some(answersAt80)) return []
+  const names = acmeHostsOf(acme, [spec])
+  return spec.endpoints.flatMap(({ protocol, host }, index): Unbuilt[] => {
+    if (protocol !== 'https' || host === undefined || !names.includes(host)) return []
+    const asked = `to get a certificate for ${host}, port 80 of it is asked over http`
+    const advice = 'add { protocol: http, port: 80, expose: public }, or lead port 80 to such a one'
+    const message = `${asked}, and no public http endpoint of this deployment is there; ${advice}`
+    return [{ path: [...path, 'endpoints', index, 'host'], level: 'warn', message }]
+  })
+}
+
+const answersAt80 = ({ rtype, endpoints }: ServiceSpec): boolean =>
+  rtype === 'service' &&
+  endpoints.some(
+    ({ protocol, port, expose }) =>
+      (protocol === 'http' || protocol === 'websocket') && port === 80 && expose === 'public',
+  )
 
 function loopback(
   { localhostReachability, endpoints }: ServiceSpec,

@@ -1,14 +1,17 @@
 /** Keys of an endpoint that mean nothing, or cannot work, beside what else it says. */
 import { parseIp } from '../../net/address.ts'
-import type { EndpointProtocol, StreamSpec } from '../deployment.ts'
+import type { EndpointProtocol, EndpointSpec, HttpSpec, StreamSpec } from '../deployment.ts'
 import type { Path } from '../problem.ts'
+import { isMap } from '../schema/objects.ts'
 import type { Reading } from '../schema/reading.ts'
+import { writtenAt } from './written.ts'
 
 /** An endpoint's keys as the file spells them; `undefined` where it does not say one. */
 export type WrittenKeys = Readonly<Partial<Record<string, unknown>>> & {
   readonly protocol: EndpointProtocol
   readonly host?: string
   readonly stream?: StreamSpec
+  readonly http?: HttpSpec
 }
 
 export function checkKeys(read: WrittenKeys, path: Path, reading: Reading): void {
@@ -18,14 +21,44 @@ export function checkKeys(read: WrittenKeys, path: Path, reading: Reading): void
     reading.report([...path, key], message)
   }
   checkHost(read, path, reading)
-  const { protocol, stream } = read
+  const { protocol, stream, http } = read
+  if (protocol === 'https' && http?.redirectHttps) {
+    const message = 'redirect_https is for plain endpoints, and this is https; remove it'
+    reading.report([...path, 'http', 'redirect_https'], message)
+  }
   if (stream === undefined) return
   if (protocol === 'udp') checkStreamOfUdp(stream, [...path, 'stream'], reading)
-  else checkTls(stream, [...path, 'stream'], reading)
-  if (protocol === 'tcp' && stream.healthCheck?.type === 'udp_probe') {
+  else if (protocol === 'tcp') checkTls(stream, [...path, 'stream'], reading)
+  if (protocol !== 'udp' && stream.healthCheck?.type === 'udp_probe') {
     const at = [...path, 'stream', 'health_check', 'type']
-    reading.report(at, 'udp_probe cannot check a tcp endpoint; write tcp_connect', 'value')
+    const message = `udp_probe cannot check a ${protocol} endpoint; write tcp_connect`
+    reading.report(at, message, 'value')
   }
+}
+
+/**
+ * Of a stream block only what comes before the requests means something at an http, https or
+ * websocket endpoint. `tree` is the file as it was written: a default that is written out is as
+ * wrong as anything else.
+ */
+export function checkStreamOfHttp(endpoint: EndpointSpec, tree: unknown, reading: Reading): void {
+  const { protocol, http } = endpoint
+  if (http === undefined) return
+  const path = [...reading.pathOf(endpoint), 'stream']
+  const written = writtenAt(tree, path)
+  if (!isMap(written)) return
+  for (const key of Object.keys(written)) {
+    if (OF_CONNECTIONS.includes(key) || reading.isSpoilt([...path, key])) continue
+    const why = `${key} is for tcp and means nothing for ${protocol}`
+    reading.report([...path, key], `${why}; ${adviceInstead(key, protocol)}`)
+  }
+}
+
+function adviceInstead(key: string, protocol: EndpointProtocol): string {
+  if (key === 'tls') {
+    return protocol === 'https' ? 'TLS is ended here anyway; remove it' : 'write protocol: https'
+  }
+  return INSTEAD[key] ?? 'remove it'
 }
 
 /** With TLS a client says whom it asks for before anything else; a plain tcp client never does. */
@@ -72,11 +105,26 @@ const backendKeys = ({ backendCa, backendName }: StreamSpec): readonly string[] 
   ...(backendName === undefined ? [] : ['backend_name']),
 ]
 
-const OF_HTTP = ['stream', 'udp']
+/** Of a stream block: before any request. */
+const OF_CONNECTIONS = ['accept_proxy_protocol', 'health_check']
+/** What to write for other keys of a stream block where requests are read. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  proxy_protocol: 'replicas are told the client in X-Forwarded-For and Forwarded; remove it',
+  connect_timeout: 'write it into the http block',
+  idle_timeout: 'write http: { idle_timeout } for connections, tunnel_idle_timeout for WebSockets',
+  session_timeout:
+    'write http: { idle_timeout } for connections, tunnel_idle_timeout for WebSockets',
+  max_connections: 'write limits: { http_clients } into the node file',
+  max_connections_per_backend: 'write http: { max_requests_per_backend }',
+  hold_timeout: 'write it into the http block',
+  drain_timeout: 'write it into the http block',
+  backend_ca: 'TLS towards replicas is for tcp with tls: reoriginate; remove it',
+  backend_name: 'TLS towards replicas is for tcp with tls: reoriginate; remove it',
+}
 const USELESS: Readonly<Record<EndpointProtocol, readonly string[]>> = {
-  http: OF_HTTP,
-  https: OF_HTTP,
-  websocket: OF_HTTP,
+  http: ['udp'],
+  https: ['udp'],
+  websocket: ['udp'],
   tcp: ['path', 'http', 'udp'],
   udp: ['path', 'host', 'http'],
 }

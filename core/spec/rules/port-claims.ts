@@ -31,14 +31,17 @@ interface Listening {
   readonly place: string
 }
 
+export type Sharing = 'http' | 'https' | 'tls'
+
 export interface EndpointClaim extends Asked, Listening {
   readonly kind: 'endpoint'
   readonly expose: EndpointSpec['expose']
-  /** `none`: the port is its service's alone; the others share one by route. */
-  readonly sharing: 'none' | 'http' | 'https' | 'tls'
-  /** `any host` when the file says none. */
-  readonly host: string
-  /** Host and path. */
+  /**
+   * `none`: the port is its alone. Of the others those of one kind share it: http and https by host
+   * and path, TLS over tcp by the server name.
+   */
+  readonly sharing: 'none' | Sharing
+  /** What of the port is this one's: host and path, of TLS over tcp the host alone. */
   readonly route: string
   /** Networks whose PROXY protocol headers are believed, in one order. */
   readonly trusted: string
@@ -83,6 +86,7 @@ export function claimsOf(
 
 function endpointClaim(endpoint: EndpointSpec, owner: string, reading: Reading): EndpointClaim {
   const { port, name, path, expose, stream } = endpoint
+  const sharing = sharingOf(endpoint)
   const host = endpoint.host ?? 'any host'
   return {
     kind: 'endpoint',
@@ -94,10 +98,8 @@ function endpointClaim(endpoint: EndpointSpec, owner: string, reading: Reading):
     hosts: expose === 'public' ? ['0.0.0.0', '::'] : ['127.0.0.1', '::1'],
     place: `${owner}, endpoint ${name}`,
     expose,
-    sharing: sharingOf(endpoint),
-    host,
-    // trailing slashes make no difference to a prefix
-    route: `${host}${path.replace(/\/+$/, '') || '/'}`,
+    sharing,
+    route: sharing === 'tls' ? host : `${host}${path}`,
     trusted: [...stream.acceptProxyProtocol].sort().join(' '),
   }
 }

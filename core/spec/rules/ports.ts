@@ -1,8 +1,8 @@
 /**
  * Who has which port of the host, compared as the kernel does: `0.0.0.0` covers every IPv4 address,
  * `::` every IPv6 one, tcp and udp are apart. A port belongs to one service, but for endpoints that
- * tell their clients apart: http by host and path, TLS by the server name that is asked for. A
- * program that chooses its own port has that port too, on every address for all we know.
+ * tell their clients apart in one way: http and https by host and path, TLS over tcp by the server
+ * name that is asked for. A program that chooses its own port has that port too, on every address for all we know.
  */
 import type { Deployment } from '../deployment.ts'
 import type { Reading } from '../schema/reading.ts'
@@ -33,13 +33,8 @@ class Port {
   #alone: EndpointClaim | undefined
   /** The first one that shares it. */
   #shared: EndpointClaim | undefined
-  /** Of http and https: the first one of each host and path. */
+  /** The first one of each kind and route. */
   readonly #routes = new Map<string, EndpointClaim>()
-  /** The first one of each server name, of https and of other TLS. */
-  readonly #names = {
-    https: new Map<string, EndpointClaim>(),
-    tls: new Map<string, EndpointClaim>(),
-  }
   /** The first that names each address. */
   readonly #named = new Map<string, AddressClaim>()
   /** Whatever listens on one address, and on any address of a family. */
@@ -86,57 +81,45 @@ class Port {
       return
     }
     this.#shared ??= claim
-    if (claim.sharing !== 'tls') addFirst(this.#routes, claim.route, claim)
-    if (claim.sharing !== 'http') addFirst(this.#names[claim.sharing], claim.host, claim)
+    addFirst(this.#routes, `${claim.sharing} ${claim.route}`, claim)
   }
 
   /** All endpoints of a port overlap: public is everywhere, and internal may be on loopback. */
   #aloneConflict(claim: EndpointClaim): string | undefined {
-    const other = this.#shared
-    if (other !== undefined) {
-      return isTls(other)
-        ? `${this.#name} is TLS for ${other.what} and would be plain here; choose another port`
-        : `${other.what} has ${this.#name} already; choose another port`
-    }
+    if (this.#shared !== undefined) return this.#kindConflict(claim, this.#shared)
     return this.#alone && this.#taken(this.#alone, claim)
   }
 
   #sharedConflict(claim: EndpointClaim): string | undefined {
-    const port = this.#name
     const other = this.#alone ?? this.#shared
     if (other === undefined) return undefined
-    if (isTls(other) !== isTls(claim)) {
-      const [theirs, ours] = isTls(claim) ? ['plain', 'TLS'] : ['TLS', 'plain']
-      return `${port} is ${theirs} for ${other.what} and would be ${ours} here; choose another port`
-    }
-    if (other.sharing === 'none') return `${other.what} has ${port} already; choose another port`
-    return (
-      (isTls(claim) ? this.#tlsConflict(claim, other) : undefined) ?? this.#routeConflict(claim)
-    )
+    if (other.sharing !== claim.sharing) return this.#kindConflict(claim, other)
+    return this.#termsConflict(claim, other) ?? this.#routeConflict(claim)
   }
 
-  /** One socket takes what comes in for all of them, before it is known whom a client asks for. */
-  #tlsConflict(claim: EndpointClaim, other: EndpointClaim): string | undefined {
-    const { expose } = claim
+  /** What comes in is read in one way, before it is known whom it is for. */
+  #kindConflict({ sharing }: EndpointClaim, other: EndpointClaim): string {
+    const kinds = `${this.#name} is ${KINDS[other.sharing]} for ${other.what} and would be ${KINDS[sharing]} here`
+    return `${kinds}; choose another port`
+  }
+
+  /** One socket takes what comes in for all of them. */
+  #termsConflict({ expose, trusted }: EndpointClaim, other: EndpointClaim): string | undefined {
     if (expose !== other.expose) {
       const opened = expose === 'public' ? 'that one' : 'this one'
       const is = `${this.#name} is ${other.expose} for ${other.what} and would be ${expose} here`
-      return `${is}: sharing it would open ${opened} to everybody; choose another port`
+      return `${is}: sharing it would open ${opened} to everybody; give both the same expose, or choose another port`
     }
-    if (claim.trusted === other.trusted) return undefined
+    if (trusted === other.trusted) return undefined
     const differs = `${other.what} on ${this.#name} trusts other senders of PROXY headers`
     return `${differs}; give both the same accept_proxy_protocol, or choose another port`
   }
 
-  #routeConflict({ sharing, host, route }: EndpointClaim): string | undefined {
-    const port = this.#name
-    const { https, tls } = this.#names
-    const named =
-      sharing === 'http' ? undefined : (tls.get(host) ?? (sharing === 'tls' && https.get(host)))
-    if (named) return `${named.what} serves ${host} on ${port} already; choose another port or host`
-    const same = sharing === 'tls' ? undefined : this.#routes.get(route)
+  #routeConflict({ sharing, route }: EndpointClaim): string | undefined {
+    const same = this.#routes.get(`${sharing} ${route}`)
     if (same === undefined) return undefined
-    return `${same.what} serves ${route} on ${port} already; choose another port, host or path`
+    const choice = sharing === 'tls' ? 'port or host' : 'port, host or path'
+    return `${same.what} serves ${route} on ${this.#name} already; choose another ${choice}`
   }
 
   #addressConflict(claim: AddressClaim): string | undefined {
@@ -197,7 +180,12 @@ class Places {
 
 type Listener = EndpointClaim | AddressClaim
 
-const isTls = ({ sharing }: EndpointClaim): boolean => sharing === 'https' || sharing === 'tls'
+const KINDS: Readonly<Record<EndpointClaim['sharing'], string>> = {
+  none: 'plain tcp',
+  http: 'http',
+  https: 'https',
+  tls: 'tcp with TLS',
+}
 
 function familyOf(host: string): 4 | 6 {
   return host.includes(':') ? 6 : 4

@@ -16,6 +16,8 @@ export function checkService(spec: ServiceSpec, tree: unknown, reading: Reading)
   reportTwice(spec.replicaGroups, (each) => each.role, 'role', 'a replica group', reading)
   reportTwice(spec.storage, (each) => each.target, 'target', 'a storage entry', reading)
   if (!reading.isSpoilt([...path, 'replica_groups'])) checkGroups(spec, path, reading)
+  if (!reading.isSpoilt([...path, 'endpoints'])) checkTargets(spec, reading)
+  checkSleep(spec, path, reading)
   checkUpdate(spec, path, reading)
   checkEndpointHealth(spec, tree, reading)
   const known = !reading.isSpoilt([...path, 'runtime']) && !reading.isSpoilt([...path, 'image'])
@@ -31,6 +33,42 @@ function checkSchedule({ rtype, schedule }: ServiceSpec, path: Path, reading: Re
   if (rtype !== 'cron' && schedule !== undefined) {
     reading.report(at, `schedule is for rtype: cron, and this is a ${rtype}`)
   }
+}
+
+/** An endpoint may lead to the port of another one, of the same kind as far as the kernel tells. */
+function checkTargets({ endpoints }: ServiceSpec, reading: Reading): void {
+  const names = new Set(endpoints.map(({ name }) => name))
+  for (const endpoint of endpoints) {
+    const { targetEndpoint: target, targetPort, name } = endpoint
+    if (target === undefined) continue
+    const other = endpoints.find((each) => each.name === target)
+    const fault =
+      other === undefined
+        ? `target ${target} is no endpoint of the service${reading.didYouMean(target, names)}`
+        : target === name
+          ? 'target must be another endpoint; remove it'
+          : targetPort !== undefined
+            ? 'target and target_port say two things; remove one of them'
+            : other.targetEndpoint !== undefined
+              ? `target ${target} leads to ${other.targetEndpoint} itself; write target: ${other.targetEndpoint}`
+              : namespaceOf(other) === namespaceOf(endpoint)
+                ? undefined
+                : `target ${target} is ${other.protocol}, and this is ${endpoint.protocol}`
+    if (fault !== undefined) reading.report([...reading.pathOf(endpoint), 'target'], fault, 'value')
+  }
+}
+
+/** What is at zero replicas is woken by those who come to its ports, but not by datagrams. */
+function checkSleep(spec: ServiceSpec, path: Path, reading: Reading): void {
+  const { rtype, scale, endpoints, portMappings } = spec
+  if (rtype !== 'service' || scale.mode !== 'adaptive' || scale.min > 0) return
+  const places = ['scale', 'endpoints', 'port_mappings']
+  if (places.some((key) => reading.isSpoilt([...path, key]))) return
+  if ([...endpoints, ...portMappings].some(({ protocol }) => protocol !== 'udp')) return
+  const has = endpoints.length + portMappings.length === 0 ? 'no endpoint' : 'udp endpoints only'
+  const advice = 'write min: 1, or add an http, https, websocket or tcp endpoint'
+  const message = `min (0) needs somebody who wakes it, and it has ${has}; ${advice}`
+  reading.report([...path, 'scale', 'min'], message, 'value')
 }
 
 /** Each name once; the later one is at fault. */

@@ -3,6 +3,7 @@ import type { JsonValue } from '../deployment.ts'
 import {
   DURATION_PATTERN,
   formatDuration,
+  formatSize,
   parseDuration,
   parseSize,
   SIZE_PATTERN,
@@ -180,6 +181,15 @@ export const size: Shape<number> = {
   },
   describe: () => ({ type: 'string', pattern: SIZE_PATTERN.source }),
 }
+
+/** A size that is neither too small nor too large to be meant. */
+export const sizeWithin = (bytesMin: number, bytesMax: number): Shape<number> =>
+  mapped(size, (bytes, path, reading) => {
+    if (bytes >= bytesMin && bytes <= bytesMax) return bytes
+    const range = `from ${formatSize(bytesMin)} to ${formatSize(bytesMax)}`
+    reading.report(path, `${subject(path)} must be ${range}, not ${formatSize(bytes)}`, 'value')
+    return undefined
+  })
 
 /** Replaces a shape's words for people: `an endpoint's port, 1-65535`. */
 export const called = <T>(what: string, shape: Shape<T>): Shape<T> => ({

@@ -3,6 +3,7 @@ import type { Member } from '../../balance/group.ts'
 import type { Instant } from '../../machine.ts'
 import { inPrefix, type PackedAddress, samePacked } from '../../net/packed-address.ts'
 import { readProxyHeader } from '../../net/proxy-v2.ts'
+import { admits } from '../../policy/access.ts'
 import type { UdpConfig } from '../config.ts'
 import type { FlowEvent } from '../events.ts'
 import { type Announced, drop, type FlowState, type Out } from '../state.ts'
@@ -67,6 +68,12 @@ export function onClientDatagram(
     closeFlow(state, slot, 'superseded', now, out)
     slot = NONE
   }
+  if (config.access.length > 0 && isForbidden(state, slot, announced?.source ?? from)) {
+    if (given !== undefined) state.group.release(given)
+    // One that others share is not theirs to end.
+    if (slot !== NONE && state.keyOf === undefined) closeFlow(state, slot, 'forbidden', now, out)
+    return drop(state, 'forbidden')
+  }
   if (slot === NONE) {
     const newcomer = { from, local, hash, announced, given }
     const admitted = admit(state, newcomer, now, out)
@@ -97,6 +104,15 @@ const isTrusted = ({ trustedProxies }: UdpConfig, from: PackedAddress): boolean 
 /** The proxy's socket serves another client than before. */
 const isAnotherClient = (state: FlowState, slot: number, { source }: Announced): boolean =>
   !samePacked(clientOf(state, slot), source)
+
+/** A flow is looked at again when the list may be another one than when it was admitted. */
+function isForbidden(state: FlowState, slot: number, sender: PackedAddress): boolean {
+  const { config, configNumber, records } = state
+  if (slot === NONE || state.keyOf !== undefined) return !admits(config.access, sender)
+  const words = records.words[slot >> PAGE_BITS]!
+  if (words[records.offset(slot) + CONFIG] === configNumber) return false
+  return !admits(config.access, clientOf(state, slot))
+}
 
 interface Newcomer {
   readonly from: PackedAddress
@@ -135,6 +151,7 @@ function admit(state: FlowState, newcomer: Newcomer, now: Instant, out: Out): nu
   }
   state.counters.created += 1
   openUpstream(state, slot, member, now, out)
+  if (state.use.begin()) out.push({ type: 'busy' })
   return slot
 }
 

@@ -12,9 +12,10 @@ export function onApplyBackends(
   now: Instant,
   out: Out,
 ): void {
-  const { group, lingering } = state
+  const { group, lingering, records, use } = state
   const left = group.apply(version, backends)
   const inForce = group.version
+  if (records.live === 0) use.end(now)
   out.push({ type: 'backends-applied', version: inForce })
   for (const member of lingering.keys()) if (member.state !== 'draining') lingering.delete(member)
   for (const member of left) {
@@ -40,9 +41,11 @@ export function endLingering(state: FlowState, now: Instant, out: Out): void {
 }
 
 /** Flows keep the configuration they were admitted under; it is kept as long as they live. */
-export function onConfigure(state: FlowState, { config }: Event<'configure'>): void {
-  const { configs, configNumber } = state
+export function onConfigure(state: FlowState, { config }: Event<'configure'>, now: Instant): void {
+  const { configs, configNumber, records, use } = state
   state.config = checkedConfig(config)
+  if (records.live === 0) use.end(now)
+  use.configure(config.idleAfterMs, now)
   if (configs[configNumber]!.flows > 0) {
     const free = configs.indexOf(undefined)
     state.configNumber = free < 0 ? configs.length : free

@@ -68,6 +68,7 @@ export function closeFlow(
   state.locals.flows[records.local(slot)]! -= 1
   releaseConfig(state, words[at + CONFIG]!)
   records.free(slot)
+  if (records.live === 0) state.use.end(now)
   state.counters.closed[reason] += 1
 }
 

@@ -1,4 +1,4 @@
-/** `weir status`, `weir ps` and `weir listeners`: what a running node says of itself. */
+/** `weir status`, `weir ps`, `weir listeners` and `weir routes`: what a running node says of itself. */
 import type { NodeView } from '../../../core/node/view.ts'
 import type { VersionAnswer } from '../../node/operator/api.ts'
 import { connect, type OperatorClient } from '../../node/operator/client.ts'
@@ -7,11 +7,12 @@ import { DONE } from '../failure.ts'
 import type { NodeOptions } from '../program.ts'
 import { durationText, replicaLines, statusLines } from '../screen/describe.ts'
 import { listenerLines } from '../screen/listeners.ts'
+import { routeLines } from '../screen/routes.ts'
 import { type Style, type TableLook, tableLines } from '../screen/table.ts'
 import type { Terminal } from '../screen/terminal.ts'
 import { cutToWidth, plainLine } from '../screen/width.ts'
 
-type View = 'status' | 'ps' | 'listeners'
+type View = 'status' | 'ps' | 'listeners' | 'routes'
 
 export async function show(terminal: Terminal, what: View, options: NodeOptions): Promise<number> {
   const client = await connect(stateOfNode(options.state))
@@ -33,6 +34,8 @@ async function answerOf(client: OperatorClient, what: View): Promise<unknown> {
       return (await client.status()).replicas
     case 'listeners':
       return client.listeners()
+    case 'routes':
+      return client.routes()
   }
 }
 
@@ -40,6 +43,10 @@ async function linesOf(client: OperatorClient, what: View, look: TableLook): Pro
   if (what === 'listeners') {
     const listeners = await client.listeners()
     return listeners.length === 0 ? ['no listeners'] : listenerLines(listeners, look)
+  }
+  if (what === 'routes') {
+    const routes = await client.routes()
+    return routes.length === 0 ? ['no routes'] : routeLines(routes, look)
   }
   const view = await client.status()
   if (what === 'ps') return view.replicas.length === 0 ? ['no replicas'] : replicaLines(view, look)

@@ -111,7 +111,7 @@ export function waitingText(view: NodeView, deployment: string): string {
 
 /** Nothing is waited for. */
 export const isSettled = ({ state }: Pick<ServiceView, 'state'>): boolean =>
-  state === 'healthy' || state === 'idle'
+  state === 'healthy' || state === 'idle' || state === 'asleep'
 
 const isAtRest = ({ state, health }: ReplicaView): boolean =>
   state === 'ready' && health === 'healthy'
@@ -161,6 +161,7 @@ const SERVICE_STYLE: Record<ServiceView['state'], Style> = {
   degraded: 'yellow',
   unhealthy: 'red',
   idle: 'dim',
+  asleep: 'dim',
   failed: 'red',
   stopping: 'dim',
 }

@@ -27,12 +27,13 @@ function cutText({ drain }: NodeView): string {
     : `, cut in ${durationText(drain.remainsMs)} at the latest`
 }
 
-/** `12 connections and 3 flows`; empty when there are none. */
-export function workText({ connections, flows }: DrainWork): string {
+/** `4 requests, 12 connections and 3 flows`; empty when there are none. */
+export function workText({ connections, requests, flows }: DrainWork): string {
   const parts = []
+  if (requests > 0) parts.push(countText(requests, 'request'))
   if (connections > 0) parts.push(countText(connections, 'connection'))
   if (flows > 0) parts.push(countText(flows, 'flow'))
-  return parts.join(' and ')
+  return parts.length < 3 ? parts.join(' and ') : `${parts[0]}, ${parts[1]} and ${parts[2]}`
 }
 
 /** What a stop at once does to what is left: `12 connections and 3 flows cut, 2 replicas killed`. */
@@ -45,9 +46,9 @@ export function abortText(view: NodeView, work: DrainWork): string {
   return parts.length === 0 ? 'stopping at once' : `stopping at once: ${parts.join(', ')}`
 }
 
-/** Changes when there is news: a replica is gone, the last connection or flow is. */
+/** Changes when there is news: a replica is gone, the last request, connection or flow is. */
 export const drainGist = (view: NodeView, work: DrainWork): string =>
-  [view.replicas.length, work.connections > 0, work.flows > 0].join(' ')
+  [view.replicas.length, work.requests > 0, work.connections > 0, work.flows > 0].join(' ')
 
 /**
  * Which looks at something that goes on become a line in a file: those with news, and one every five
@@ -64,6 +65,6 @@ export function worthSaying(): (gist: string, nowMs: number) => boolean {
   }
 }
 
-export const NO_WORK: DrainWork = { connections: 0, flows: 0 }
+export const NO_WORK: DrainWork = { connections: 0, requests: 0, flows: 0 }
 
 const QUIET_MS = 5_000

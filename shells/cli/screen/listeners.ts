@@ -77,7 +77,8 @@ function liveText(row: ListenerRow, all: readonly ListenerRow[], index: number):
   const isOfSame = ({ listener }: ListenerRow) => listener === row.listener
   const best = all.findIndex((each) => isOfSame(each) && isOpen(each))
   if (index !== (best < 0 ? all.findIndex(isOfSame) : best)) return ''
-  return row.protocol === 'udp' ? countText(row.flows, 'flow') : String(row.connections)
+  if (row.protocol === 'udp') return countText(row.flows, 'flow')
+  return String(row.protocol === 'tcp' ? row.connections : row.requests)
 }
 
 const visibleWidth = (line: string): number => widthOf(stripVTControlCharacters(line))

@@ -1,12 +1,17 @@
-/** Runs the node machine's door commands: one door for each listener, TCP or UDP. */
+/** Runs the node machine's door commands: one door for each listener, of whatever protocol. */
 import type { ListenerFact } from '../../../core/balance/facts.ts'
 import { unreachable } from '../../../core/machine.ts'
 import type { DoorCommand, OpenListener } from '../../../core/node/commands.ts'
 import type { ListenerEvent } from '../../../core/node/events.ts'
 import type { HostLimits } from '../../../core/publish/host/flow-budget.ts'
 import type { ListenerId, ReplicaId } from '../../../core/services/identity.ts'
+import { HttpDoor } from '../http/http-door.ts'
+import type { HttpShell } from '../http/http-shell.ts'
+import type { HttpCounters, HttpEndpointNumbers } from '../metrics/http-counters.ts'
+import type { ListenerBackends } from '../operator/backends.ts'
 import type { FlowList, UdpHost } from '../udp/udp-host.ts'
 import type { Door } from './door.ts'
+import { EndpointSums } from './endpoint-sums.ts'
 import { type SaySeldom, someWere } from './seldom-notices.ts'
 import { afterClosing } from './socket/host-socket.ts'
 import { StreamDoor } from './stream/stream-door.ts'
@@ -21,6 +26,8 @@ export interface DoorsOptions {
   readonly notice: (text: string) => void
   /** Likewise, about what may come often. */
   readonly seldom: SaySeldom
+  /** What runs HTTP listeners; their facts come to {@link Doors.onFact}. */
+  readonly http: HttpShell
   readonly makeUdpHost: MakeUdpHost
   readonly limits: HostLimits
 }
@@ -39,6 +46,7 @@ export class Doors {
   readonly #shares: FlowShares
   readonly #udpTotals = new UdpTotals()
   readonly streamTotals = new StreamTotals()
+  readonly #httpPast = new EndpointSums<HttpEndpointNumbers>()
   #udpHost: Promise<UdpHost> | undefined
 
   constructor(options: DoorsOptions) {
@@ -63,9 +71,9 @@ export class Doors {
         this.#doors.get(listener)?.close()
         return
       case 'apply-backends': {
-        const { version, backends } = command
+        const { version, backends, whenEmpty } = command
         const door = this.#doors.get(listener)
-        if (door !== undefined) door.applyBackends(version, backends)
+        if (door !== undefined) door.applyBackends(version, backends, whenEmpty)
         // It is over: nothing goes to any backend.
         else this.#options.report({ type: 'backends-applied', listener, version })
         return
@@ -120,6 +128,25 @@ export class Doors {
     }))
   }
 
+  httpDoors(): readonly (readonly [ListenerId, HttpDoor])[] {
+    return this.#doorsOf(HttpDoor)
+  }
+
+  httpEndpoints(): HttpCounters['endpoints'] {
+    return this.#httpPast.with(
+      this.httpDoors().map(([listener, { numbers: counters }]) => ({ listener, counters })),
+    )
+  }
+
+  backends(): readonly ListenerBackends[] {
+    const http = this.httpDoors().map(([listener, { backends }]) => ({ listener, backends }))
+    const tcp = this.streamDoors().map(([listener, door]) => ({
+      listener,
+      backends: door.backends(),
+    }))
+    return [...http, ...tcp]
+  }
+
   /** Resolves when every descriptor is closed; no socket leads here any more. */
   async stop(): Promise<void> {
     // Its host ends what is left of UDP.
@@ -144,7 +171,7 @@ export class Doors {
     const { notice } = this.#options
     const seldom: SaySeldom = (what, words) =>
       this.#options.seldom(`${listener} ${what}`, (times) => `${listener}: ${words(times)}`)
-    const fact = (fact: ListenerFact): void => this.#onFact(listener, fact)
+    const fact = (fact: ListenerFact): void => this.onFact(listener, fact)
     if (protocol === 'tcp') {
       return new StreamDoor({
         balance,
@@ -153,6 +180,7 @@ export class Doors {
         seldom,
       })
     }
+    if (protocol === 'http') return new HttpDoor({ listener, shell: this.#options.http })
     return new UdpDoor(
       {
         balance,
@@ -177,7 +205,8 @@ export class Doors {
     return this.#udpHost
   }
 
-  #onFact(listener: ListenerId, fact: ListenerFact): void {
+  /** Of a listener whose machine is not its door's alone, or is. */
+  onFact(listener: ListenerId, fact: ListenerFact): void {
     switch (fact.type) {
       case 'backends-applied':
         this.#options.report({ ...fact, listener })
@@ -186,6 +215,11 @@ export class Doors {
       case 'backend-failed':
         // The machine repeats the ids it was given by `apply-backends`.
         this.#options.report({ ...fact, listener, backend: fact.backend as ReplicaId })
+        return
+      case 'wanted':
+      case 'idle':
+      case 'busy':
+        this.#options.report({ type: `listener-${fact.type}`, listener })
         return
       case 'emptied':
         this.#forget(listener)
@@ -198,6 +232,7 @@ export class Doors {
   #forget(listener: ListenerId): void {
     const door = this.#doors.get(listener)
     if (door instanceof UdpDoor) this.#udpTotals.retire(listener, door.counters())
+    if (door instanceof HttpDoor) this.#httpPast.add(listener, door.numbers)
     if (door instanceof StreamDoor) this.streamTotals.retireListener(listener, door.counters)
     door?.dispose()
     this.#doors.delete(listener)

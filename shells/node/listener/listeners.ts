@@ -3,13 +3,19 @@
  * clients to doors.
  */
 import { Effect, type Scope } from 'effect'
+import type { ExchangeRecord } from '../../../core/http/commands.ts'
+import { defaultIngressConfig, type IngressConfig } from '../../../core/http/config.ts'
 import { unreachable } from '../../../core/machine.ts'
 import type { ListenerCommand } from '../../../core/node/commands.ts'
 import type { ListenerEvent, SocketEvent } from '../../../core/node/events.ts'
 import type { HostLimits } from '../../../core/publish/host/flow-budget.ts'
 import type { ListenerId } from '../../../core/services/identity.ts'
+import { HttpShell } from '../http/http-shell.ts'
+import type { HttpCounters } from '../metrics/http-counters.ts'
+import type { ListenerBackends } from '../operator/backends.ts'
 import { Doors, type ListenerFlows, type MakeUdpHost } from './doors.ts'
-import { SeldomNotices } from './seldom-notices.ts'
+import { SeldomNotices, someOf } from './seldom-notices.ts'
+import { afterClosing } from './socket/host-socket.ts'
 import type { Shown } from './socket/secure-client.ts'
 import { Sockets } from './socket/sockets.ts'
 import type { LiveCounters, StreamEndpointCounters } from './stream/stream-totals.ts'
@@ -27,6 +33,10 @@ export interface ListenersOptions {
   readonly certificates?: Shown
   /** What a metrics socket answers, in Prometheus' text format. */
   readonly metrics?: () => Promise<string>
+  /** One HTTP request is over, whatever became of it. Throws nothing and keeps nothing. */
+  readonly exchanged?: (exchange: ExchangeRecord) => void
+  /** Of all that speaks HTTP. */
+  readonly http?: IngressConfig
   /** What runs UDP listeners; made for the first of them. */
   readonly makeUdpHost?: MakeUdpHost
   /** Default: this machine's. */
@@ -43,12 +53,20 @@ export interface Listeners {
   counters(): Promise<readonly EndpointCounters[]>
   /** Of every TCP endpoint there ever was. */
   streamCounters(): readonly StreamEndpointCounters[]
+  /** Of every HTTP endpoint there ever was. */
+  httpCounters(): HttpCounters
+  /** Of every TCP and HTTP listener there is now. */
+  backendCounts(): Promise<readonly ListenerBackends[]>
+  /** What ACME is answered for this token (RFC 8555, 8.3); undefined: nothing any more. */
+  challenge(token: string, answer: string | undefined): void
 }
 
 export interface ListenerLoad {
   readonly listener: ListenerId
   /** Those on their way in through a socket of several listeners count for the first. */
   readonly connections: number
+  /** Of HTTP, and tunnels; who is connected without one counts for nobody. */
+  readonly requests: number
   readonly flows: number
 }
 
@@ -62,6 +80,7 @@ export const makeListeners = (
   )
 
 class ListenerSet implements Listeners {
+  readonly #http: HttpShell
   readonly #doors: Doors
   readonly #sockets: Sockets
   readonly #seldom: SeldomNotices
@@ -74,15 +93,25 @@ class ListenerSet implements Listeners {
     const notice = (text: string): void => options.notice?.(text)
     this.#seldom = new SeldomNotices(notice)
     const seldom = this.#seldom.say
+    this.#http = new HttpShell({
+      config: options.http ?? defaultIngressConfig,
+      // The ingress repeats the ids that doors gave it.
+      fact: (listener, fact) => this.#doors.onFact(listener as ListenerId, fact),
+      exchanged: options.exchanged ?? (() => {}),
+      hostFailed: (reason) =>
+        seldom('http lost', (times) => `http: ${someOf(times, 'request')} failed: ${reason}`),
+    })
     this.#doors = new Doors({
       report,
       notice,
       seldom,
+      http: this.#http,
       makeUdpHost: options.makeUdpHost ?? makeUsualHost,
       limits: options.limits ?? readHostLimits(),
     })
     this.#sockets = new Sockets({
       doors: this.#doors,
+      http: this.#http,
       report,
       seldom,
       certificates: options.certificates,
@@ -112,17 +141,24 @@ class ListenerSet implements Listeners {
 
   async load(): Promise<readonly ListenerLoad[]> {
     const loads = new Map<ListenerId, ListenerLoad>()
-    const add = (listener: ListenerId, connections: number, flows: number): void => {
+    const add = (
+      listener: ListenerId,
+      connections: number,
+      requests: number,
+      flows: number,
+    ): void => {
       const sum = loads.get(listener)
       loads.set(listener, {
         listener,
         connections: connections + (sum?.connections ?? 0),
+        requests: requests + (sum?.requests ?? 0),
         flows: flows + (sum?.flows ?? 0),
       })
     }
-    for (const { listener, total } of await this.#doors.flows(0)) add(listener, 0, total)
+    for (const { listener, total } of await this.#doors.flows(0)) add(listener, 0, 0, total)
+    for (const [listener, { requests }] of this.#doors.httpDoors()) add(listener, 0, requests, 0)
     for (const { listener, counters } of this.#streams()) {
-      add(listener, counters.connectionsLive + counters.greetingsLive, 0)
+      add(listener, counters.connectionsLive + counters.greetingsLive, 0, 0)
     }
     return [...loads.values()]
   }
@@ -139,6 +175,28 @@ class ListenerSet implements Listeners {
     return this.#doors.streamTotals.read(this.#streams())
   }
 
+  httpCounters(): HttpCounters {
+    const { live, accepted, refused } = this.#http.clients
+    const entrance = this.#sockets.httpEntrance()
+    return {
+      endpoints: this.#doors.httpEndpoints(),
+      clients: {
+        live,
+        accepted,
+        handshakes: entrance.secured,
+        refused: { ...entrance.refused, ...refused },
+      },
+    }
+  }
+
+  async backendCounts(): Promise<readonly ListenerBackends[]> {
+    return this.#doors.backends()
+  }
+
+  challenge(token: string, answer: string | undefined): void {
+    this.#http.step({ type: 'challenge', token, ...(answer === undefined ? {} : { answer }) })
+  }
+
   #streams(): readonly LiveCounters[] {
     return [...this.#doors.streamCounters(), ...this.#sockets.streamCounters()]
   }
@@ -148,6 +206,8 @@ class ListenerSet implements Listeners {
     this.#stopped = true
     await this.#sockets.stop()
     await this.#doors.stop()
+    this.#http.stop()
+    await afterClosing()
     this.#seldom.stop()
   }
 }

@@ -7,12 +7,12 @@ import { Alarm } from './alarm.ts'
  */
 export class MachineLoop<Event, Command> {
   readonly #machine: Machine<Event | Tick, Command>
-  readonly #apply: (command: Command) => void
+  readonly #apply: Apply<Command>
   readonly #inbox: (Event | Tick)[] = []
   readonly #alarm = new Alarm(() => this.step({ type: 'tick' }))
   #stepping = false
 
-  constructor(machine: Machine<Event | Tick, Command>, apply: (command: Command) => void) {
+  constructor(machine: Machine<Event | Tick, Command>, apply: Apply<Command>) {
     this.#machine = machine
     this.#apply = apply
   }
@@ -38,9 +38,12 @@ export class MachineLoop<Event, Command> {
     // Emptying one array again and again takes longer than making new ones.
     const batch: Command[] = []
     this.#machine.step(event, performance.now(), batch)
-    for (const command of batch) this.#apply(command)
+    for (let at = 0; at < batch.length; at++) this.#apply(batch[at]!, batch[at + 1])
   }
 }
+
+/** `next`: what is to be done after it in the same step. */
+type Apply<Command> = (command: Command, next: Command | undefined) => void
 
 interface Tick {
   readonly type: 'tick'

@@ -49,3 +49,7 @@ export function backendsUp(
   }
   return [...found.values()]
 }
+
+/** Spoken here, also where the endpoint is meant for WebSockets. */
+export const isHttp = ({ protocol }: Pick<ListenerView, 'protocol'>): boolean =>
+  protocol !== 'tcp' && protocol !== 'udp'

@@ -1,27 +1,35 @@
 /** Everything this node tells Prometheus. */
 import type { NodeView } from '../../../core/node/view.ts'
+import type { AccessLog } from '../access-log/access-log.ts'
 import type { Listeners } from '../listener/listeners.ts'
 import type { Certificates } from '../tls/certificates.ts'
 import { exposition, type Metric } from './exposition.ts'
+import { httpMetrics } from './http.ts'
+import type { HttpTotals } from './http-totals.ts'
 import { streamMetrics } from './stream.ts'
 import { udpMetrics } from './udp.ts'
 
 export interface MetricsSources {
-  readonly listeners: Pick<Listeners, 'counters' | 'streamCounters'>
+  readonly listeners: Pick<Listeners, 'counters' | 'httpCounters' | 'streamCounters'>
+  /** Of exchanges. */
+  readonly http: Pick<HttpTotals, 'read' | 'leftOut'>
   readonly view: () => NodeView
+  readonly accessLog?: Pick<AccessLog, 'counters'>
   readonly certificates?: Pick<Certificates, 'names'>
 }
 
 /** Prometheus' text format. */
 export async function metricsText(sources: MetricsSources): Promise<string> {
-  const { listeners, certificates } = sources
+  const { listeners, accessLog, certificates } = sources
   const udp = await listeners.counters()
   const view = sources.view()
   return exposition([
+    ...httpMetrics(sources.http, listeners.httpCounters(), view),
     ...streamMetrics(listeners.streamCounters(), view),
     ...udpMetrics(udp, view),
     sockets(view),
     ...ports(view),
+    ...(accessLog === undefined ? [] : logged(accessLog)),
     ...(certificates === undefined ? [] : [expiry(certificates)]),
   ])
 }
@@ -57,6 +65,21 @@ const PORT_COUNTERS: Readonly<Record<string, readonly [keyof NodeView['ports'], 
   published: ['published', 'Times a replica was put behind a port.'],
   publish_refused: ['publishRefused', 'Times there was no room for one.'],
 }
+
+const logged = ({ counters }: Pick<AccessLog, 'counters'>): readonly Metric[] => [
+  {
+    name: 'weir_access_log_lines_total',
+    help: 'Lines in the access log.',
+    type: 'counter',
+    samples: [{ labels: {}, value: counters.written }],
+  },
+  {
+    name: 'weir_access_log_lines_dropped_total',
+    help: 'Lines that the file of the access log could not take, or not so many.',
+    type: 'counter',
+    samples: [{ labels: {}, value: counters.dropped }],
+  },
+]
 
 const expiry = (certificates: Pick<Certificates, 'names'>): Metric => ({
   name: 'weir_certificate_expiry_timestamp_seconds',

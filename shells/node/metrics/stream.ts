@@ -41,6 +41,12 @@ const connections = (endpoints: readonly StreamEndpointCounters[]): readonly Met
     ),
   },
   {
+    name: 'weir_stream_connections_held_total',
+    help: 'Connections that were let in and had to wait for a backend.',
+    type: 'counter',
+    samples: single(endpoints, ({ machine }) => machine.held),
+  },
+  {
     name: 'weir_stream_connections',
     help: 'Connections there are now.',
     type: 'gauge',
@@ -113,7 +119,7 @@ const backends = (view: Pick<NodeView, 'listeners'>): Metric => ({
   name: 'weir_stream_backend_up',
   help: 'Whether a replica takes traffic at the endpoint (1) or fails a check (0).',
   type: 'gauge',
-  samples: backendsUp(view, ({ protocol }) => protocol !== 'udp'),
+  samples: backendsUp(view, ({ protocol }) => protocol === 'tcp'),
 })
 
 const single = (

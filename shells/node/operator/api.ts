@@ -13,6 +13,8 @@
  * | `POST /v1/restart` `{ service, replica? }` | {@link TextAnswer} |
  * | `GET /v1/logs?service=&replica=&tail=&follow=` | lines of `LogLine` |
  * | `GET /v1/listeners` | all of {@link ListenerRow} |
+ * | `GET /v1/routes` | all of `RouteView` |
+ * | `GET /v1/backends?service=` | those of `BackendRow` |
  * | `GET /v1/flows?service=&endpoint=&client=&backend=&sort=&limit=` | `FlowsAnswer` |
  * | `GET /v1/metrics` | Prometheus' text format |
  * | `GET /v1/events` | lines of {@link NoticeLine}, the last ones and then new ones |
@@ -68,9 +70,12 @@ export type NoticeLine = Omit<Notice, 'type' | 'code'> & {
   readonly code: NoticeCode | 'shell'
 }
 
-/** What goes through listeners: live TCP connections and UDP flows. */
+/** What goes through listeners now. */
 export interface DrainWork {
+  /** Of TCP. */
   readonly connections: number
+  /** Of HTTP, and tunnels; its connections matter only while something is asked on them. */
+  readonly requests: number
   readonly flows: number
 }
 
@@ -78,7 +83,8 @@ export interface DrainWork {
  * One socket: of an endpoint or a mapping, with what its listener has live through all of its
  * sockets; or, at the end, of the node itself, which has no listener and names no service.
  */
-export type ListenerRow = Omit<ListenerView, 'listener' | 'purpose'> & {
+export type ListenerRow = Omit<ListenerView, 'listener' | 'purpose' | 'strategy'> & {
+  readonly strategy?: ListenerView['strategy']
   readonly listener?: ListenerId
   readonly purpose: ListenerView['purpose'] | NodeView['node'][number]['purpose']
 } & DrainWork

@@ -1,6 +1,6 @@
 /** Talks to a running node over its operator socket. */
 import http from 'node:http'
-import type { NodeView } from '../../../core/node/view.ts'
+import type { NodeView, RouteView } from '../../../core/node/view.ts'
 import type { LogLine } from '../log/store.ts'
 import { askSocket } from '../state/ask-socket.ts'
 import { socketPathsOf } from '../state/places.ts'
@@ -17,6 +17,7 @@ import type {
   TextAnswer,
   VersionAnswer,
 } from './api.ts'
+import type { BackendRow } from './backends.ts'
 import type { FlowSort, FlowsAnswer } from './flows.ts'
 
 export interface OperatorClient {
@@ -34,6 +35,10 @@ export interface OperatorClient {
   logs(request: LogsRequest): AsyncIterable<LogLine>
   /** Every socket, and what goes through its listener. */
   listeners(): Promise<readonly ListenerRow[]>
+  /** Where HTTP requests go. */
+  routes(): Promise<readonly RouteView[]>
+  /** Of `deployment/service`, or the short name; refused with `not-found` when there is no such service. */
+  backends(service?: string): Promise<readonly BackendRow[]>
   /** Refused with `not-found` when there is no such service. */
   flows(request?: FlowsRequest): Promise<FlowsAnswer>
   /** In Prometheus' text format. */
@@ -129,6 +134,8 @@ function clientOf(socketPath: string): OperatorClient {
     logs: ({ onDropped, ...query }) =>
       withoutDropped(stream<LogLine>(socketPath, 'GET', `/v1/logs?${queryOf(query)}`), onDropped),
     listeners: () => get('/v1/listeners'),
+    routes: () => get('/v1/routes'),
+    backends: (service) => get(`/v1/backends?${queryOf(service === undefined ? {} : { service })}`),
     flows: (request = {}) => get(`/v1/flows?${queryOf(request)}`),
     metrics: async () => textOf(await open(socketPath, 'GET', '/v1/metrics', undefined)),
     events: (options) =>

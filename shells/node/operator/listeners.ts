@@ -11,8 +11,8 @@ export function listenerRows(
   const loadOf = new Map(loads.map((load) => [load.listener, load]))
   return [
     ...listeners.map((row) => {
-      const { connections, flows } = loadOf.get(row.listener) ?? NO_WORK
-      return { ...row, connections, flows }
+      const { connections, requests, flows } = loadOf.get(row.listener) ?? NO_WORK
+      return { ...row, connections, requests, flows }
     }),
     ...node.map(({ purpose, address, state, detail }) => ({
       deployment: '',
@@ -45,13 +45,14 @@ export async function loadsSoon(
 
 export const workOf = (loads: readonly DrainWork[]): DrainWork =>
   loads.reduce(
-    (sum, { connections, flows }) => ({
+    (sum, { connections, requests, flows }) => ({
       connections: sum.connections + connections,
+      requests: sum.requests + requests,
       flows: sum.flows + flows,
     }),
     NO_WORK,
   )
 
-const NO_WORK: DrainWork = { connections: 0, flows: 0 }
+const NO_WORK: DrainWork = { connections: 0, requests: 0, flows: 0 }
 /** Shorter than the time between two steps of a shutdown. */
 const LOAD_MS_MAX = 500

@@ -11,6 +11,7 @@ import {
   STATUS_OF,
   TAIL_DEFAULT,
 } from './api.ts'
+import type { BackendsFilter } from './backends.ts'
 import {
   clientProblem,
   FLOW_SORTS,
@@ -118,6 +119,10 @@ export function logsRequestOf(query: URLSearchParams, view: NodeView): Read<Logs
   const follow = FOLLOW_WORDS.has(query.get('follow') ?? 'false')
   return { ok: true, value: { filter, tail, follow } }
 }
+
+/** `?service=`, which may be left out. */
+export const backendsRequestOf = (query: URLSearchParams, view: NodeView): Read<BackendsFilter> =>
+  serviceOf(query.get('service') ?? '', view)
 
 export interface FlowsRead {
   readonly filter: FlowsFilter

@@ -45,6 +45,8 @@ const METHODS = {
   '/v1/restart': 'POST',
   '/v1/logs': 'GET',
   '/v1/listeners': 'GET',
+  '/v1/routes': 'GET',
+  '/v1/backends': 'GET',
   '/v1/flows': 'GET',
   '/v1/metrics': 'GET',
   '/v1/events': 'GET',

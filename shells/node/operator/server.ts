@@ -24,12 +24,14 @@ import {
   STATUS_OF,
   type VersionAnswer,
 } from './api.ts'
+import { backendRows, countsSoon } from './backends.ts'
 import { Door, listen } from './door.ts'
 import { FLOWS_EXAMINED_MAX, flowsAnswer } from './flows.ts'
 import { LineStream } from './line-stream.ts'
 import { listenerRows, loadsSoon, workOf } from './listeners.ts'
 import {
   type Answer,
+  backendsRequestOf,
   deploySourceOf,
   flowsRequestOf,
   isInView,
@@ -53,7 +55,7 @@ export interface OperatedNode {
   scale(service: string, replicas: number): Promise<Reply>
   restart(service: string, replica?: number): Promise<Reply>
   readonly logs: Pick<LogStore, 'read' | 'follow'>
-  readonly listeners: Pick<Listeners, 'flows' | 'load'>
+  readonly listeners: Pick<Listeners, 'backendCounts' | 'flows' | 'load'>
   /** In Prometheus' text format. */
   metrics(): Promise<string>
   /** The last ones. */
@@ -184,6 +186,10 @@ async function handle(
       return sendLogs(served, route.url, request, response)
     case '/v1/listeners':
       return send(response, 200, await listeners(node))
+    case '/v1/routes':
+      return send(response, 200, node.view().routes)
+    case '/v1/backends':
+      return answer(request, response, await backends(node, route.url))
     case '/v1/flows':
       return answer(request, response, await flows(node, route.url))
     case '/v1/metrics':
@@ -294,12 +300,23 @@ async function flows(node: OperatedNode, url: URL): Promise<Answer> {
   const asked = flowsRequestOf(url.searchParams, view)
   if (!asked.ok) return asked.answer
   const { filter, sort, limit } = asked.value
-  if (!isInView(filter, view)) {
-    const name = [filter.deployment, filter.service].filter((part) => part !== undefined).join('/')
-    return refuse('not-found', `no service "${name}" here`)
-  }
+  if (!isInView(filter, view)) return noService(filter)
   const lists = await node.listeners.flows(FLOWS_EXAMINED_MAX)
   return { status: 200, body: flowsAnswer(lists, filter, sort, limit) }
+}
+
+async function backends(node: OperatedNode, url: URL): Promise<Answer> {
+  const view = node.view()
+  const asked = backendsRequestOf(url.searchParams, view)
+  if (!asked.ok) return asked.answer
+  if (!isInView(asked.value, view)) return noService(asked.value)
+  const counts = await countsSoon(node.listeners)
+  return { status: 200, body: backendRows(view, counts, asked.value) }
+}
+
+function noService({ deployment, service }: LogFilter): Answer {
+  const name = [deployment, service].filter((part) => part !== undefined).join('/')
+  return refuse('not-found', `no service "${name}" here`)
 }
 
 function sendEvents({ node, followers }: Served, response: http.ServerResponse): void {

@@ -7,6 +7,7 @@ export class RememberedSet {
   #backends: readonly Backend[] = []
   /** Left the set, and the machine has not said yet that nothing waits for them. */
   readonly #leaving = new Set<BackendId>()
+  #isIdle = false
 
   apply(version: number, backends: readonly Backend[]): void {
     if (version <= this.#version) return
@@ -17,14 +18,22 @@ export class RememberedSet {
     this.#backends = backends
   }
 
-  drained(backend: BackendId): void {
-    this.#leaving.delete(backend)
+  /** What the machine tells its parent. */
+  told(fact: ListenerFact): void {
+    if (fact.type === 'backend-drained') this.#leaving.delete(fact.backend)
+    if (fact.type === 'idle') this.#isIdle = true
+    if (fact.type === 'busy') this.#isIdle = false
   }
 
-  /** Nothing waits for those that left any more: the parent is told so for each. */
+  /**
+   * Nothing waits for those that left any more: the parent is told so for each. The next machine does
+   * not know that this one was idle, and says so itself.
+   */
   lost(tell: (fact: ListenerFact) => void): void {
     const left = [...this.#leaving]
     this.#leaving.clear()
+    if (this.#isIdle) tell({ type: 'busy' })
+    this.#isIdle = false
     for (const backend of left) tell({ type: 'backend-drained', backend, version: this.#version })
   }
 

@@ -95,7 +95,8 @@ export class Rights implements Checker {
       if (want.owner !== owner || want.namespace !== via.namespace) continue
       if (want.port !== (isEphemeral ? 0 : via.port)) continue
       if (from > now || (until !== undefined && until < since)) continue
-      if (covers(want, via.address) && isFor(want.route, via.serverName)) found.push(want)
+      if (covers(want, via.address) && isFor(want.route, via.serverName, via.request))
+        found.push(want)
     }
     return found
   }

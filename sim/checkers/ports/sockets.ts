@@ -6,7 +6,7 @@
 import type { NodeCommand, SocketCommand, SocketUse } from '../../../core/node/commands.ts'
 import type { NodeView } from '../../../core/node/view.ts'
 import type { SocketId } from '../../../core/publish/events.ts'
-import { parseReplicaId, serviceKey } from '../../../core/services/identity.ts'
+import { parseListenerId, parseReplicaId, serviceKey } from '../../../core/services/identity.ts'
 import {
   addressOf,
   type Holder,
@@ -16,7 +16,7 @@ import {
   type Place,
 } from '../../faults/host-ports.ts'
 import type { Group } from '../../faults/runtime.ts'
-import { listenersOf, placeOf } from '../../faults/sockets.ts'
+import { listenersOf, placeOf, targetsOf } from '../../faults/sockets.ts'
 import type { Via } from '../../workloads/clients.ts'
 import type { World } from '../../world.ts'
 import type { Checker } from '../checker.ts'
@@ -112,7 +112,7 @@ export class Sockets implements Checker {
     if (!wants.some((want) => isAt(want, place) && owners.includes(want.owner))) {
       world.fail(this.name, `${name} is for ${owners.join(', ')}, who did not ask for it`)
     }
-    const routes = use.kind === 'tcp' ? use.routes : []
+    const routes = targetsOf(use)
     for (const owner of owners) {
       const own = wants.filter((want) => want.owner === owner)
       if (own.length === 0) {
@@ -121,10 +121,15 @@ export class Sockets implements Checker {
       if (owners.length > 1 && own.every(({ route }) => route === undefined)) {
         world.fail(this.name, `${name} is shared by ${owners.join(', ')} without TLS`)
       }
-      for (const { listener, serverName } of routes) {
+      for (const { listener, serverName, request } of routes) {
         if (serviceOfListener(listener) !== owner) continue
-        if (own.some(({ route }) => route === undefined || route === (serverName ?? '*'))) continue
-        world.fail(this.name, `${name} leads ${serverName ?? 'every name'} to ${listener}`)
+        const asked = request ?? serverName ?? '*'
+        const { endpoint } = parseListenerId(listener)
+        const isIts = ({ label }: Want): boolean =>
+          label === endpoint || endpoint.startsWith(`${label} `)
+        const mayAsk = ({ route }: Want): boolean => route === undefined || route === asked
+        if (own.some((want) => isIts(want) && mayAsk(want))) continue
+        world.fail(this.name, `${name} leads ${asked} to ${listener}`)
       }
     }
   }

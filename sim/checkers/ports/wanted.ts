@@ -11,6 +11,7 @@ import type {
   ServiceSpec,
 } from '../../../core/spec/deployment.ts'
 import { overlaps, type Place } from '../../faults/host-ports.ts'
+import { requestFor } from '../../faults/sockets.ts'
 
 export interface Want extends Place {
   /** `deployment/service`, or the node's own. */
@@ -18,8 +19,13 @@ export interface Want extends Place {
   readonly bind: Claim['bind']
   /** A machine without it is as good. */
   readonly isOptional: boolean
-  /** The TLS name it is for, `*` for all others; absent: the port is its owner's alone. */
+  /**
+   * The TLS name it is for, `*` for all others, or the host and path; absent: the port is its owner's
+   * alone.
+   */
   readonly route?: string
+  /** Of HTTP: how one asks for it, whether or not the port is shared. */
+  readonly request?: string
   /** What tenants of one port must agree on. */
   readonly terms: string
   /** Where replicas take what comes in: an endpoint of theirs, or a port. */
@@ -29,6 +35,10 @@ export interface Want extends Place {
 }
 
 export const METRICS = 'node:metrics' as ServiceKey
+
+/** None of it need run while nobody comes: who comes wakes it. */
+export const sleeps = ({ scale }: ServiceSpec): boolean =>
+  scale.mode === 'adaptive' && scale.min === 0
 
 export const wantsOfFile = (
   { name, services }: Pick<Deployment, 'name' | 'services'>,
@@ -40,6 +50,13 @@ export const wantsOfFile = (
 
 export function wantsOf(owner: ServiceKey, spec: ServiceSpec, internal: readonly string[]): Want[] {
   if (spec.rtype !== 'service') return []
+  const found = listensOf(owner, spec, internal)
+  // Who comes finds the door, whether or not anybody is behind it.
+  if (!sleeps(spec)) return found
+  return found.map((want) => (want.bind === 'published' ? { ...want, bind: 'always' } : want))
+}
+
+function listensOf(owner: ServiceKey, spec: ServiceSpec, internal: readonly string[]): Want[] {
   return [
     ...spec.endpoints.flatMap((endpoint) => ofEndpoint(owner, endpoint, spec, internal)),
     ...spec.portMappings.map((mapping) => ofMapping(owner, mapping, spec.endpoints)),
@@ -88,7 +105,10 @@ function ofEndpoint(
 
 /** `localhost_reachability`: by the file alone; scaling by hand changes nothing. */
 const isPublished = ({ localhostReachability: policy, scale }: ServiceSpec): boolean =>
-  policy === 'always' || (policy === 'auto' && (scale.mode !== 'fixed' || scale.replicas <= 1))
+  policy === 'always' || (policy === 'auto' && isSingle(scale))
+
+const isSingle = (scale: ServiceSpec['scale']): boolean =>
+  scale.mode === 'manual' || (scale.mode === 'fixed' ? scale.replicas : scale.max) <= 1
 
 function ofMapping(
   owner: ServiceKey,
@@ -105,7 +125,7 @@ function ofMapping(
     isV6Only: true,
     bind: 'published',
     isOptional: false,
-    ...(endpoint === undefined ? { terms: '' } : tenancyOf({ ...endpoint, expose: 'internal' })),
+    ...(endpoint === undefined ? { terms: '' } : mappedTenancy(endpoint)),
     target: endpoint?.name ?? containerPort,
     label: `mapping ${containerPort}`,
   }
@@ -138,10 +158,30 @@ function ownPortsOf({ endpoints, portMappings }: ServiceSpec): [Want['namespace'
   return [...ports.values()]
 }
 
-function tenancyOf({ stream, host, expose }: EndpointSpec): Pick<Want, 'route' | 'terms'> {
-  const terms = `${expose} ${[...stream.acceptProxyProtocol].sort().join()}`
+type Tenancy = Pick<Want, 'route' | 'request' | 'terms'>
+
+function tenancyOf({ stream, host, path, expose, protocol }: EndpointSpec): Tenancy {
+  const isHttp = readsRequests(protocol)
+  const kind = isHttp ? protocol.replace('websocket', 'http') : 'bytes'
+  const terms = `${kind} ${expose} ${[...stream.acceptProxyProtocol].sort().join()}`
+  if (isHttp) {
+    const request = requestFor(host === undefined ? { path } : { host, path })
+    return { route: request, request, terms }
+  }
   return stream.tls === 'off' ? { terms } : { route: host ?? '*', terms }
 }
+
+/** One of HTTP answers to everybody, and shares its port with nobody. */
+const mappedTenancy = (endpoint: EndpointSpec): Tenancy =>
+  readsRequests(endpoint.protocol)
+    ? { request: requestFor({ path: '/' }), terms: '' }
+    : tenancyOf({ ...endpoint, expose: 'internal' })
+
+const readsRequests = (protocol: EndpointSpec['protocol']): boolean =>
+  protocol !== 'tcp' && protocol !== 'udp'
+
+/** Of a want or target: whom HTTP asks for, not TLS. */
+export const isRequest = (route: string | undefined): boolean => route?.startsWith('http ') === true
 
 const namespaceOf = ({ protocol }: EndpointSpec): Want['namespace'] =>
   protocol === 'udp' ? 'udp' : 'tcp'
@@ -155,7 +195,12 @@ export function collide(one: Want, other: Want): boolean {
 }
 
 /** `www.wild.test` is for `*.wild.test`, and for `*` where nobody else takes it. */
-export function isFor(route: string | undefined, serverName: string | undefined): boolean {
+export function isFor(
+  route: string | undefined,
+  serverName: string | undefined,
+  request?: string,
+): boolean {
+  if (isRequest(route)) return route === request
   if (route === undefined || route === '*') return true
   if (serverName === undefined) return false
   const name = serverName.toLowerCase()

@@ -200,6 +200,7 @@ export class Lives implements UdpChecker {
         return isItsFailure && event.blame === 'backend'
       case 'host-limit':
         return isItsFailure && event.blame === 'host'
+      case 'forbidden': // whether that is so, another checker knows
       case 'superseded':
         return event.type === 'client-datagram'
       case 'drained':

@@ -1,4 +1,4 @@
-/** What the model does with a client's datagram: rows 1 to 15 of the page. */
+/** What the model does with a client's datagram: rows 1 to 16 of the page. */
 import type { Member } from '../../../core/balance/group.ts'
 import type { AffinityKey } from '../../../core/balance/strategy.ts'
 import {
@@ -8,6 +8,7 @@ import {
   samePacked,
 } from '../../../core/net/packed-address.ts'
 import { readProxyHeader } from '../../../core/net/proxy-v2.ts'
+import { admits } from '../../../core/policy/access.ts'
 import type { DropReason } from '../../../core/udp/commands.ts'
 import type { FlowEvent } from '../../../core/udp/events.ts'
 import { flowIdOf } from '../../../core/udp/flow-id.ts'
@@ -46,12 +47,19 @@ export function onClientDatagram(state: ModelState, event: ClientDatagram): void
   if (typeof arrival === 'string') return drop(state, arrival)
   const { announced, member } = arrival
   const tracked = state.flows.find(({ key, phase }) => key === arrival.key && phase !== 'answering')
-  if (tracked === undefined) return onNewcomer(state, arrival)
-  if (announced !== undefined && !samePacked(clientOf(tracked), announced.source)) {
-    close(state, tracked, 'superseded')
-    return onNewcomer(state, arrival)
+  const isSuperseded =
+    tracked !== undefined &&
+    announced !== undefined &&
+    !samePacked(clientOf(tracked), announced.source)
+  if (isSuperseded) close(state, tracked, 'superseded')
+  const flow = isSuperseded ? undefined : tracked
+  if (isForbidden(state, flow, arrival)) {
+    if (member !== undefined) state.group.release(member)
+    if (flow !== undefined && state.keyOf === undefined) close(state, flow, 'forbidden')
+    return drop(state, 'forbidden')
   }
-  onTracked(state, tracked, arrival)
+  if (flow === undefined) return onNewcomer(state, arrival)
+  onTracked(state, flow, arrival)
   if (member !== undefined) state.group.release(member) // the flow counts there already
 }
 
@@ -88,7 +96,18 @@ function arrivalOf(state: ModelState, { from, to, payload: whole }: ClientDatagr
   return arrival
 }
 
-/** Rows 6 to 9. */
+/** Row 6: with an extractor, whoever sends; else, whom the flow is for. */
+function isForbidden(
+  { config, keyOf }: ModelState,
+  flow: ModelFlow | undefined,
+  { from, announced }: Arrival,
+): boolean {
+  const sender = announced?.source ?? from
+  const isSenders = flow === undefined || keyOf !== undefined
+  return !admits(config.access, isSenders ? sender : clientOf(flow))
+}
+
+/** Rows 7 to 10. */
 function onTracked(state: ModelState, flow: ModelFlow, { from, to, payload }: Arrival): void {
   flow.peer = from
   flow.local = to
@@ -100,7 +119,7 @@ function onTracked(state: ModelState, flow: ModelFlow, { from, to, payload }: Ar
   hold(state, flow, payload)
 }
 
-/** Rows 10 to 15. */
+/** Rows 11 to 16. */
 function onNewcomer(state: ModelState, arrival: Arrival): void {
   const { config, group, flows } = state
   const refused = refusal(state, arrival.source)
@@ -114,10 +133,12 @@ function onNewcomer(state: ModelState, arrival: Arrival): void {
   if (flows.length >= config.flowsMax && evicted !== undefined) close(state, evicted, 'evicted')
   const flow = admit(state, arrival, member)
   openUpstream(state, flow)
+  if (state.isIdle) state.out.push({ type: 'busy' })
+  state.isIdle = false
   hold(state, flow, arrival.payload)
 }
 
-/** Rows 10 to 13. */
+/** Rows 11 to 14. */
 function refusal(state: ModelState, client: string): DropReason | undefined {
   const { flowsMax, flowsPerSourceMax } = state.config
   if (state.phase !== 'serving') return 'draining'
@@ -171,6 +192,7 @@ function admit(state: ModelState, arrival: Arrival, member: Member): ModelFlow {
     bytesDown: 0,
   }
   state.flows.push(flow)
+  state.quietSince = undefined
   return flow
 }
 

@@ -188,6 +188,7 @@ export function close(state: ModelState, flow: ModelFlow, reason: CloseReason): 
   for (const _ of flow.held.splice(0)) drop(state, 'held-lost')
   state.flows.splice(state.flows.indexOf(flow), 1)
   state.freeSlots.push(flow.slot)
+  if (state.flows.length === 0) state.quietSince = state.now
   if (!state.flows.some(({ source, isCounted }) => isCounted && source === flow.source)) {
     state.sources.delete(flow.source)
   }

@@ -66,6 +66,8 @@ export class FlowModel {
       isAborted: false,
       goOnAt: undefined,
       hostFailedAt: Number.NEGATIVE_INFINITY,
+      quietSince: undefined,
+      isIdle: false,
       isLate: false,
       labels: new Map(),
       now: 0,
@@ -115,7 +117,8 @@ export class FlowModel {
       ...flows.map(({ deadline }) => deadline),
       ...departures.map(({ until }) => until),
       ...(phase === 'closing' ? [closeAt] : []),
-    ]
+      ...(phase === 'serving' ? [idleAt(this.#state)] : []),
+    ].filter((at) => at !== undefined)
     return all.length === 0 ? undefined : all.reduce((one, other) => Math.min(one, other))
   }
 
@@ -151,8 +154,10 @@ function take(state: ModelState, event: FlowEvent): void {
     case 'cut-backend':
       return onCutBackend(state, event.backend)
     case 'configure':
+      // Who counts from now on does not know of before.
+      if (state.config.idleAfterMs === 0) state.quietSince = undefined
       state.config = event.config
-      return
+      return beginQuiet(state)
     case 'drain':
       if (state.phase === 'serving') state.phase = 'draining'
       return
@@ -241,6 +246,17 @@ function onApplyBackends(state: ModelState, { version, backends }: Event<'apply-
   const until = state.now + state.config.lingerMs
   for (const member of left) state.departures.push({ member, until })
   for (const member of left) waitEnded(state, member)
+  beginQuiet(state)
+}
+
+/** Before its first flow: whoever configures it, or gives it backends, begins. */
+function beginQuiet(state: ModelState): void {
+  if (state.flows.length === 0) state.quietSince ??= state.now
+}
+
+function idleAt({ config, quietSince, isIdle }: ModelState): Instant | undefined {
+  if (isIdle || quietSince === undefined || config.idleAfterMs === 0) return undefined
+  return quietSince + config.idleAfterMs
 }
 
 function onCutBackend(state: ModelState, backend: BackendId): void {
@@ -251,6 +267,10 @@ function onCutBackend(state: ModelState, backend: BackendId): void {
 // Time and the end ----------------------------------------------------------------------------
 
 function onTick(state: ModelState): void {
+  if (state.phase === 'serving' && (idleAt(state) ?? state.now + 1) <= state.now) {
+    state.isIdle = true
+    state.out.push({ type: 'idle' })
+  }
   if (state.goOnAt !== undefined && state.now < state.goOnAt) return // too early
   state.goOnAt = undefined
   const due = state.flows

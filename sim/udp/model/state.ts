@@ -69,6 +69,9 @@ export interface ModelState {
   isAborted: boolean
   goOnAt: Instant | undefined
   hostFailedAt: Instant
+  /** Since when there is no flow; what it says of that it says once. */
+  quietSince: Instant | undefined
+  isIdle: boolean
   /** No tick came long after something was due: in which order that ends is free. */
   isLate: boolean
   /** Of what affinity names, a number for each. */

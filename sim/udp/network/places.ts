@@ -1,7 +1,13 @@
 /** Who is where in the simulated network. */
 import { parseSocketAddress } from '../../../core/net/address.ts'
 import { parseCidr } from '../../../core/net/cidr.ts'
-import { type PackedAddress, packAddress, packPrefix } from '../../../core/net/packed-address.ts'
+import {
+  type PackedAddress,
+  type PackedPrefix,
+  packAddress,
+  packPrefix,
+} from '../../../core/net/packed-address.ts'
+import type { AccessList } from '../../../core/policy/access.ts'
 
 const at = (text: string): PackedAddress => packAddress(parseSocketAddress(text)!)!
 
@@ -39,5 +45,22 @@ export const LOCALS: readonly PackedAddress[] = [
   at('192.0.2.54:53'),
   at('[2001:db8::53]:53'),
 ]
+
+const network = (text: string): PackedPrefix => packPrefix(parseCidr(text)!)
+
+/** Network policies, and whom each is against: a host of those above, as text. */
+export const POLICIES = new Map<AccessList, (host: string) => boolean>([
+  [[{ sources: [network('10.0.0.0/16')], verdict: 'deny' }], (host) => host.startsWith('10.0.')],
+  [
+    [
+      { sources: [network('10.0.0.0/8'), network('2001:db8::/32')], verdict: 'none' },
+      { sources: [network('10.0.1.0/24'), network('2001:db8::2/128')], verdict: 'allow' },
+      { sources: [network('198.51.100.0/24')], verdict: 'deny' },
+    ],
+    (host) =>
+      (host.startsWith('10.0.0.') || host.startsWith('2001:db8:') || host.startsWith('198.51.')) &&
+      host !== '2001:db8::2',
+  ],
+])
 
 export const BACKEND_IDS = ['b0', 'b1', 'b2', 'b3']

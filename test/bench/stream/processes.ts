@@ -88,8 +88,9 @@ async function serveWeir(upstream: number, certificates: string | undefined): Pr
   const id = replicaId({ deployment: 'bench', service: 'web', number: 1, incarnation: 1 })
   const backends = [{ id, host: HOST, port: upstream }]
   const balance = { strategy: 'round_robin', failOpen: true } as const
-  listeners.apply({ type: 'open-listener', listener, protocol: 'tcp', balance, stream })
-  listeners.apply({ type: 'apply-backends', listener, version: 1, backends })
+  const anybody = { access: [], idleAfterMs: 0 } as const
+  listeners.apply({ type: 'open-listener', listener, protocol: 'tcp', balance, stream, ...anybody })
+  listeners.apply({ type: 'apply-backends', listener, version: 1, backends, whenEmpty: 'refuse' })
   for (const [socket, tls] of sockets.entries()) {
     const tcp = { kind: 'tcp', greetingsMax: 10_000, acceptProxyProtocol: [] } as const
     const use = { ...tcp, routes: [{ listener, tls }] } as const
@@ -121,6 +122,7 @@ const stream = {
   connectionsMax: 10_000,
   connectionsPerBackendMax: 0,
   drainTimeoutMs: 30_000,
+  holdTimeoutMs: 30_000,
 } as const
 
 process.on('message', ({ port, work: wanted }: Question) => {

@@ -1,25 +1,88 @@
 import { describe, expect, test } from 'vitest'
+import { defaultHttpListenerConfig, defaultIngressConfig } from '../../../core/http/config.ts'
 import { parseCidr } from '../../../core/net/cidr.ts'
 import { packPrefix } from '../../../core/net/packed-address.ts'
 import {
   entranceConfigOf,
+  httpListenerConfigOf,
+  ingressConfigOf,
+  portLimitsOf,
   streamConfigOf,
   udpConfigOf,
 } from '../../../core/node/listener-config.ts'
 import { listenerId, serviceKey } from '../../../core/services/identity.ts'
 import { jsonSchema } from '../../../core/spec/decode.ts'
 import { DURATION_PATTERN } from '../../../core/spec/grammar/units.ts'
-import { plainStream } from '../../../core/spec/plain-endpoint.ts'
+import { plainHttp, plainStream } from '../../../core/spec/plain-endpoint.ts'
 import type { JsonSchema } from '../../../core/spec/schema/shape.ts'
 import { defaultStreamConfig } from '../../../core/stream/state.ts'
 import { configProblem, defaultUdpConfig } from '../../../core/udp/config.ts'
 import { deploymentOf, problemsOf, type Tree, webWith } from '../spec/files.ts'
 import { udpOf } from './obedient-shell.ts'
 
+const ACCESS = { sources: ['10.0.0.0/8'], verdict: 'deny' } as const
+const LIST = { sources: [packPrefix(parseCidr('10.0.0.0/8')!)], verdict: 'deny' } as const
+const COMMON = { access: [ACCESS], idleAfterMs: 6 }
+
 test('the usual block is the usual configuration, with the flows it was dealt', () => {
   const config = udpConfigOf(udpOf(), 716, 30_000)
   expect(config).toEqual({ ...defaultUdpConfig, flowsMax: 716, lingerMs: 5_000 })
   expect(configProblem(config)).toBeUndefined()
+  const { access, idleAfterMs } = udpConfigOf(udpOf(), 716, 30_000, COMMON)
+  expect({ access, idleAfterMs }).toEqual({ access: [LIST], idleAfterMs: 6 })
+})
+
+test('the keys of an http block arrive', () => {
+  const block = {
+    ...plainHttp,
+    stripPrefix: true,
+    backend: 'h2c',
+    bodyTimeoutMs: 1,
+    connectTimeoutMs: 2,
+    responseTimeoutMs: 3,
+    totalTimeoutMs: 4,
+    tunnelIdleTimeoutMs: 5,
+    headBytesMax: 7,
+    retries: 8,
+    holdTimeoutMs: 9,
+    requestsPerBackendMax: 10,
+    hsts: false,
+  } as const
+  expect(httpListenerConfigOf(block, COMMON)).toEqual({
+    stripPrefix: true,
+    backend: 'h2c',
+    bodyTimeoutMs: 1,
+    connectTimeoutMs: 2,
+    responseTimeoutMs: 3,
+    totalTimeoutMs: 4,
+    tunnelIdleMs: 5,
+    headBytesMax: 7,
+    retries: 8,
+    holdTimeoutMs: 9,
+    requestsPerBackendMax: 10,
+    hsts: false,
+    access: [LIST],
+    idleAfterMs: 6,
+  })
+  const usual = httpListenerConfigOf(plainHttp, { access: [], idleAfterMs: 0 })
+  expect(usual).toEqual(defaultHttpListenerConfig)
+})
+
+test('the one ingress has the limits of the node, and its ports those of their routes', () => {
+  const config = ingressConfigOf({
+    trustedProxies: ['10.0.0.0/8'],
+    limits: { httpClientsMax: 1, heldRequestsMax: 2, heldBytesMax: 3 },
+  })
+  const limits = { clientsMax: 1, heldMax: 2, heldBytesMax: 3 }
+  expect(config).toEqual({ ...defaultIngressConfig, trustedProxies: LIST.sources, ...limits })
+  const doorway = {
+    tls: 'off',
+    http: [],
+    headTimeoutMs: 1,
+    headBytesMax: 2,
+    idleTimeoutMs: 3,
+  } as const
+  expect(portLimitsOf(doorway)).toEqual({ headTimeoutMs: 1, headBytesMax: 2, keepAliveMs: 3 })
 })
 
 test('each key of the block arrives', () => {
@@ -111,8 +174,9 @@ test('the keys of a stream block arrive', () => {
     idleTimeoutMs: 2,
     connectionsMax: 3,
     connectionsPerBackendMax: 4,
+    holdTimeoutMs: 5,
   } as const
-  expect(streamConfigOf(block)).toEqual({
+  expect(streamConfigOf(block, COMMON)).toEqual({
     connectAttemptsMax: 4,
     connectTimeoutMs: 1,
     idleTimeoutMs: 2,
@@ -120,6 +184,10 @@ test('the keys of a stream block arrive', () => {
     connectionsPerBackendMax: 4,
     proxyProtocol: true,
     upstreamTls: true,
+    heldMax: 1_000,
+    holdTimeoutMs: 5,
+    access: [LIST],
+    idleAfterMs: 6,
   })
   expect(streamConfigOf(plainStream)).toEqual(defaultStreamConfig)
 })

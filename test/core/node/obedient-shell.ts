@@ -6,6 +6,7 @@ import type { NodeCommand, SocketUse } from '../../../core/node/commands.ts'
 import type { NodeEvent } from '../../../core/node/events.ts'
 import { checkInvariants } from '../../../core/node/invariants.ts'
 import { defaultNodeConfig, NodeMachine } from '../../../core/node/node.ts'
+import { listenersIn } from '../../../core/node/service/sockets.ts'
 import type { SocketId } from '../../../core/publish/events.ts'
 import type { CheckName } from '../../../core/services/endpoint-checks.ts'
 import {
@@ -14,13 +15,14 @@ import {
   parseReplicaId,
   type ReplicaId,
 } from '../../../core/services/identity.ts'
+import { speaksHttp } from '../../../core/services/port-mappings.ts'
 import type {
   Deployment,
   EndpointSpec,
   ServiceSpec,
   UdpSpec,
 } from '../../../core/spec/deployment.ts'
-import { plainStream, plainUdp } from '../../../core/spec/plain-endpoint.ts'
+import { plainHttp, plainStream, plainUdp } from '../../../core/spec/plain-endpoint.ts'
 
 export type Answer = (command: NodeCommand) => readonly NodeEvent[] | undefined
 
@@ -129,11 +131,7 @@ export class ObedientShell {
   addresses(endpoint: string): string[] {
     const leads = (id: ListenerId): boolean => parseListenerId(id).endpoint === endpoint
     return [...this.bound.values()]
-      .filter(({ use }) =>
-        use.kind === 'tcp'
-          ? use.routes.some(({ listener }) => leads(listener))
-          : use.kind === 'udp' && leads(use.listener),
-      )
+      .filter(({ use }) => listenersIn(use).some(leads))
       .map(({ address }) => address)
   }
 
@@ -246,16 +244,20 @@ export const deploymentOf = (
   api: { enabled: false, bind: '127.0.0.1:0', swagger: false },
 })
 
-export const endpointOf = (more: Partial<EndpointSpec> = {}): EndpointSpec => ({
-  name: 'http',
-  protocol: 'http',
-  port: 8080,
-  path: '/',
-  expose: 'public',
-  balance: { strategy: 'round_robin', rise: 1, fall: 3, failOpen: false },
-  stream: plainStream,
-  ...more,
-})
+export const endpointOf = (more: Partial<EndpointSpec> = {}): EndpointSpec => {
+  const { protocol = 'http' } = more
+  return {
+    name: 'http',
+    protocol,
+    port: 8080,
+    path: '/',
+    expose: 'public',
+    balance: { strategy: 'round_robin', rise: 1, fall: 3, failOpen: false },
+    stream: plainStream,
+    ...(speaksHttp({ protocol }) ? { http: plainHttp } : {}),
+    ...more,
+  }
+}
 
 export const udpOf = (more: Partial<UdpSpec> = {}): UdpSpec => ({ ...plainUdp, ...more })
 

@@ -24,21 +24,31 @@ const CHECKS = { none: [], udp: [PROBE], both: [PROBE, { type: 'tcp_connect', ..
 
 const MAPPINGS = { none: [], explicit: [7_003], ephemeral: [0], both: [7_003, 0, 0] }
 
-/** One with a host is told from others by the TLS name that is asked for. */
+/** Requests are told apart by host and path; of TLS what is asked for is the name. */
 function tcpOf(
   port: number,
   drawn: {
     readonly expose: EndpointSpec['expose']
     readonly strategy: EndpointSpec['balance']['strategy']
     readonly host: string | undefined
+    readonly path: string
+    readonly protocol: 'http' | 'https' | 'tcp'
   },
 ): EndpointSpec {
-  const { expose, strategy, host } = drawn
-  const plain = endpointOf({ port, expose })
+  const { expose, strategy, host, path, protocol } = drawn
+  const named = host === undefined ? {} : { host }
+  const plain = endpointOf({ port, expose, protocol })
   const balance = { ...plain.balance, strategy }
-  if (host === undefined) return { ...plain, balance }
-  return { ...plain, balance, host, stream: { ...plain.stream, tls: 'passthrough' } }
+  if (protocol === 'http') return { ...plain, ...named, balance, path }
+  const stream = {
+    ...plain.stream,
+    tls: protocol === 'https' ? 'terminate' : 'passthrough',
+  } as const
+  if (protocol === 'https') return { ...plain, ...named, balance, path, stream }
+  return host === undefined ? { ...plain, balance } : { ...plain, ...named, balance, stream }
 }
+
+const ADAPTIVE = { mode: 'adaptive', max: 3, cooldownMs: 0, targets: {} } as const
 
 const specs = fc
   .record({
@@ -54,6 +64,9 @@ const specs = fc
     reachability: fc.constantFrom('auto', 'always', 'never' as const),
     mapping: fc.constantFrom('none', 'explicit', 'ephemeral', 'both' as const),
     host: fc.constantFrom(undefined, 'a.example.com', 'b.example.com'),
+    path: fc.constantFrom('/', '/api'),
+    protocol: fc.constantFrom('http', 'http', 'https', 'tcp' as const),
+    sleeps: fc.boolean(),
   })
   .map(
     ({ replicas, version, port, endpoint, checks, onPanic, surgeMax, ...drawn }): ServiceSpec =>
@@ -65,7 +78,9 @@ const specs = fc
           hostIp: '127.0.0.1',
           ...(hostPort === 0 ? {} : { hostPort }),
         })),
-        scale: { mode: 'fixed', replicas },
+        scale: drawn.sleeps
+          ? { ...ADAPTIVE, min: 0, idleAfterMs: 1_000 }
+          : { mode: 'fixed', replicas },
         env: { VERSION: version },
         endpoints: [
           ...(endpoint === 'http' || endpoint === 'both' ? [tcpOf(port, drawn)] : []),
@@ -127,6 +142,14 @@ const actions = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), pick: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('refused' as const), pick: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('used' as const),
+      pick: fc.nat(),
+      how: fc.constantFrom('listener-wanted', 'listener-idle', 'listener-busy' as const),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -303,6 +326,12 @@ test('property: any history keeps the invariants, answers every request once, an
             shell.event({ type: 'backend-failed', listener, backend, reason: 'refused' })
             break
           }
+          case 'used': {
+            const listeners = [...shell.machine.state.listeners.keys()]
+            const listener = listeners[action.pick % Math.max(1, listeners.length)]
+            if (listener !== undefined) shell.event({ type: action.how, listener })
+            break
+          }
           case 'crash': {
             const replica = [...shell.alive][action.pick % Math.max(1, shell.alive.size)]
             if (replica === undefined) break
@@ -329,6 +358,7 @@ test('property: any history keeps the invariants, answers every request once, an
         services: [],
         replicas: [],
         listeners: [],
+        routes: [],
         node: [],
         ports: expect.anything(),
       })

@@ -14,6 +14,8 @@ describe('listeners', () => {
       protocol: 'udp',
       udp: udpOf({ responses: 1 }),
       drainTimeoutMs: 30_000,
+      access: [],
+      idleAfterMs: 0,
     }
     expect(typed(shell.commands, 'open-listener')).toEqual([
       { ...opened, listener: 'hello/dns/dns#1' },
@@ -117,6 +119,8 @@ describe('listeners', () => {
       protocol: 'udp',
       udp: udpOf({ frontTimeoutMs: 1_000 }),
       drainTimeoutMs: 30_000,
+      access: [],
+      idleAfterMs: 0,
     }
     expect(typed(commands, 'configure-listener')).toEqual([
       { ...configured, listener: 'hello/dns/dns#1' },

@@ -12,6 +12,26 @@ const levelsOf = (tree: Tree): readonly string[] =>
 const endpoint = (more: Tree): Tree =>
   webWith({ endpoints: [{ name: 'a', protocol: 'tcp', port: 80, ...more }] })
 
+/** Every key, and none as it is when not said. */
+const HTTP: Tree = {
+  strip_prefix: true,
+  redirect_https: true,
+  backend: 'h2c',
+  head_timeout: '1s',
+  body_timeout: '1s',
+  connect_timeout: '1s',
+  response_timeout: '1s',
+  total_timeout: '1s',
+  idle_timeout: '1s',
+  tunnel_idle_timeout: '0s',
+  max_head: '8Ki',
+  retries: 0,
+  hold_timeout: '0s',
+  max_requests_per_backend: 1,
+  hsts: false,
+  drain_timeout: '0s',
+}
+
 describe('what is built passes in silence', () => {
   const ROWS: readonly [string, Tree][] = [
     ['nothing but a command', webWith({})],
@@ -129,6 +149,46 @@ describe('what is built passes in silence', () => {
         ],
       }),
     ],
+    [
+      'proxy W11: http by host and path, of two services at one port, with all of its block',
+      fileOf({
+        a: {
+          command: 'a',
+          endpoints: [
+            { name: 'y', protocol: 'https', port: 443, host: '10.0.0.1', path: '/y' },
+            { name: 'z', protocol: 'https', port: 443, host: 'a.test' },
+            { name: 'x', protocol: 'http', port: 80, host: 'a.test', http: HTTP },
+          ],
+        },
+        b: {
+          command: 'b',
+          endpoints: [
+            { name: 'x', protocol: 'websocket', port: 80, host: 'a.test', path: '/live' },
+            { name: 'y', protocol: 'https', port: 443, http: { backend: 'h2c' } },
+          ],
+        },
+      }),
+    ],
+    [
+      'what comes before the requests',
+      endpoint({
+        protocol: 'http',
+        stream: {
+          accept_proxy_protocol: ['10.0.0.0/8'],
+          health_check: { type: 'tcp_connect' },
+        },
+      }),
+    ],
+    [
+      'scaling to zero',
+      webWith({
+        scale: { mode: 'adaptive', min: 0, max: 3, idle_after: '1m' },
+        endpoints: [
+          { name: 'a', protocol: 'http', port: 80, http: { hold_timeout: '5s' } },
+          { name: 'b', protocol: 'tcp', port: 81, stream: { hold_timeout: '5s' } },
+        ],
+      }),
+    ],
     ['loopback', webWith({ localhost_reachability: 'never', host_network: true })],
   ]
   for (const [name, tree] of ROWS) test(name, () => expect(levelsOf(tree)).toEqual([]))
@@ -143,22 +203,15 @@ describe('what is not', () => {
       ['warn services.web.image'],
     ],
     [
-      'https by path, or for an address, which no server name is',
-      endpoint({ protocol: 'https', host: '10.0.0.1', path: '/a' }),
-      ['refuse services.web.endpoints.0.path', 'refuse services.web.endpoints.0.host'],
-    ],
-    [
-      'a host and a path',
-      endpoint({ protocol: 'http', host: 'a', path: '/a' }),
-      ['refuse services.web.endpoints.0.path', 'refuse services.web.endpoints.0.host'],
-    ],
-    [
-      'two services at one L7 port',
-      fileOf({
-        a: { command: 'a', endpoints: [{ name: 'x', protocol: 'http', port: 80 }] },
-        b: { command: 'b', endpoints: [{ name: 'x', protocol: 'http', port: 80, host: 'b' }] },
+      'datagrams to a service that may be at zero',
+      webWith({
+        scale: { mode: 'adaptive', min: 0, max: 1 },
+        endpoints: [
+          { name: 'a', protocol: 'tcp', port: 80 },
+          { name: 'b', protocol: 'udp', port: 80 },
+        ],
       }),
-      ['refuse services.b.endpoints.0.host', 'refuse services.b.endpoints.0.port'],
+      ['warn services.web.endpoints.1.protocol'],
     ],
     ['a secret', webWith({ env: { A: '$S:a' } }), ['refuse services.web.env.A']],
     [
@@ -190,8 +243,13 @@ describe('what is not', () => {
       ['warn services.web.endpoints.0.stream.session_timeout'],
     ],
     [
-      'a limit of tcp that comes last, at a udp endpoint',
+      'limits of tcp that come last, at a udp endpoint',
       endpoint({ protocol: 'udp', stream: { max_connections_per_backend: 1 } }),
+      ['warn services.web.endpoints.0.stream'],
+    ],
+    [
+      'waiting for what no datagram wakes',
+      endpoint({ protocol: 'udp', stream: { hold_timeout: '1s' } }),
       ['warn services.web.endpoints.0.stream'],
     ],
     [
@@ -229,7 +287,7 @@ test('every place named is a place of the file', () => {
   db!.capabilities = db!.cap_add
   delete db!.cap_add
   const found = unbuilt(deploymentOf(tree))
-  expect(found.length).toBeGreaterThan(50)
+  expect(found.length).toBeGreaterThan(40)
   for (const { path, message } of found) {
     let node: unknown = tree
     for (const part of path) {
@@ -237,6 +295,32 @@ test('every place named is a place of the file', () => {
       node = (node as Record<string, unknown>)[part]
     }
   }
+})
+
+describe('a first endpoint that only redirects', () => {
+  const plain = { name: 'plain', protocol: 'http', port: 80, http: { redirect_https: true } }
+  const tls = { name: 'tls', protocol: 'https', port: 443 }
+  const other = fileOf({ b: { command: 'b', endpoints: [tls] } }).services as Tree
+  const WARNED = [
+    'plain only redirects, and as the first endpoint its port is $PORT, to which nobody comes; write it after the others, or let the program listen on their $PORT_NAME',
+  ]
+
+  test('is warned of beside one that does not, of another site', () => {
+    const endpoints = [plain, { ...plain, name: 'other', http: {}, port: 81 }]
+    expect(warnedOf(fileOf({ web: { command: 'w', endpoints }, ...other }))).toEqual(WARNED)
+    // It shares the port of the https one.
+    expect(warnedOf(webWith({ endpoints: [plain, tls] }))).toEqual([])
+    expect(levelsOf(fileOf({ web: { command: 'w', endpoints }, ...other }))).toEqual([
+      'warn services.web.endpoints.0.http.redirect_https',
+    ])
+  })
+
+  test('is fine as the last, and alone', () => {
+    expect(warnedOf(webWith({ endpoints: [tls, plain] }))).toEqual([])
+    expect(warnedOf(fileOf({ web: { command: 'w', endpoints: [plain] }, ...other }))).toEqual([])
+    const both = [plain, { ...plain, name: 'p2', port: 81 }]
+    expect(warnedOf(fileOf({ web: { command: 'w', endpoints: both }, ...other }))).toEqual([])
+  })
 })
 
 test('what is not used is named, with what to write', () => {

@@ -12,7 +12,7 @@ test('a service that says only what it runs has every default', () => {
     env: {},
     envInherit: [],
     endpoints: [],
-    scale: { mode: 'adaptive', min: 1, max: 10, cooldownMs: 30_000, targets: {} },
+    scale: { mode: 'adaptive', min: 1, max: 10, cooldownMs: 30_000, idleAfterMs: 0, targets: {} },
     replicaGroups: [],
     depends: [],
     init: { steps: [] },
@@ -57,6 +57,7 @@ test('an endpoint has the defaults of its protocol', () => {
     idleTimeoutMs: 3_600_000,
     connectionsMax: 10_000,
     connectionsPerBackendMax: 0,
+    holdTimeoutMs: 30_000,
     drainTimeoutMs: 30_000,
   })
   expect([of('tcp').http, of('tcp').udp, of('http').udp, of('udp').http]).toEqual(

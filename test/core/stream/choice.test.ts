@@ -51,7 +51,9 @@ describe('how backends are chosen', () => {
 
   test('proxy W23: a backend that is down hands its turns to all others alike', () => {
     const down = [backend('A'), { ...backend('B'), down: true }, backend('C')]
-    const listener = listenerAfter([{ type: 'apply-backends', version: 1, backends: down }])
+    const listener = listenerAfter([
+      { type: 'apply-backends', version: 1, backends: down, whenEmpty: 'refuse' },
+    ])
     for (let id = 1; id <= 60; id++) run(listener, accepted(id as ConnectionId))
     expect(['A', 'B', 'C'].map((id) => listener.connectionsOn(id))).toEqual([30, 0, 30])
   })
@@ -70,7 +72,20 @@ describe('how backends are chosen', () => {
     type: 'apply-backends',
     version: 1,
     backends: [{ ...backend('A'), down: true }],
+    whenEmpty: 'refuse',
   }
+
+  test('what each backend has and had is counted, also of one that drains', () => {
+    const listener = listenerAfter([backends(1, 'AB'), accepted(C1), accepted(C2)])
+    run(listener, connected(C1, 1))
+    run(listener, refused(C2, 2))
+    run(listener, backends(2, 'B'))
+    const place = { host: '127.0.0.1', isDraining: false, live: 0, failures: 0 }
+    expect(listener.backendCounts()).toEqual([
+      { ...place, backend: 'B', port: 20_002, failures: 1 },
+      { ...place, backend: 'A', port: 20_001, isDraining: true, live: 2 },
+    ])
+  })
 
   test('with every backend down, all are used', () => {
     expect(run(listenerAfter([allDown]), accepted(C1))).toEqual([connectCommand(C1, 1, 'A')])
@@ -87,6 +102,7 @@ describe('how backends are chosen', () => {
       type: 'apply-backends',
       version: 2,
       backends: [{ ...backend('A'), down: true }, backend('B')],
+      whenEmpty: 'refuse',
     }
     const listener = listenerAfter([...JOINED, down])
     expect(listener.connectionsOn('A')).toBe(1)

@@ -356,7 +356,15 @@ test('every connection is counted once, with its reason', () => {
   ])
   expect(listener.counters).toEqual({
     accepted: 2,
-    refused: { 'connections-max': 0, 'no-backend': 1, 'backends-full': 0, 'not-accepting': 0 },
+    refused: {
+      'connections-max': 0,
+      forbidden: 0,
+      'no-backend': 1,
+      'held-max': 0,
+      'backends-full': 0,
+      'not-accepting': 0,
+    },
+    held: 0,
     connected: 2,
     attemptsFailed: 1,
     retried: 1,
@@ -370,6 +378,8 @@ test('every connection is counted once, with its reason', () => {
       'client-reset': 0,
       'upstream-reset': 0,
       'connect-failed': 0,
+      'hold-timeout': 0,
+      'hold-refused': 0,
       'host-limit': 0,
       idle: 1,
       cut: 0,

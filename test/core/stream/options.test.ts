@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { strategyNamed } from '../../../core/balance/strategies.ts'
 import { localHeader, proxyHeader } from '../../../core/net/proxy-v2.ts'
+import type { AccessList } from '../../../core/policy/access.ts'
 import type { ConnectionId } from '../../../core/stream/events.ts'
 import type { StreamListener } from '../../../core/stream/listener.ts'
 import {
@@ -216,6 +217,79 @@ describe('proxy W30: an upstream may be spoken to in TLS', () => {
     ],
     { ...TLS, proxyProtocol: true },
   )
+})
+
+describe('proxy W15: who may not come by a network policy is refused over tcp', () => {
+  const NEAR = { network: peersOf('10.0.0.0:0').source, bits: 104 }
+  const GUESTS = { network: peersOf('10.9.0.0:0').source, bits: 112 }
+  const access: AccessList = [
+    { sources: [NEAR], verdict: 'allow' },
+    { sources: [GUESTS], verdict: 'deny' },
+  ]
+  const GUARDED = { ...CONFIG, access }
+  const GUEST = peersOf('10.9.0.1:50000')
+  const FORBIDDEN = [closeCommand(C1, 'forbidden')]
+
+  testRows(
+    [
+      {
+        name: 'whom a rule allows is let in',
+        given: [backends(1, 'A')],
+        when: accepted(C1, peersOf('10.1.2.3:50000')),
+        then: [connectCommand(C1, 1, 'A')],
+      },
+      {
+        name: 'whom a rule denies is not, whatever others allow',
+        given: [backends(1, 'A')],
+        when: accepted(C1, GUEST),
+        then: FORBIDDEN,
+      },
+      {
+        name: 'whom no policy governs is let in',
+        given: [backends(1, 'A')],
+        when: accepted(C1, peersOf('[2001:db8::7]:50000')),
+        then: [connectCommand(C1, 1, 'A')],
+      },
+      {
+        name: 'whom nobody knows is not',
+        given: [backends(1, 'A')],
+        when: accepted(C1),
+        then: FORBIDDEN,
+      },
+      {
+        name: 'it is told nothing of backends',
+        when: accepted(C1, GUEST),
+        then: FORBIDDEN,
+      },
+      {
+        name: 'nor does it wake anybody',
+        given: [backends(1, '', 'hold')],
+        when: accepted(C1, GUEST),
+        then: FORBIDDEN,
+      },
+      {
+        name: 'another policy holds for who comes from now on',
+        given: [
+          backends(1, 'A'),
+          accepted(C2, peersOf('10.1.2.3:50000')),
+          {
+            type: 'configure',
+            config: { ...CONFIG, access: [{ sources: [NEAR], verdict: 'none' }] },
+          },
+        ],
+        when: connected(C2, 1),
+        then: [{ type: 'join', connection: C2 }],
+      },
+    ],
+    GUARDED,
+  )
+
+  test('they are counted', () => {
+    const listener = listenerAfter([backends(1, 'A'), accepted(C1, GUEST)], GUARDED)
+    expect(listener.counters.refused.forbidden).toBe(1)
+    run(listener, { type: 'configure', config: CONFIG })
+    expect(run(listener, accepted(C2, GUEST))).toEqual([connectCommand(C2, 1, 'A')])
+  })
 })
 
 test('connections of several sockets come in any order', () => {

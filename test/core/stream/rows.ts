@@ -4,7 +4,12 @@ import { parseSocketAddress } from '../../../core/net/address.ts'
 import { type PackedAddress, packAddress } from '../../../core/net/packed-address.ts'
 import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
 import type { Peers } from '../../../core/stream/entrance/events.ts'
-import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
+import type {
+  ConnectionId,
+  Side,
+  StreamListenerEvent,
+  WhenEmpty,
+} from '../../../core/stream/events.ts'
 import { checkInvariants } from '../../../core/stream/invariants.ts'
 import { StreamListener } from '../../../core/stream/listener.ts'
 import type { StreamConfig } from '../../../core/stream/state.ts'
@@ -29,6 +34,10 @@ export const CONFIG: StreamConfig = {
   connectionsPerBackendMax: 0,
   proxyProtocol: false,
   upstreamTls: false,
+  access: [],
+  heldMax: 3,
+  holdTimeoutMs: 5_000,
+  idleAfterMs: 0,
 }
 
 export function run(
@@ -68,10 +77,15 @@ export const C3 = 3 as ConnectionId
 const PORTS: Readonly<Record<string, number>> = { A: 20_001, B: 20_002, C: 20_003, D: 20_004 }
 export const backend = (id: string): Backend => ({ id, host: '127.0.0.1', port: PORTS[id] ?? 1 })
 
-export const backends = (version: number, ids: string): StreamListenerEvent => ({
+export const backends = (
+  version: number,
+  ids: string,
+  whenEmpty: WhenEmpty = 'refuse',
+): StreamListenerEvent => ({
   type: 'apply-backends',
   version,
   backends: [...ids].map(backend),
+  whenEmpty,
 })
 export const TICK: StreamListenerEvent = { type: 'tick' }
 export const accepted = (connection: ConnectionId, peers?: Peers): StreamListenerEvent =>

@@ -15,13 +15,13 @@ const ENTRY = entryTexts().get('core/udp')!.replaceAll('../../../', './')
 const BUDGETS = {
   'the table alone': {
     text: `export { FlowTable } from './core/udp/table.ts'`,
-    minified: 33_600,
-    gzipped: 12_700,
+    minified: 35_100, // with network policies, and use that is noticed
+    gzipped: 13_200,
   },
   'everything the room gives away': {
     text: ENTRY,
-    minified: 38_000,
-    gzipped: 14_300,
+    minified: 39_700,
+    gzipped: 14_800,
   },
 }
 

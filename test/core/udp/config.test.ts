@@ -17,6 +17,7 @@ describe('udp W37: a configuration with a value out of range', () => {
     heldDatagramsMax: [1, 1_024],
     heldBytesMax: [0, 2 ** 30],
     lingerMs: [0, 2 ** 40],
+    idleAfterMs: [0, 2 ** 40],
   } as const
   for (const [key, [min, max]] of Object.entries(NUMBERS)) {
     test(`${key} is a whole number from ${min} to ${max}`, () => {

@@ -117,6 +117,7 @@ describe('flows', () => {
     const other = bytes(
       '\r\n\r\n\0\r\nQUIT\n!\x12\0\x0c\x01\x01\x01\x01\x02\x02\x02\x02\0\x01\0\x02',
     )
+    const access = [{ sources: [prefix('192.0.2.0/24')], verdict: 'deny' }] as const
     const ends: Readonly<
       Record<CloseReason, { config?: object; given: readonly Step[]; end: Step }>
     > = {
@@ -128,6 +129,7 @@ describe('flows', () => {
       evicted: { config: { flowsMax: 1 }, given: OPEN, end: query(C2) },
       'backend-failed': { given: ANSWERED, end: at(40, failed(F1)) },
       'host-limit': { given: ANSWERED, end: at(40, failed(F1, 1, 'host')) },
+      forbidden: { given: [...ANSWERED, at(30, configure({ access }))], end: at(40, query(C1)) },
       superseded: { config: trusted, given: ANSWERED, end: at(40, query(C1, other)) },
       drained: { given: ANSWERED, end: at(40, CLOSE) },
       closed: { given: ANSWERED, end: at(40, CLOSE_ALL) },
@@ -138,7 +140,7 @@ describe('flows', () => {
         const bench = benchAfter(given, config)
         const before = structuredClone(bench.table.counters)
         const commands = bench.run(end)
-        const wasAnswered = given === ANSWERED || reason === 'responses' || reason === 'requests'
+        const wasAnswered = given !== OPEN || reason === 'responses' || reason === 'requests'
         const closes = commands.filter(({ type }) => type === 'close-flow')
         expect(closes).toEqual([
           closed(F1, reason as CloseReason, {
@@ -147,7 +149,8 @@ describe('flows', () => {
             ms: 'at' in end ? end.at : 0,
           }),
         ])
-        expect(bench.table.counters).toEqual(countersAfter(before, commands))
+        const drops = reason === 'forbidden' ? { forbidden: 1 } : {}
+        expect(bench.table.counters).toEqual(countersAfter(before, commands, drops))
       })
     }
   })

@@ -53,8 +53,8 @@ export const listener = [
     ],
     [
       'who does not answer in time is idle',
-      'if (isConnecting(pair)) onConnectTimeout(state, pair, now, out)\n    else closePair',
-      'closePair',
+      "if (isConnecting(pair)) onConnectTimeout(state, pair, now, out)\n    else if (pair.link.type === 'held')",
+      "if (pair.link.type === 'held')",
     ],
     ['a cut is never over', '    state.cutting.delete(member)\n', ''],
     [
@@ -64,7 +64,7 @@ export const listener = [
     ],
     [
       'what is left of a mass end is left',
-      'state.goOnAt = left > 0 ? undefined : now + GO_ON_AFTER_MS',
+      'state.goOnAt = isLeft ? now + GO_ON_AFTER_MS : undefined',
       'state.goOnAt = undefined',
     ],
     [

@@ -4,18 +4,18 @@ import { mutantsOf } from '../mutant.ts'
 export const pair = mutantsOf('core/stream/pair.ts', [
   [
     'a listener that is closed takes connections',
-    "state.phase !== 'accepting'\n      ? 'not-accepting'",
-    "state.phase === 'emptied'\n      ? 'not-accepting'",
+    "if (phase !== 'accepting') return 'not-accepting'",
+    "if (phase === 'emptied') return 'not-accepting'",
   ],
   [
     'one connection too many',
-    'state.pairs.size >= state.config.connectionsMax',
-    'state.pairs.size > state.config.connectionsMax',
+    'pairs.size >= config.connectionsMax',
+    'pairs.size > config.connectionsMax',
   ],
   [
     'a client waits for a backend with room',
-    "            ? 'backends-full'\n",
-    '            ? undefined\n',
+    "return group.openCount === 0 ? 'backends-full' : undefined",
+    'return undefined',
   ],
   [
     'a refused client gets an orderly end',
@@ -201,8 +201,8 @@ export const pair = mutantsOf('core/stream/pair.ts', [
   ['a connection that ended has a timer', '  state.timers.cancel(pair.id)\n', ''],
   [
     'a backend is drained before its last connection is closed',
-    "  out.push({ type: 'close', connection: pair.id, reason, reset })\n  if (link.type === 'connecting' || link.type === 'joined') leave(state, pair, link.member, out)\n",
-    "  if (link.type === 'connecting' || link.type === 'joined') leave(state, pair, link.member, out)\n  out.push({ type: 'close', connection: pair.id, reason, reset })\n",
+    "  out.push({ type: 'close', connection: pair.id, reason, reset })\n  if (link.type === 'held') state.held.delete(pair)\n  if (link.type === 'connecting' || link.type === 'joined') leave(state, pair, link.member, out)\n",
+    "  if (link.type === 'held') state.held.delete(pair)\n  if (link.type === 'connecting' || link.type === 'joined') leave(state, pair, link.member, out)\n  out.push({ type: 'close', connection: pair.id, reason, reset })\n",
   ],
   [
     'a backend never drains',

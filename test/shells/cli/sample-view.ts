@@ -1,9 +1,16 @@
 /** A node as the tests of the command see it: one deployment, two services, three replicas. */
 
-import type { ListenerView, NodeView, ReplicaView, ServiceView } from '../../../core/node/view.ts'
+import type {
+  ListenerView,
+  NodeView,
+  ReplicaView,
+  RouteView,
+  ServiceView,
+} from '../../../core/node/view.ts'
 import { PublishLedger } from '../../../core/publish/ledger.ts'
 import { type ListenerId, replicaId } from '../../../core/services/identity.ts'
 import type { ListenerRow } from '../../../shells/node/operator/api.ts'
+import type { BackendRow } from '../../../shells/node/operator/backends.ts'
 
 export const service = (name: string, over: Partial<ServiceView> = {}): ServiceView => ({
   deployment: 'hello',
@@ -44,6 +51,7 @@ export const listener = (name: string, over: Partial<ListenerView> = {}): Listen
   listener: `hello/${name}/${over.endpoint ?? 'http'}` as ListenerId,
   purpose: 'internal',
   tls: false,
+  strategy: 'round_robin',
   address: '127.0.0.1:8080',
   state: 'serving',
   backends: 2,
@@ -55,10 +63,48 @@ export const listener = (name: string, over: Partial<ListenerView> = {}): Listen
   ...over,
 })
 
+export const routeView = (name: string, over: Partial<RouteView> = {}): RouteView => ({
+  deployment: 'hello',
+  service: name,
+  endpoint: 'http',
+  listener: `hello/${name}/http` as ListenerId,
+  address: '127.0.0.1:8080',
+  port: 8080,
+  host: '',
+  path: '/',
+  tls: false,
+  stripPrefix: false,
+  backends: 2,
+  ready: 2,
+  state: 'serving',
+  ...over,
+})
+
+export const backendRow = (
+  name: string,
+  number: number,
+  over: Partial<BackendRow> = {},
+): BackendRow => ({
+  deployment: 'hello',
+  service: name,
+  endpoint: 'http',
+  protocol: 'http',
+  listener: `hello/${name}/http` as ListenerId,
+  strategy: 'round_robin',
+  backend: replicaId({ deployment: 'hello', service: name, number, incarnation: number }),
+  address: `127.0.0.1:${20_000 + number}`,
+  state: 'ready',
+  live: 0,
+  idle: 0,
+  failures: 0,
+  ...over,
+})
+
 /** As the node lists it. */
 export const listenerRow = (name: string, over: Partial<ListenerRow> = {}): ListenerRow => ({
   ...listener(name),
   connections: 0,
+  requests: 0,
   flows: 0,
   ...over,
 })
@@ -80,6 +126,7 @@ export const SAMPLE_VIEW: NodeView = {
     replica('web', 2, { restarts: 3, ageMs: 3_725_000 }),
   ],
   listeners: [listener('web')],
+  routes: [],
   node: [],
   ports: new PublishLedger().counters,
 }

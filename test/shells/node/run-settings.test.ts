@@ -155,7 +155,9 @@ test('proxy W41: TLS ends here, certificates are swapped live; all of it is coun
   third.destroy()
 
   const client = await connect(state)
-  await waitFor(async () => expect(await node.load()).toEqual({ connections: 2, flows: 0 }))
+  await waitFor(async () =>
+    expect(await node.load()).toEqual({ connections: 2, requests: 0, flows: 0 }),
+  )
   const told = await text(metrics.port, '/metrics')
   const labels = '{deployment="lines",service="echo",endpoint="lines"'
   expect(lineOf(told, `weir_stream_connections${labels}`)).toBe(
@@ -169,7 +171,7 @@ test('proxy W41: TLS ends here, certificates are swapped live; all of it is coun
   expect(rows).toContainEqual(
     expect.objectContaining({
       ...{ deployment: 'lines', service: 'echo', endpoint: 'lines', purpose: 'public' },
-      ...{ address: `0.0.0.0:${port}`, state: 'serving', connections: 2, flows: 0 },
+      ...{ address: `0.0.0.0:${port}`, state: 'serving', connections: 2, requests: 0, flows: 0 },
     }),
   )
   expect(rows.at(-1)).toMatchObject({
@@ -188,7 +190,10 @@ test('proxy W41: TLS ends here, certificates are swapped live; all of it is coun
   await node.stopped
   await close()
   await stopping
-  expect(steps[0]).toMatchObject({ type: 'progress', work: { connections: 2, flows: 0 } })
+  expect(steps[0]).toMatchObject({
+    type: 'progress',
+    work: { connections: 2, requests: 0, flows: 0 },
+  })
   const [begun] = steps
   const remainsMs = begun?.type === 'progress' ? begun.view.drain?.remainsMs : undefined
   expect(remainsMs).toBeLessThanOrEqual(1_000)

@@ -36,8 +36,13 @@ export class EnteringClient {
     this.#tcp.off('error', this.#onError)
   }
 
-  /** Answered by `secured` or `secure-failed`. */
-  secure(bytes: Uint8Array, serverName: string | undefined, certificates: Shown | undefined): void {
+  /** Answered by `secured` or `secure-failed`. `protocols`: offered by ALPN (RFC 7301); none: no word of it. */
+  secure(
+    bytes: Uint8Array,
+    serverName: string | undefined,
+    certificates: Shown | undefined,
+    protocols: readonly string[],
+  ): void {
     const connection = this.#connection
     const failed = (reason: string): void =>
       this.#step({ type: 'secure-failed', connection, reason })
@@ -45,7 +50,7 @@ export class EnteringClient {
     const options = shownTo(this.#tcp, serverName, certificates)
     if (options === undefined) return failed(noCertificateFor(serverName ?? ''))
     const done = (): void => this.#step({ type: 'secured', connection })
-    this.#secure = secureClient(this.#tcp, bytes, options, { done, failed })
+    this.#secure = secureClient(this.#tcp, bytes, { ...options, protocols }, { done, failed })
   }
 
   /** Gives it away: paused, without listeners of ours, `bytes` to be read first. */

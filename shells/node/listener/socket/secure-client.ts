@@ -8,6 +8,11 @@ import { carriedBy } from '../stream/release-socket.ts'
 /** What a node with certificates has of them here. */
 export type Shown = Pick<Certificates, 'contextFor' | 'serverOptions'>
 
+export type ClientOptions = (ServerOptions | Pick<ServerOptions, 'secureContext'>) & {
+  /** Offered by ALPN, the best first; none: it is not spoken of. */
+  readonly protocols: readonly string[]
+}
+
 /** Exactly one of them is called, later. */
 export interface HandshakeEnd {
   readonly done: () => void
@@ -22,11 +27,12 @@ export interface HandshakeEnd {
 export function secureClient(
   tcp: Socket,
   bytes: Uint8Array,
-  options: ServerOptions | Pick<ServerOptions, 'secureContext'>,
+  { protocols, ...options }: ClientOptions,
   end: HandshakeEnd,
 ): TLSSocket {
   if (bytes.byteLength > 0) tcp.unshift(bytes)
-  const secure = new TLSSocket(tcp, { ...options, isServer: true })
+  const alpn = protocols.length === 0 ? {} : { ALPNProtocols: [...protocols] }
+  const secure = new TLSSocket(tcp, { ...options, ...alpn, isServer: true })
   carriedBy(secure, tcp)
   let isOver = false
   const settle = (reason?: string): void => {
@@ -42,7 +48,10 @@ export function secureClient(
     if (isOver && !secure.destroyed) secure.destroy(error)
     else settle(tlsReasonOf(error))
   })
-  secure.once('secure', () => settle())
+  secure.once('secure', () => {
+    Object.assign(secure, { secureConnecting: false }) // or HTTP/2 waits for it
+    settle()
+  })
   // Of a half-open socket its end alone does not close it.
   for (const gone of ['end', 'close']) secure.once(gone, () => settle(CLIENT_LEFT))
   return secure

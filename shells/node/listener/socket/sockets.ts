@@ -3,8 +3,14 @@ import { unreachable } from '../../../../core/machine.ts'
 import type { SocketCommand, SocketUse } from '../../../../core/node/commands.ts'
 import type { SocketEvent } from '../../../../core/node/events.ts'
 import type { SocketId } from '../../../../core/publish/events.ts'
+import {
+  type EntranceCounters,
+  zeroEntranceCounters,
+} from '../../../../core/stream/entrance/state.ts'
 import type { ConnectionId } from '../../../../core/stream/events.ts'
+import { HttpPort } from '../../http/http-port.ts'
 import { isAddressInUse, isAddressMissing, reasonOf } from '../../socket-errors.ts'
+import { sumOf } from '../../udp/sum-counters.ts'
 import type { Doors } from '../doors.ts'
 import type { SaySeldom } from '../seldom-notices.ts'
 import { type LiveCounters, ofEntrance } from '../stream/stream-totals.ts'
@@ -17,6 +23,7 @@ import { udpSocket } from './udp-socket.ts'
 
 export interface SocketsOptions {
   readonly doors: Pick<Doors, 'streamDoor' | 'udpDoor' | 'streamTotals'>
+  readonly http: HttpPort['shell']
   readonly report: (event: SocketEvent) => void
   /** For people. */
   readonly seldom: SaySeldom
@@ -39,6 +46,9 @@ export class Sockets {
   readonly #options: SocketsOptions
   readonly #entries = new Map<SocketId, Entry>()
   #connectionLast = 0
+  #portLast = 0
+  /** Of sockets that spoke HTTP and do no more. */
+  #httpPast = zeroEntranceCounters()
 
   constructor(options: SocketsOptions) {
     this.#options = options
@@ -62,10 +72,16 @@ export class Sockets {
 
   /** Of TCP, by the listener they lead to, or lead to first. */
   streamCounters(): readonly LiveCounters[] {
-    return this.#streamSockets().map(({ first: listener, counters, greetings }) => ({
-      listener,
-      counters: ofEntrance(counters, greetings),
-    }))
+    return this.#streamSockets().flatMap(({ first: listener, counters, greetings }) =>
+      listener === undefined ? [] : [{ listener, counters: ofEntrance(counters, greetings) }],
+    )
+  }
+
+  /** Of those that speak HTTP, all together. */
+  httpEntrance(): EntranceCounters {
+    return this.#streamSockets()
+      .filter(({ first }) => first === undefined)
+      .reduce((sum, { counters }) => sumOf(sum, counters), this.#httpPast)
   }
 
   /** Resolves when every descriptor is closed that is no listener's. */
@@ -99,7 +115,7 @@ export class Sockets {
   }
 
   #make(use: SocketUse, where: string): HostSocket {
-    const { doors, certificates, metrics, seldom } = this.#options
+    const { doors, http, certificates, metrics, seldom } = this.#options
     switch (use.kind) {
       case 'tcp':
         return new StreamSocket(use, {
@@ -108,8 +124,12 @@ export class Sockets {
             this.#connectionLast += 1
             return this.#connectionLast as ConnectionId
           },
+          http: new HttpPort(http, `${this.#nextPort()}`),
           certificates,
-          retire: (listener, counters) => doors.streamTotals.retireEntrance(listener, counters),
+          retire: (listener, counters) => {
+            if (listener !== undefined) doors.streamTotals.retireEntrance(listener, counters)
+            else this.#httpPast = sumOf(this.#httpPast, counters)
+          },
           lost: (listener) => doors.streamTotals.countLost(listener),
           seldom,
         })
@@ -123,6 +143,11 @@ export class Sockets {
       default:
         return unreachable(use)
     }
+  }
+
+  #nextPort(): number {
+    this.#portLast += 1
+    return this.#portLast
   }
 
   async #listen(entry: Entry, { socket, attempt, host, port, use }: Bind): Promise<void> {

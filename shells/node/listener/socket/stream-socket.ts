@@ -1,11 +1,11 @@
 /**
  * A TCP socket that is listened on, and the entrance behind it: clients are led to the listener
- * their route belongs to, and are that listener's from then on.
+ * their route belongs to, or to where HTTP is spoken, and are theirs from then on.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { unreachable } from '../../../../core/machine.ts'
-import type { SocketUse } from '../../../../core/node/commands.ts'
-import { entranceConfigOf } from '../../../../core/node/listener-config.ts'
+import type { HttpDoorway, SocketUse } from '../../../../core/node/commands.ts'
+import { entranceConfigOf, HTTP_DOORWAY } from '../../../../core/node/listener-config.ts'
 import type { ListenerId } from '../../../../core/services/identity.ts'
 import type { EntranceCommand, EntranceRefusal } from '../../../../core/stream/entrance/commands.ts'
 import { StreamEntrance } from '../../../../core/stream/entrance/entrance.ts'
@@ -15,6 +15,7 @@ import {
   zeroEntranceCounters,
 } from '../../../../core/stream/entrance/state.ts'
 import type { ConnectionId } from '../../../../core/stream/events.ts'
+import type { HttpPort } from '../../http/http-port.ts'
 import { reasonOf } from '../../socket-errors.ts'
 import { differenceOf } from '../endpoint-sums.ts'
 import { MachineLoop } from '../machine-loop.ts'
@@ -30,11 +31,16 @@ export type StreamUse = Extract<SocketUse, { kind: 'tcp' }>
 
 export interface StreamSocketOptions {
   readonly doorOf: (listener: ListenerId) => Pick<StreamDoor, 'accept'> | undefined
+  /** Of this socket, where HTTP is spoken. */
+  readonly http: HttpPort
   /** Counts up; of all sockets of the process together. */
   readonly nextConnection: () => ConnectionId
   readonly certificates: Shown | undefined
-  /** It leads elsewhere first, or is over: what was counted on the way to that listener so far. */
-  readonly retire: (listener: ListenerId, counters: EntranceCounters) => void
+  /**
+   * It leads elsewhere first, or is over: what was counted on the way to that listener so far;
+   * undefined: to where HTTP is spoken.
+   */
+  readonly retire: (listener: ListenerId | undefined, counters: EntranceCounters) => void
   /** A client was let in to a listener that is gone: nobody else counts it. */
   readonly lost: (listener: ListenerId) => void
   readonly seldom: SaySeldom
@@ -54,7 +60,8 @@ export class StreamSocket implements HostSocket {
   /** Once it is bound. */
   #address = ''
   #greetingsMax: number
-  #first: ListenerId
+  #use: StreamUse
+  #first: ListenerId | undefined
   /** Of the entrance's counters, what was counted for another listener. */
   #before: EntranceCounters
 
@@ -65,6 +72,7 @@ export class StreamSocket implements HostSocket {
     this.#loop = new MachineLoop(this.#entrance, (command) => this.#apply(command))
     this.#asksPeers = config.trustedProxies.length > 0
     this.#greetingsMax = config.greetingsMax
+    this.#use = use
     this.#first = firstOf(use)
     this.#before = zeroEntranceCounters()
     this.#server = createServer(SERVER_OPTIONS, (client) => this.#accept(client))
@@ -73,6 +81,7 @@ export class StreamSocket implements HostSocket {
   async listen(host: string, port: number): Promise<string> {
     const address = await listenOn(this.#server, host, port)
     this.#address = address
+    this.#applyRoutes()
     this.#server.on('error', (error) => {
       const reason = reasonOf(error)
       this.#say('lost', (times) => `${someWere(times, 'connection')} lost at ${address}: ${reason}`)
@@ -85,6 +94,8 @@ export class StreamSocket implements HostSocket {
     const config = entranceConfigOf(use)
     this.#asksPeers = config.trustedProxies.length > 0
     this.#greetingsMax = config.greetingsMax
+    this.#use = use
+    if (this.#address !== '') this.#applyRoutes()
     this.#step({ type: 'configure', config })
     const first = firstOf(use)
     if (first === this.#first) return
@@ -101,6 +112,7 @@ export class StreamSocket implements HostSocket {
     this.#step({ type: 'close' })
     do await afterClosing()
     while (!this.#entrance.isEmpty)
+    this.#options.http.close()
     this.#options.retire(this.#first, this.counters)
   }
 
@@ -108,8 +120,8 @@ export class StreamSocket implements HostSocket {
     return this.#entrance.connections
   }
 
-  /** The listener that clients are counted for while they are on their way in. */
-  get first(): ListenerId {
+  /** The listener that clients are counted for while they are on their way in; of HTTP: none. */
+  get first(): ListenerId | undefined {
     return this.#first
   }
 
@@ -144,7 +156,9 @@ export class StreamSocket implements HostSocket {
         return
       case 'secure': {
         const { certificates } = this.#options
-        this.#client(connection)?.secure(command.bytes, command.serverName, certificates)
+        const { bytes, serverName } = command
+        const protocols = doorwayOf(this.#use) === undefined ? [] : HTTP_PROTOCOLS
+        this.#client(connection)?.secure(bytes, serverName, certificates, protocols)
         return
       }
       case 'admit':
@@ -164,11 +178,19 @@ export class StreamSocket implements HostSocket {
     const client = this.#clients.get(connection)?.handOn(bytes) ?? this.#arrivingAs(connection)
     this.#clients.delete(connection)
     if (client === undefined) return
+    if (route === HTTP_DOORWAY) return this.#options.http.accept(client, peers)
     const door = this.#options.doorOf(route as ListenerId)
     if (door !== undefined) return door.accept(connection, client, peers)
     // It may be gone: a client is led where it was to be led when it came.
     releaseSocket(client, true)
     this.#options.lost(route as ListenerId)
+  }
+
+  /** It listens: there is a number for those who are sent elsewhere. */
+  #applyRoutes(): void {
+    const doorway = doorwayOf(this.#use)
+    const number = Number(this.#address.slice(this.#address.lastIndexOf(':') + 1))
+    if (doorway !== undefined) this.#options.http.apply(number, doorway)
   }
 
   /** Where somebody is to do something about it. */
@@ -195,7 +217,7 @@ export class StreamSocket implements HostSocket {
   }
 
   #say(what: string, words: Words): void {
-    const listener = this.#first
+    const listener = this.#first ?? 'http'
     this.#options.seldom(
       `${listener} ${this.#address} ${what}`,
       (times) => `${listener}: ${words(times)}`,
@@ -216,7 +238,16 @@ export class StreamSocket implements HostSocket {
   }
 }
 
-const firstOf = ({ routes }: StreamUse): ListenerId => routes[0]!.listener
+const doorwayOf = ({ routes }: StreamUse): HttpDoorway | undefined =>
+  routes.find((route) => 'http' in route)
+
+function firstOf({ routes }: StreamUse): ListenerId | undefined {
+  const [route] = routes
+  return route !== undefined && 'listener' in route ? route.listener : undefined
+}
+
+/** The best first. */
+const HTTP_PROTOCOLS = ['h2', 'http/1.1']
 
 /** What was expected. */
 const REFUSED: Readonly<Partial<Record<EntranceRefusal, string>>> = {

@@ -3,15 +3,20 @@ import type { Socket } from 'node:net'
 import type { Backend, BackendId } from '../../../../core/balance/group.ts'
 import type { ListenerSettings } from '../../../../core/node/commands.ts'
 import { streamConfigOf } from '../../../../core/node/listener-config.ts'
-import type { StreamSpec } from '../../../../core/spec/deployment.ts'
+import type { ReplicaId } from '../../../../core/services/identity.ts'
 import type { Peers } from '../../../../core/stream/entrance/events.ts'
-import type { ConnectionId } from '../../../../core/stream/events.ts'
-import { defaultStreamConfig, type StreamCounters } from '../../../../core/stream/state.ts'
+import type { ConnectionId, WhenEmpty } from '../../../../core/stream/events.ts'
+import {
+  defaultStreamConfig,
+  type StreamConfig,
+  type StreamCounters,
+} from '../../../../core/stream/state.ts'
+import type { BackendCounts } from '../../operator/backends.ts'
 import type { Door } from '../door.ts'
 import { type SaySeldom, someOf, someWere } from '../seldom-notices.ts'
 import { backendTlsOf } from './backend-tls.ts'
 import { peersOf } from './peers.ts'
-import { type FullReason, StreamShell, type StreamShellOptions } from './stream-shell.ts'
+import { StreamShell, type StreamShellOptions, type TellableReason } from './stream-shell.ts'
 
 export interface StreamDoorOptions extends Pick<StreamShellOptions, 'balance' | 'fact'> {
   /** Something in its file that cannot be used, for people. */
@@ -26,7 +31,7 @@ export class StreamDoor implements Door {
   #balance: string
   /** Clients' addresses are of use: the kernel is only asked for them then. */
   #wantsPeers: boolean
-  #limits: Pick<StreamSpec, 'connectionsMax' | 'connectionsPerBackendMax'> = defaultStreamConfig
+  #config: StreamConfig = defaultStreamConfig
 
   constructor(options: StreamDoorOptions) {
     this.#options = options
@@ -36,7 +41,7 @@ export class StreamDoor implements Door {
       fact,
       hostFailed: (reason) =>
         seldom('lost', (times) => `${someWere(times, 'connection')} lost: ${reason}`),
-      full: (limit) => this.#sayFull(limit),
+      turnedAway: (reason) => this.#sayTurnedAway(reason),
       tlsFailed: (address, reason) =>
         seldom(
           'backend-tls',
@@ -58,16 +63,16 @@ export class StreamDoor implements Door {
     const { stream, balance } = settings
     if (textOf(balance) !== this.#balance) this.#shell.rebalance(balance)
     this.#balance = textOf(balance)
-    this.#wantsPeers = isKeyed(balance) || stream.proxyProtocol
-    this.#limits = stream
+    this.#config = streamConfigOf(stream, settings)
+    this.#wantsPeers = isKeyed(balance) || stream.proxyProtocol || this.#config.access.length > 0
     const backendTls = backendTlsOf(stream)
     if (backendTls !== undefined) this.#shell.speakTls(backendTls)
     if (backendTls?.ok === false) this.#options.notice(backendTls.problem)
-    this.#shell.step({ type: 'configure', config: streamConfigOf(stream) })
+    this.#shell.step({ type: 'configure', config: this.#config })
   }
 
-  applyBackends(version: number, backends: readonly Backend[]): void {
-    this.#shell.step({ type: 'apply-backends', version, backends })
+  applyBackends(version: number, backends: readonly Backend[], whenEmpty: WhenEmpty): void {
+    this.#shell.step({ type: 'apply-backends', version, backends, whenEmpty })
   }
 
   cutBackend(backend: BackendId): void {
@@ -86,13 +91,18 @@ export class StreamDoor implements Door {
     this.#shell.dispose()
   }
 
-  #sayFull(limit: FullReason): void {
-    const { connectionsMax, connectionsPerBackendMax } = this.#limits
-    const why =
-      limit === 'connections-max'
-        ? `there are ${connectionsMax}, as many as max_connections allows`
-        : `every replica has ${connectionsPerBackendMax}, as many as max_connections_per_backend allows`
-    this.#options.seldom(limit, (times) => `${someWere(times, 'connection')} refused: ${why}`)
+  #sayTurnedAway(reason: TellableReason): void {
+    const why = TURNED_AWAY[reason](this.#config)
+    this.#options.seldom(reason, (times) => `${someWere(times, 'connection')} refused: ${why}`)
+  }
+
+  backends(): readonly BackendCounts[] {
+    return this.#shell.machine.backendCounts().map(({ backend, host, port, ...counts }) => ({
+      ...counts,
+      backend: backend as ReplicaId, // the machine repeats the ids it was given
+      address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+      idle: 0,
+    }))
   }
 
   get connections(): number {
@@ -102,6 +112,17 @@ export class StreamDoor implements Door {
   get counters(): Readonly<StreamCounters> {
     return this.#shell.machine.counters
   }
+}
+
+const TURNED_AWAY: Readonly<Record<TellableReason, (config: StreamConfig) => string>> = {
+  'connections-max': ({ connectionsMax }) =>
+    `there are ${connectionsMax}, as many as max_connections allows`,
+  'backends-full': ({ connectionsPerBackendMax }) =>
+    `every replica has ${connectionsPerBackendMax}, as many as max_connections_per_backend allows`,
+  forbidden: () => 'a network policy is against its source',
+  'held-max': ({ heldMax }) => `${heldMax} wait for a replica already, as many as may`,
+  'hold-timeout': ({ holdTimeoutMs }) =>
+    `no replica was there within ${holdTimeoutMs / 1000} s, as long as hold_timeout lets it wait`,
 }
 
 type Balance = StreamDoorOptions['balance']

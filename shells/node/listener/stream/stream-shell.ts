@@ -9,11 +9,7 @@ import type { GroupOptions } from '../../../../core/balance/group.ts'
 import { strategyNamed } from '../../../../core/balance/strategies.ts'
 import { type Attempt, unreachable } from '../../../../core/machine.ts'
 import type { OpenListener } from '../../../../core/node/commands.ts'
-import type {
-  CloseReason,
-  RefuseReason,
-  StreamListenerCommand,
-} from '../../../../core/stream/commands.ts'
+import type { CloseReason, StreamListenerCommand } from '../../../../core/stream/commands.ts'
 import type { Peers } from '../../../../core/stream/entrance/events.ts'
 import type { ConnectionId, Side, StreamListenerEvent } from '../../../../core/stream/events.ts'
 import { StreamListener } from '../../../../core/stream/listener.ts'
@@ -30,13 +26,16 @@ export interface StreamShellOptions {
   readonly fact: (fact: ListenerFact) => void
   /** A connection was lost because this machine lacks something; the listener goes on. */
   readonly hostFailed: (reason: string) => void
-  /** A client was refused: there are as many as may be. */
-  readonly full: (limit: FullReason) => void
+  /** A client was turned away, where people may want to know. */
+  readonly turnedAway: (reason: TellableReason) => void
   /** A backend that was connected to could not be spoken to in TLS. */
   readonly tlsFailed: (address: string, reason: string) => void
 }
 
-export type FullReason = Extract<RefuseReason, 'connections-max' | 'backends-full'>
+export type TellableReason = Extract<
+  CloseReason,
+  'connections-max' | 'backends-full' | 'forbidden' | 'held-max' | 'hold-timeout'
+>
 
 interface Connection {
   readonly client: Socket
@@ -72,7 +71,10 @@ export class StreamShell {
   }
 
   /** Counters and counts, for people and tests. */
-  get machine(): Pick<StreamListener, 'connections' | 'connectionsOn' | 'counters' | 'isEmpty'> {
+  get machine(): Pick<
+    StreamListener,
+    'connections' | 'connectionsOn' | 'counters' | 'backendCounts' | 'isEmpty'
+  > {
     return this.#machine
   }
 
@@ -116,6 +118,9 @@ export class StreamShell {
       case 'abandon-upstream':
         this.#abandon(command.connection, command.attempt)
         return
+      case 'hold':
+        this.#hold(command.connection)
+        return
       case 'join':
         this.#read(command.connection, 'client')
         this.#read(command.connection, 'upstream')
@@ -125,11 +130,14 @@ export class StreamShell {
         return
       case 'close':
         this.#close(command.connection, command.reset)
-        if (isFull(command.reason)) this.#options.full(command.reason)
+        if (isTellable(command.reason)) this.#options.turnedAway(command.reason)
         return
       case 'backends-applied':
       case 'backend-drained':
       case 'backend-failed':
+      case 'wanted':
+      case 'idle':
+      case 'busy':
       case 'emptied':
         this.#options.fact(command)
         return
@@ -202,9 +210,17 @@ export class StreamShell {
     entry.upstream = undefined
   }
 
+  /** Nothing of it is read; that it was reset is looked for. */
+  #hold(connection: ConnectionId): void {
+    const client = this.#socket(connection, 'client')
+    if (client === undefined) return
+    this.#paused.add(client, () => this.step({ type: 'errored', connection, side: 'client' }))
+  }
+
   #read(connection: ConnectionId, side: Side): void {
     const socket = this.#socket(connection, side)
     if (socket === undefined) return
+    this.#paused.delete(socket)
     socket.on('data', (bytes) => this.step({ type: 'data', connection, from: side, bytes }))
     socket.on('end', () => this.#onEnd(connection, side, socket))
     socket.on('finish', () => this.step({ type: 'finished', connection, side }))
@@ -273,7 +289,14 @@ const upstreamFailed = (
   reason: reasonOf(error),
 })
 
-const isFull = (reason: CloseReason): reason is FullReason =>
-  reason === 'connections-max' || reason === 'backends-full'
+const TELLABLE: ReadonlySet<CloseReason> = new Set<TellableReason>([
+  'connections-max',
+  'backends-full',
+  'forbidden',
+  'held-max',
+  'hold-timeout',
+])
+
+const isTellable = (reason: CloseReason): reason is TellableReason => TELLABLE.has(reason)
 
 const UPSTREAM_OPTIONS = { allowHalfOpen: true, noDelay: true } as const

@@ -10,7 +10,7 @@ import type {
   UdpListenerOptions,
   UdpShellCounters,
 } from '../../udp/udp-host.ts'
-import type { Door } from '../door.ts'
+import type { Door, WhenEmpty } from '../door.ts'
 
 export interface UdpDoorOptions extends Omit<UdpListenerOptions, 'config'> {
   readonly host: () => Promise<UdpHost>
@@ -20,7 +20,7 @@ export interface UdpDoorOptions extends Omit<UdpListenerOptions, 'config'> {
   readonly leave: () => void
 }
 
-type UdpSettings = Extract<ListenerSettings, { protocol: 'udp' }>
+type UdpSettings = Extract<ListenerSettings, { readonly protocol: 'udp' }>
 
 export class UdpDoor implements Door {
   readonly #options: UdpDoorOptions
@@ -30,6 +30,8 @@ export class UdpDoor implements Door {
   #held: { readonly version: number; readonly backends: readonly Backend[] } | undefined
   #backends = 0
   #listener: UdpListener | undefined
+  /** It said so for want of a listener, which would have. */
+  #isIdle = false
   /** It listens, or is about to: it has a share of the flows. */
   #isListening = false
   #closing: Promise<void> | undefined
@@ -68,7 +70,7 @@ export class UdpDoor implements Door {
 
   #configOf(flowsMax: number): UdpConfig {
     const { udp, drainTimeoutMs } = this.#settings
-    return udpConfigOf(udp, flowsMax, drainTimeoutMs)
+    return udpConfigOf(udp, flowsMax, drainTimeoutMs, this.#settings)
   }
 
   #open(host: UdpHost): UdpListener {
@@ -77,6 +79,9 @@ export class UdpDoor implements Door {
     const listener = host.open({ config, balance, fact, hostFailed })
     if (this.#held !== undefined) listener.applyBackends(this.#held.version, this.#held.backends)
     this.#held = undefined
+    // From now on the listener knows.
+    if (this.#isIdle) fact({ type: 'busy' })
+    this.#isIdle = false
     return listener
   }
 
@@ -84,7 +89,15 @@ export class UdpDoor implements Door {
     if (settings.protocol !== 'udp') return // a listener stays what it was opened as
     this.#settings = settings
     this.#listener?.configure(this.#configOf(this.#flowsMax))
+    if (this.#listener === undefined) this.#beIdle()
     if (this.#isListening) this.#options.ask(settings.udp.flowsMax)
+  }
+
+  /** Nothing ever went through it. */
+  #beIdle(): void {
+    if (this.#isIdle || this.#settings.idleAfterMs === 0) return
+    this.#isIdle = true
+    this.#options.fact({ type: 'idle' })
   }
 
   /** As many flows as it may have from now on. */
@@ -93,7 +106,8 @@ export class UdpDoor implements Door {
     this.#listener?.configure(this.#configOf(flowsMax))
   }
 
-  applyBackends(version: number, backends: readonly Backend[]): void {
+  /** Nobody is held here, whatever a set says. */
+  applyBackends(version: number, backends: readonly Backend[], _whenEmpty: WhenEmpty): void {
     this.#backends = backends.length
     if (this.#listener === undefined) this.#hold(version, backends)
     else this.#listener.applyBackends(version, backends)

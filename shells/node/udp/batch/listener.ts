@@ -228,6 +228,9 @@ export class BatchListener implements UpstreamOwner, ListeningOwner {
       case 'backends-applied':
       case 'backend-drained':
       case 'backend-failed':
+      case 'wanted':
+      case 'idle':
+      case 'busy':
         this.#reports.fact(command)
         return
       case 'emptied':

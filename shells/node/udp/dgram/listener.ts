@@ -299,12 +299,13 @@ export class DgramListener implements UdpListener {
       case 'stop-listening':
         void this.#stopListening()
         return
-      case 'backend-drained':
-        this.#set.drained(command.backend)
-        this.#options.fact(command)
-        return
       case 'backends-applied':
+      case 'backend-drained':
       case 'backend-failed':
+      case 'wanted':
+      case 'idle':
+      case 'busy':
+        this.#set.told(command)
         this.#options.fact(command)
         return
       case 'emptied':

@@ -1,5 +1,6 @@
 /** Ports that several services share, and what nobody may open for another. */
 import { describe, expect, test } from 'vitest'
+import { listenersIn } from '../../../../core/node/service/sockets.ts'
 import type { ServiceSpec } from '../../../../core/spec/deployment.ts'
 import type { ObedientShell } from '../obedient-shell.ts'
 import { deploy, internal, mapping, node, remove, replies, tls } from '../service/samples.ts'
@@ -50,8 +51,8 @@ describe('proxy W4: nobody opens an internal TLS endpoint of another deployment'
     [...shell.bound.values()]
       .filter(({ port }) => port === 443)
       .map(({ address, use }) => {
-        const routes = use.kind === 'tcp' ? use.routes : []
-        return [address, ...routes.map(({ listener }) => listener.split('/')[0]).sort()].join(' ')
+        const owners = listenersIn(use).map((listener) => listener.split('/')[0])
+        return [address, ...owners.sort()].join(' ')
       })
       .sort()
 

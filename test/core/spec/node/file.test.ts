@@ -86,18 +86,14 @@ describe('what is wrong', () => {
       ],
     ],
     [
-      'keys whose work is to come',
-      { trusted_proxies: [], network_policies: [], access_log: {}, limits: {}, journal: {} },
-      ['trusted_proxies', 'network_policies', 'access_log', 'limits', 'journal'].map(
-        (key) => `/${key}: ${key} is not built yet; remove it`,
-      ),
+      'a key whose work is to come',
+      { journal: {} },
+      ['/journal: journal is not built yet; remove it'],
     ],
     [
       'a key for one whose work is to come is no suggestion',
       { journall: {} },
-      [
-        '/journall: unknown key journall in the node file; the keys are ports, internal_addresses, certificates, metrics, drain_timeout',
-      ],
+      ['/journall: unknown key journall in the node file'],
     ],
     ['a number for a range', { ports: { replicas: 20_000 } }, [`=/ports/replicas: ${RANGE} 20000`]],
     ['half a range', { ports: { replicas: '20000-' } }, [`=/ports/replicas: ${RANGE} "20000-"`]],
@@ -264,10 +260,15 @@ describe('the schema', () => {
 test('property: any JSON is answered, never thrown at, and good settings are plain JSON', () => {
   const key = fc.constantFrom(
     ...['ports', 'internal_addresses', 'certificates', 'metrics', 'drain_timeout', 'journal'],
+    ...['trusted_proxies', 'network_policies', 'access_log', 'limits', 'acme'],
   )
   const value = fc.oneof(
     fc.jsonValue({ maxDepth: 2 }),
-    fc.constantFrom('1s', '127.0.0.1:80', { replicas: '2000-3000' }, ['10.0.0.1'], 'x'),
+    fc.constantFrom<unknown>(
+      ...['1s', '127.0.0.1:80', { replicas: '2000-3000' }, ['10.0.0.1'], ['10.0.0.0/8'], 'x'],
+      ...[{ file: 'x' }, { http_clients: 1 }, [{ name: 'x', cidrs: ['::/0'] }]],
+      { email: 'a@b.c', terms_agreed: true },
+    ),
   )
   fc.assert(
     fc.property(fc.oneof(fc.jsonValue(), fc.dictionary(key, value)), (tree) => {

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { acmeHostsOf } from '../../../../core/spec/node/acme-hosts.ts'
 import { unmetNeeds } from '../../../../core/spec/node/needs.ts'
-import { defaultNodeSettings, type NodeSettings } from '../../../../core/spec/node/settings.ts'
+import {
+  type AcmeSettings,
+  defaultNodeSettings,
+  type NodeSettings,
+} from '../../../../core/spec/node/settings.ts'
 import { deploymentOf, fileOf, type Tree, webWith } from '../files.ts'
 
 const needs = (tree: Tree, settings: Partial<NodeSettings> = {}): readonly string[] =>
@@ -86,10 +91,93 @@ describe('names that nobody has a certificate for', () => {
     test(name, () => expect(warned(...names)).toEqual(found))
   }
 
+  test('an address, which TLS never asks for, has only the default', () => {
+    const tree = webWith({
+      endpoints: [{ name: 'a', protocol: 'https', port: 1, host: '10.0.0.1' }],
+    })
+    const settings = { ...defaultNodeSettings, certificates: '/certs' }
+    const messagesWith = (...names: string[]): readonly string[] =>
+      unmetNeeds(deploymentOf(tree), settings, { certificateNames: new Set(names) }).map(
+        ({ message }) => message,
+      )
+    expect(messagesWith('10.0.0.1')).toEqual([
+      'endpoint a of service web is for an address, which TLS never asks for (RFC 6066, 3), and /certs has no default certificate; put default.crt and default.key there',
+    ])
+    expect(messagesWith('default')).toEqual([])
+  })
+
   test('what is not known is not judged', () => {
     expect(unmetNeeds(deploymentOf(TREE), { ...defaultNodeSettings, certificates: '/x' })).toEqual(
       [],
     )
+  })
+})
+
+describe('names that the node gets certificates for', () => {
+  const acme: AcmeSettings = {
+    directory: 'https://ca.test/dir',
+    email: 'a@a.test',
+    hosts: 'auto',
+    renewBeforeMs: 1,
+  }
+  const OUT = { protocol: 'https', expose: 'public' }
+  const TREE = webWith({
+    endpoints: [
+      { name: 'a', port: 1, host: 'a.test', ...OUT },
+      { name: 'b', port: 1, host: 'b.test', ...OUT },
+      { name: 'wild', port: 1, host: '*.w.test', ...OUT },
+      { name: 'address', port: 1, host: '10.0.0.1', ...OUT },
+      { name: 'local', port: 1, host: 'localhost', ...OUT },
+      { name: 'inside', port: 2, host: 'i.test', protocol: 'https' },
+      { name: 'lines', port: 3, host: 'l.test', ...OUT, protocol: 'tcp', stream: { tls: true } },
+    ],
+  })
+  const { services } = deploymentOf(TREE)
+  const found = (more: Partial<AcmeSettings>): readonly string[] =>
+    unmetNeeds(
+      deploymentOf(TREE),
+      { ...defaultNodeSettings, certificates: '/certs', acme: { ...acme, ...more } },
+      { certificateNames: new Set() },
+    ).map(({ path, message }) => `${path.slice(2).join('.')} ${/port 80/.test(message) ? 80 : ''}`)
+
+  test('auto: those of public https, of all services, each once', () => {
+    const job = { rtype: 'job', endpoints: services.web!.endpoints } as const
+    expect(acmeHostsOf(acme, Object.values(services))).toEqual(['a.test', 'b.test'])
+    expect(acmeHostsOf(acme, [services.web!, services.web!])).toEqual(['a.test', 'b.test'])
+    expect(acmeHostsOf(acme, [job])).toEqual([])
+  })
+
+  test('or those that are named', () => {
+    expect(acmeHostsOf({ hosts: ['z.test', 'i.test'] }, [services.web!])).toEqual([
+      'i.test',
+      'z.test',
+    ])
+  })
+
+  test('are not missed in the directory', () => {
+    expect(found({})).toEqual([2, 3, 4, 5, 6].map((index) => `endpoints.${index}.host `))
+    expect(found({ hosts: ['i.test', 'l.test', 'a.test', 'b.test'] })).toEqual(
+      [2, 3, 4].map((index) => `endpoints.${index}.host `),
+    )
+  })
+
+  test("Let's Encrypt asks at port 80, and somebody must be there", () => {
+    const directory = 'https://acme-v02.api.letsencrypt.org/directory'
+    const settings = { ...defaultNodeSettings, certificates: '/c', acme: { ...acme, directory } }
+    const messages = (...more: Tree[]) =>
+      unmetNeeds(
+        deploymentOf(
+          webWith({ endpoints: [{ name: 'a', port: 443, host: 'a.test', ...OUT }, ...more] }),
+        ),
+        settings,
+      ).map(({ level, message }) => `${level}: ${message}`)
+    const missed = [
+      'warn: to get a certificate for a.test, port 80 of it is asked over http, and no public http endpoint of this deployment is there; add { protocol: http, port: 80, expose: public }, or lead port 80 to such a one',
+    ]
+    expect(messages()).toEqual(missed)
+    expect(messages({ name: 'b', protocol: 'http', port: 80 })).toEqual(missed)
+    expect(messages({ name: 'b', protocol: 'tcp', port: 80, expose: 'public' })).toEqual(missed)
+    expect(messages({ name: 'b', protocol: 'http', port: 80, expose: 'public' })).toEqual([])
   })
 })
 

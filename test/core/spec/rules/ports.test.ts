@@ -53,6 +53,23 @@ const APART: readonly Row[] = [
     problems: [],
   },
   {
+    name: 'http of one host by path, of three services, one with a path inside of another',
+    services: {
+      a: service(['http', 80, { host: 'a.test' }]),
+      b: service(['http', 80, { host: 'a.test', path: '/b' }]),
+      c: service(['websocket', 80, { host: 'a.test', path: '/b/live' }]),
+    },
+    problems: [],
+  },
+  {
+    name: 'a wildcard, one of its names, and any host',
+    services: {
+      a: service(['http', 80, { host: '*.a.test' }]),
+      b: service(['http', 80, { host: 'b.a.test' }], ['http', 80]),
+    },
+    problems: [],
+  },
+  {
     name: 'http and udp',
     services: { a: service(['http', 443]), b: service(['udp', 443]) },
     problems: [],
@@ -91,21 +108,60 @@ const CLASHES: readonly Row[] = [
     name: 'http after tcp, of one service too',
     services: { a: service(['tcp', 80], ['http', 80]) },
     problems: [
-      '=/services/a/endpoints/1/port: endpoint e0 of service a has tcp port 80 already; choose another port',
+      '=/services/a/endpoints/1/port: tcp port 80 is plain tcp for endpoint e0 of service a and would be http here; choose another port',
     ],
   },
   {
     name: 'tcp after http',
     services: { a: service(['http', 80]), b: service(['tcp', 80]) },
     problems: [
-      '=/services/b/endpoints/0/port: endpoint e0 of service a has tcp port 80 already; choose another port',
+      '=/services/b/endpoints/0/port: tcp port 80 is http for endpoint e0 of service a and would be plain tcp here; choose another port',
     ],
   },
   {
-    name: 'TLS and plain',
+    name: 'proxy W4: http and https',
     services: { a: service(['http', 80]), b: service(['https', 80, { path: '/b' }]) },
     problems: [
-      '=/services/b/endpoints/0/port: tcp port 80 is plain for endpoint e0 of service a and would be TLS here; choose another port',
+      '=/services/b/endpoints/0/port: tcp port 80 is http for endpoint e0 of service a and would be https here; choose another port',
+    ],
+  },
+  {
+    name: 'proxy W11: an equal host and path within one service',
+    services: { a: service(['http', 80, { path: '/a' }], ['websocket', 80, { path: '/a/' }]) },
+    problems: [
+      '=/services/a/endpoints/1/port: endpoint e0 of service a serves any host/a on tcp port 80 already; choose another port, host or path',
+    ],
+  },
+  {
+    name: 'an equal host and path of https',
+    services: {
+      a: service(['https', 443, { host: 'a.test' }], ['https', 443]),
+      b: service(['https', 443, { host: 'A.test', path: '/' }], ['https', 443]),
+    },
+    problems: [
+      '=/services/b/endpoints/0/port: endpoint e0 of service a serves a.test/ on tcp port 443 already; choose another port, host or path',
+      '=/services/b/endpoints/1/port: endpoint e1 of service a serves any host/ on tcp port 443 already; choose another port, host or path',
+    ],
+  },
+  {
+    name: 'proxy W4: an internal one behind the socket of a public one, and the reverse',
+    services: {
+      a: service(['http', 80, { expose: 'public' }], ['http', 81]),
+      b: service(['http', 80, { path: '/b' }], ['http', 81, { path: '/b', expose: 'public' }]),
+    },
+    problems: [
+      '=/services/b/endpoints/0/port: tcp port 80 is public for endpoint e0 of service a and would be internal here: sharing it would open this one to everybody; give both the same expose, or choose another port',
+      '=/services/b/endpoints/1/port: tcp port 81 is internal for endpoint e1 of service a and would be public here: sharing it would open that one to everybody; give both the same expose, or choose another port',
+    ],
+  },
+  {
+    name: 'PROXY headers come before requests, so all believe the same senders',
+    services: {
+      a: service(['http', 80]),
+      b: service(['http', 80, { path: '/b', stream: { accept_proxy_protocol: ['10.0.0.0/8'] } }]),
+    },
+    problems: [
+      '=/services/b/endpoints/0/port: endpoint e0 of service a on tcp port 80 trusts other senders of PROXY headers; give both the same accept_proxy_protocol, or choose another port',
     ],
   },
   {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { endpointWith, fileOf, problemsOf, type Tree, webWith } from '../files.ts'
+import { endpointWith, fileOf, problemsOf, type Tree, webOf, webWith } from '../files.ts'
 
 const fixed = (replicas: number): Tree => ({ mode: 'fixed', replicas })
 const group = (role: string, count: number, more: Tree = {}): Tree => ({ role, count, ...more })
@@ -149,6 +149,86 @@ describe('schedules are for crons', () => {
       ],
     },
   ])
+})
+
+describe('what goes to zero can be woken', () => {
+  const zero = { mode: 'adaptive', min: 0, max: 2 }
+  const asks = (has: string): string =>
+    `=/services/web/scale/min: min (0) needs somebody who wakes it, and it has ${has}; write min: 1, or add an http, https, websocket or tcp endpoint`
+  rows([
+    ...['http', 'https', 'websocket', 'tcp'].map((protocol) => ({
+      name: `by ${protocol}`,
+      tree: webWith({ scale: zero, endpoints: [endpoint('a', { protocol })] }),
+      problems: [],
+    })),
+    {
+      name: 'by a port mapping',
+      tree: webWith({ scale: zero, port_mappings: [{ container_port: 80 }] }),
+      problems: [],
+    },
+    {
+      name: 'by nobody, without an endpoint',
+      tree: webWith({ scale: zero }),
+      problems: [asks('no endpoint')],
+    },
+    {
+      name: 'by no datagram',
+      tree: webWith({ scale: zero, endpoints: [endpoint('a', { protocol: 'udp' })] }),
+      problems: [asks('udp endpoints only')],
+    },
+    {
+      name: 'which nobody asks of a job, nor of what is fixed at zero',
+      tree: fileOf({
+        a: { rtype: 'job', command: 'a', scale: zero },
+        b: { command: 'b', scale: { mode: 'fixed', replicas: 0 } },
+      }),
+      problems: [],
+    },
+    {
+      name: 'as far as can be told while its endpoints are not understood',
+      tree: webWith({ scale: zero, endpoints: [{ name: 'a', protocol: 'htp', port: 80 }] }),
+      problems: [
+        '=/services/web/endpoints/0/protocol: protocol must be http, https, tcp, udp or websocket, not "htp"; did you mean http?',
+      ],
+    },
+    {
+      name: 'and by others waiting for it nothing is held up: a dependency is fine',
+      tree: fileOf({
+        a: { command: 'a', scale: zero, endpoints: [endpoint('a')] },
+        b: { command: 'b', depends: [{ service: 'a' }] },
+      }),
+      problems: [],
+    },
+  ])
+
+  rows([
+    {
+      name: 'idle_after is for min: 0',
+      tree: webWith({ scale: { ...zero, min: 1, idle_after: '1m' }, endpoints: [endpoint('a')] }),
+      problems: [
+        '/services/web/scale/idle_after: idle_after is for min: 0, and min is 1: it never goes to zero; remove one of the two',
+      ],
+    },
+    {
+      name: 'and no shorter than starting takes',
+      tree: webWith({ scale: { ...zero, idle_after: '10ms' }, endpoints: [endpoint('a')] }),
+      problems: ['=/services/web/scale/idle_after: idle_after must be at least 1s, not "10ms"'],
+    },
+    {
+      name: 'max: 0 leaves nothing to wake',
+      tree: webWith({ scale: { ...zero, max: 0 }, endpoints: [endpoint('a')] }),
+      problems: [
+        '=/services/web/scale/max: max (0) leaves nothing that could be woken; write max: 1 or more, or mode: fixed and replicas: 0',
+      ],
+    },
+  ])
+
+  test('idle time is 5 minutes when not said, and none for what never sleeps', () => {
+    const idleOf = (scale: Tree) => webOf({ scale, endpoints: [endpoint('a')] }).scale
+    expect(idleOf(zero)).toMatchObject({ idleAfterMs: 300_000 })
+    expect(idleOf({ ...zero, idle_after: '1s' })).toMatchObject({ idleAfterMs: 1_000 })
+    expect(idleOf({ ...zero, min: 1 })).toMatchObject({ idleAfterMs: 0 })
+  })
 })
 
 describe('a runtime has what it needs', () => {

@@ -39,9 +39,8 @@ describe('one TLS port is shared by server names', () => {
       'a wildcard and one of its names',
       { a: service(tls('*.a.test')), b: service(tls('x.a.test')) },
     ],
-    ['https and other TLS', { a: service(https('a.test')), b: service(tls('b.test')) }],
     [
-      'https of one name by path, once that is built',
+      'https of one name by path',
       { a: service(https('a.test')), b: service(https('a.test', { path: '/b' })) },
     ],
     ['TLS over tcp and udp', { a: service(tls()), b: service({ protocol: 'udp' }) }],
@@ -78,28 +77,28 @@ describe('and by nothing else', () => {
       ],
     ],
     [
-      'https and other TLS for one name, in either order',
+      'https and other TLS, in either order: requests are read at one, bytes pass at the other',
       {
-        a: service(https('a.test'), tls('b.test')),
-        b: service(tls('a.test'), https('b.test', { path: '/b' })),
+        a: service(https('a.test'), { ...tls('b.test'), port: 444 }),
+        b: service(tls('b.test'), { ...https('c.test'), port: 444 }),
       },
       [
-        `=/services/b/endpoints/0/port: ${E0} serves a.test on tcp port 443 already; choose another port or host`,
-        '=/services/b/endpoints/1/port: endpoint e1 of service a serves b.test on tcp port 443 already; choose another port or host',
+        `=/services/b/endpoints/0/port: tcp port 443 is https for ${E0} and would be tcp with TLS here; choose another port`,
+        '=/services/b/endpoints/1/port: tcp port 444 is tcp with TLS for endpoint e1 of service a and would be https here; choose another port',
       ],
     ],
     [
       'plain tcp after TLS',
       { a: service(tls('a.test')), b: service({ protocol: 'tcp' }) },
       [
-        `=/services/b/endpoints/0/port: tcp port 443 is TLS for ${E0} and would be plain here; choose another port`,
+        `=/services/b/endpoints/0/port: tcp port 443 is tcp with TLS for ${E0} and would be plain tcp here; choose another port`,
       ],
     ],
     [
       'TLS after plain tcp',
       { a: service({ protocol: 'tcp' }), b: service(tls('a.test')) },
       [
-        `=/services/b/endpoints/0/port: tcp port 443 is plain for ${E0} and would be TLS here; choose another port`,
+        `=/services/b/endpoints/0/port: tcp port 443 is plain tcp for ${E0} and would be tcp with TLS here; choose another port`,
       ],
     ],
     [
@@ -109,8 +108,8 @@ describe('and by nothing else', () => {
         b: service(tls('b.test'), { protocol: 'http', port: 444 }),
       },
       [
-        `=/services/b/endpoints/0/port: tcp port 443 is plain for ${E0} and would be TLS here; choose another port`,
-        '=/services/b/endpoints/1/port: tcp port 444 is TLS for endpoint e1 of service a and would be plain here; choose another port',
+        `=/services/b/endpoints/0/port: tcp port 443 is http for ${E0} and would be tcp with TLS here; choose another port`,
+        '=/services/b/endpoints/1/port: tcp port 444 is tcp with TLS for endpoint e1 of service a and would be http here; choose another port',
       ],
     ],
     [
@@ -120,8 +119,8 @@ describe('and by nothing else', () => {
         b: service(tls('b.test'), { ...tls('a.test', { expose: 'public' }), port: 444 }),
       },
       [
-        `=/services/b/endpoints/0/port: tcp port 443 is public for ${E0} and would be internal here: sharing it would open this one to everybody; choose another port`,
-        '=/services/b/endpoints/1/port: tcp port 444 is internal for endpoint e1 of service a and would be public here: sharing it would open that one to everybody; choose another port',
+        `=/services/b/endpoints/0/port: tcp port 443 is public for ${E0} and would be internal here: sharing it would open this one to everybody; give both the same expose, or choose another port`,
+        '=/services/b/endpoints/1/port: tcp port 444 is internal for endpoint e1 of service a and would be public here: sharing it would open that one to everybody; give both the same expose, or choose another port',
       ],
     ],
     [

@@ -10,8 +10,14 @@ import { type StrategyName, strategyNamed } from '../../../../core/balance/strat
 import type { Strategy } from '../../../../core/balance/strategy.ts'
 import { parseSocketAddress } from '../../../../core/net/address.ts'
 import { parseCidr } from '../../../../core/net/cidr.ts'
-import { type PackedAddress, packAddress, packPrefix } from '../../../../core/net/packed-address.ts'
+import {
+  type PackedAddress,
+  type PackedPrefix,
+  packAddress,
+  packPrefix,
+} from '../../../../core/net/packed-address.ts'
 import { proxyHeader } from '../../../../core/net/proxy-v2.ts'
+import type { AccessList } from '../../../../core/policy/access.ts'
 import { defaultUdpConfig, type UdpConfig } from '../../../../core/udp/config.ts'
 
 export type ScriptStep =
@@ -106,6 +112,21 @@ export const TRUSTED = ['192.0.2.0/28', '2001:db8:ff::/48'].map((text) =>
 
 const PROXIES = [9, 10]
 
+const network = (text: string): PackedPrefix => packPrefix(parseCidr(text)!)
+
+/** Some clients are denied, some governed and not allowed, some both. */
+const POLICIES: readonly AccessList[] = [
+  [{ sources: [network('10.0.0.0/31')], verdict: 'deny' }],
+  [
+    { sources: [network('10.0.0.0/8'), network('2001:db8::/32')], verdict: 'none' },
+    { sources: [network('10.0.0.0/24')], verdict: 'allow' },
+  ],
+  [
+    { sources: [network('fe80::/10')], verdict: 'allow' },
+    { sources: [network('fe80::1/128'), network('192.0.2.9/32')], verdict: 'deny' },
+  ],
+]
+
 /** The payload of a client's datagram, all of it, the header included. */
 export function wholePayload(
   { header, announced, local, bytes }: Extract<ScriptStep, { do: 'client' }>,
@@ -197,6 +218,8 @@ const change = fc.record(
     heldDatagramsMax: fc.constantFrom(1, 2, 8),
     heldBytesMax: fc.constantFrom(0, 10, 60, 1_000, 1_000),
     lingerMs: fc.constantFrom(0, 1, 100, 2_000),
+    access: fc.constantFrom([], [], ...POLICIES),
+    idleAfterMs: fc.constantFrom(0, 20, 1_000, 5_000),
   },
   { requiredKeys: [] },
 )

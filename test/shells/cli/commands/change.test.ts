@@ -250,7 +250,7 @@ describe('down', () => {
   ) => ({
     type: 'progress',
     view: { ...SAMPLE_VIEW, phase: 'draining', replicas, drain: { remainsMs } },
-    work: { connections, flows: 0 },
+    work: { connections, requests: 0, flows: 0 },
   })
   const steps = [
     progress(

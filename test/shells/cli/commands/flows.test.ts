@@ -11,6 +11,7 @@ import {
 } from '../../../../shells/node/operator/flows.ts'
 import { type FakeNode, fakeNode } from '../fake-node.ts'
 import { weir } from '../run-weir.ts'
+import { backendRow } from '../sample-view.ts'
 
 const FLOW = {
   deployment: 'hello',
@@ -29,6 +30,7 @@ const FLOW = {
   bytesOut: 90,
 }
 const ANSWER = { flows: [FLOW], matching: 2, examined: 2, total: 2 }
+const BACKENDS = [backendRow('web', 1, { live: 3, idle: 2 }), backendRow('web', 2)]
 const METRICS = '# HELP a b\na{x="1"} 2\n'
 
 let directory: string
@@ -37,6 +39,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'weir-flows-'))
   node = await fakeNode(join(directory, '.weir'), {
     'GET /v1/flows': { json: ANSWER },
+    'GET /v1/backends': { json: BACKENDS },
     'GET /v1/metrics': (response) => void response.end(METRICS),
   })
 })
@@ -79,6 +82,38 @@ test('what is asked for is asked of the node; --json prints its answer', async (
       },
     },
   ])
+})
+
+test('backends are a table, of the service that is asked for', async () => {
+  expect(await weir(['backends', 'web'], { cwd: directory })).toEqual({
+    code: 0,
+    err: '',
+    out: [
+      'SERVICE  ENDPOINT  PROTOCOL  STRATEGY     BACKEND  ADDRESS          STATE  LIVE  IDLE  FAILURES',
+      'web      http      http      round_robin  web-1    127.0.0.1:20001  ready     3     2         0',
+      'web      http      http      round_robin  web-2    127.0.0.1:20002  ready     0     0         0',
+      '',
+    ].join('\n'),
+  })
+  expect(asked()).toEqual([{ path: '/v1/backends', query: { service: 'web' } }])
+})
+
+test('of backends, too, --json prints the answer; without any it is said', async () => {
+  const { code, out } = await weir(['backends', '--json'], { cwd: directory })
+  expect([code, JSON.parse(out)]).toEqual([0, BACKENDS])
+  expect(asked()).toEqual([{ path: '/v1/backends', query: {} }])
+  await node.close()
+  node = await fakeNode(join(directory, '.weir'), { 'GET /v1/backends': { json: [] } })
+  expect((await weir(['backends'], { cwd: directory })).out).toBe('no backends\n')
+})
+
+test('a service that is not there is a failure, in the words of the node', async () => {
+  await node.close()
+  const json = { error: 'no service "db" here', code: 'not-found' }
+  node = await fakeNode(join(directory, '.weir'), { 'GET /v1/backends': { status: 404, json } })
+  const { code, out, err } = await weir(['backends', 'db'], { cwd: directory })
+  expect([code, out]).toEqual([1, ''])
+  expect(err).toContain('no service "db" here')
 })
 
 test('metrics are printed as they are', async () => {

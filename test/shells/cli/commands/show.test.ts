@@ -7,7 +7,7 @@ import type { NodeView } from '../../../../core/node/view.ts'
 import { headLines } from '../../../../shells/cli/commands/show.ts'
 import { type FakeNode, fakeNode } from '../fake-node.ts'
 import { environment, MAIN, outcomeOf, weir } from '../run-weir.ts'
-import { listenerRow, SAMPLE_VIEW } from '../sample-view.ts'
+import { listenerRow, routeView, SAMPLE_VIEW } from '../sample-view.ts'
 
 const NODE = {
   name: 'weir',
@@ -19,14 +19,16 @@ const NODE = {
 } as const
 
 const ROWS = [
-  listenerRow('web', { connections: 7 }),
+  listenerRow('web', { requests: 7 }),
   listenerRow('web', {
     address: '[::1]:8080',
     state: 'retrying',
-    connections: 7,
+    requests: 7,
     detail: 'taken by nginx (pid 71)',
   }),
 ]
+
+const ROUTES = [routeView('web'), routeView('web', { address: '[::1]:8080' })]
 
 describe('the head of the status', () => {
   const now = Date.parse('2026-01-01T00:03:12.000Z')
@@ -82,6 +84,7 @@ describe('a running node', () => {
     node = await fakeNode(join(directory, '.weir'), {
       'GET /v1/status': { json: SAMPLE_VIEW },
       'GET /v1/listeners': { json: ROWS },
+      'GET /v1/routes': { json: ROUTES },
     })
   })
   afterEach(async () => {
@@ -129,6 +132,26 @@ describe('a running node', () => {
         '',
       ].join('\n'),
     })
+  })
+
+  test('routes is a line for each host and path of a port; --json is what the node says', async () => {
+    expect(await weir(['routes'], { cwd: directory })).toEqual({
+      code: 0,
+      err: '',
+      out: [
+        'ADDRESS                    SCHEME  HOST   PATH  SERVICE  ENDPOINT  BACKENDS  STATE',
+        '127.0.0.1:8080 [::1]:8080  http    (any)  /     web      http             2  serving',
+        '',
+      ].join('\n'),
+    })
+    const { code, out } = await weir(['routes', '--json'], { cwd: directory })
+    expect([code, JSON.parse(out)]).toEqual([0, ROUTES])
+  })
+
+  test('a node without routes says so', async () => {
+    await node.close()
+    node = await fakeNode(join(directory, '.weir'), { 'GET /v1/routes': { json: [] } })
+    expect((await weir(['routes'], { cwd: directory })).out).toBe('no routes\n')
   })
 
   test('a node that listens nowhere says so', async () => {

@@ -34,7 +34,7 @@ function setUp(deployed: DeployAnswer = { ok: true, name: 'hello', text: 'ok', w
   const state = {
     view: READY_VIEW,
     failure: undefined as string | undefined,
-    load: async (): Promise<DrainWork> => ({ connections: 0, flows: 0 }),
+    load: async (): Promise<DrainWork> => ({ connections: 0, requests: 0, flows: 0 }),
   }
   const noticed = new Set<(notice: NoticeLine) => void>()
   const shown: { text: () => string } = { text: () => '' }
@@ -176,7 +176,7 @@ describe('a node in the foreground', () => {
   test('the first signal drains, says what is left, and counts down', async () => {
     const { run, signal, stop, state, said, asked, status } = setUp()
     state.view = { ...READY_VIEW, drain: { remainsMs: 30_000 } }
-    state.load = async () => ({ connections: 12, flows: 3 })
+    state.load = async () => ({ connections: 12, requests: 0, flows: 3 })
     const running = run()
     await turn()
     signal()
@@ -187,7 +187,7 @@ describe('a node in the foreground', () => {
       '3 replicas left: db-1 (checking), web-1 (ready), web-2 (ready)'
     expect([said, status()]).toEqual([[`${LEFT}; once more stops at once`], LEFT])
     state.view = { ...READY_VIEW, drain: { remainsMs: 26_500 }, replicas: [] }
-    state.load = async () => ({ connections: 1, flows: 0 })
+    state.load = async () => ({ connections: 1, requests: 0, flows: 0 })
     await vi.waitFor(() =>
       expect(status()).toMatch(/: 1 connection left, cut in 26s at the latest$/),
     )
@@ -198,14 +198,14 @@ describe('a node in the foreground', () => {
   test('what is left is counted with those who are left: no connections of replicas that are gone', async () => {
     const { run, signal, stop, state, status } = setUp()
     state.view = { ...READY_VIEW, drain: { remainsMs: 9_000 } }
-    state.load = async () => ({ connections: 4, flows: 0 })
+    state.load = async () => ({ connections: 4, requests: 0, flows: 0 })
     const running = run()
     await turn()
     signal()
     await turn()
     expect(status()).toMatch(/: 4 connections left, cut in 9s at the latest; 3 replicas left: /)
     state.view = { ...READY_VIEW, drain: { remainsMs: 9_000 }, replicas: [replica('web', 2)] }
-    state.load = async () => ({ connections: 0, flows: 0 })
+    state.load = async () => ({ connections: 0, requests: 0, flows: 0 })
     expect(status()).toMatch(/: 4 connections left, .* 3 replicas left: /)
     await vi.waitFor(() => expect(status()).toMatch(/: 1 replica left: web-2 \(ready\)$/))
     stop()
@@ -241,7 +241,7 @@ describe('a node in the foreground', () => {
 
   test('the second signal aborts, says what that did, and the exit code tells', async () => {
     const { run, signal, state, asked, said } = setUp()
-    state.load = async () => ({ connections: 12, flows: 0 })
+    state.load = async () => ({ connections: 12, requests: 0, flows: 0 })
     const running = run()
     await turn()
     signal()

@@ -40,6 +40,7 @@ const OWN: ListenerRow = {
   backends: 0,
   members: [],
   connections: 0,
+  requests: 0,
   flows: 0,
   detail: '',
 }
@@ -60,13 +61,13 @@ const MANY: readonly ListenerRow[] = [
   listenerRow('web', {
     listener: 'hello/web/http' as ListenerId,
     state: 'closing',
-    connections: 1,
+    requests: 1,
   }),
   OWN,
 ]
 
 describe('sockets as a table', () => {
-  test('what is there, what is not and why; connections once for all sockets of a listener', () => {
+  test('what is there, what is not and why; what goes through once for all sockets of a listener', () => {
     expect(listenerLines(MANY, PLAIN)).toEqual([
       'SERVICE  ENDPOINT  PROTOCOL  PURPOSE   ADDRESS         STATE    BACKENDS     LIVE  DETAIL',
       'cache    redis     tcp       public    0.0.0.0:6379    serving         2       12',
@@ -79,10 +80,10 @@ describe('sockets as a table', () => {
     ])
   })
 
-  test('connections are said where more may come in', () => {
+  test('what goes through is said where more may come in', () => {
     const rows = [
-      listenerRow('web', { state: 'retrying', connections: 7 }),
-      listenerRow('web', { address: '[::1]:8080', connections: 7 }),
+      listenerRow('web', { state: 'retrying', requests: 7 }),
+      listenerRow('web', { address: '[::1]:8080', requests: 7 }),
     ]
     const lines = listenerLines(rows, PLAIN)
     expect(lines.slice(1)).toEqual([

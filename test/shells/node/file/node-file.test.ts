@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { defaultNodeSettings } from '../../../../core/spec/node/settings.ts'
 import { loadNodeFile, nodeFileSchema } from '../../../../shells/node/file/node-file.ts'
+import { fixture } from '../tls/fixtures.ts'
 
 const GOOD = `# of this machine
 ports: { replicas: 21000-21999 }
@@ -13,6 +14,14 @@ internal_addresses:
 certificates: ./certificates
 metrics: "[::1]:9464"
 drain_timeout: 10s
+trusted_proxies: [10.0.0.0/8]
+network_policies:
+  - name: office
+    cidrs: [10.8.0.0/16]
+    access_rules: [{ service: api }]
+access_log: { file: access.log }
+limits: { http_clients: 1000 }
+acme: { email: a@b.test, terms_agreed: true, ca: ca.pem }
 `
 
 test('a file that is good gives settings and no word', () => {
@@ -24,6 +33,24 @@ test('a file that is good gives settings and no word', () => {
       certificates: './certificates',
       metrics: { host: '::1', port: 9464 },
       drainTimeoutMs: 10_000,
+      trustedProxies: ['10.0.0.0/8'],
+      networkPolicies: [
+        {
+          name: 'office',
+          cidrs: ['10.8.0.0/16'],
+          members: [],
+          accessRules: [{ service: 'api', deployment: '*', action: 'allow' }],
+        },
+      ],
+      accessLog: { file: 'access.log', format: 'json', bytesMax: 67_108_864, keep: 3 },
+      limits: { httpClientsMax: 1_000, heldRequestsMax: 1_000, heldBytesMax: 16_777_216 },
+      acme: {
+        directory: 'https://acme-v02.api.letsencrypt.org/directory',
+        email: 'a@b.test',
+        hosts: 'auto',
+        renewBeforeMs: 2_592_000_000,
+        ca: 'ca.pem',
+      },
     },
     warnings: [],
   })
@@ -74,6 +101,59 @@ describe('a directory of certificates', () => {
   })
 })
 
+describe('other files that it names', () => {
+  let directory = ''
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'weir-node-file-'))
+    mkdirSync(join(directory, 'sub'))
+    writeFileSync(join(directory, 'ca.pem'), fixture('ca.crt'))
+    writeFileSync(join(directory, 'key.pem'), fixture('a.example.key'))
+  })
+  afterAll(() => rmSync(directory, { recursive: true }))
+  const logOf = (file: string) => loadNodeFile(`access_log:\n  file: ${file}\n`, 'f', directory)
+  const acmeOf = (ca: string) =>
+    loadNodeFile(
+      `certificates: .\nacme:\n  email: a@b.test\n  terms_agreed: true\n  ca: ${ca}\n`,
+      'f',
+      directory,
+    )
+
+  test('are found from its directory', () => {
+    expect(logOf('access.log')).toMatchObject({
+      settings: { accessLog: { file: join(directory, 'access.log') } },
+    })
+    expect(logOf('sub/../ca.pem')).toMatchObject({
+      settings: { accessLog: { file: join(directory, 'ca.pem') } },
+    })
+    expect(acmeOf('./ca.pem')).toMatchObject({
+      settings: { certificates: directory, acme: { ca: join(directory, 'ca.pem') } },
+    })
+  })
+
+  const LOGS: readonly [string, (path: string) => string][] = [
+    ['none/access.log', () => `${join(directory, 'none')}: no such file or directory`],
+    ['ca.pem/access.log', () => `${join(directory, 'ca.pem')} is not a directory`],
+    ['sub', (path) => `${path} is a directory`],
+  ]
+  for (const [name, reason] of LOGS) {
+    test(`no access log can be at ${name}`, () => {
+      const problem = `f:2:9: file cannot be written: ${reason(join(directory, name))}`
+      expect(logOf(name)).toEqual({ ok: false, problems: [problem] })
+    })
+  }
+
+  test('certificates that a server is checked by are there, and are some', () => {
+    const at = (name: string): string => join(directory, name)
+    const rows: readonly [string, string][] = [
+      ['no.pem', `cannot be read: ${at('no.pem')}: no such file or directory`],
+      ['key.pem', `cannot be used: ${at('key.pem')} holds no certificate in PEM form`],
+    ]
+    for (const [name, reason] of rows) {
+      expect(acmeOf(name)).toEqual({ ok: false, problems: [`f:5:7: ca ${reason}`] })
+    }
+  })
+})
+
 describe('what is wrong is told at its place, in order', () => {
   const ROWS: readonly [string, string, readonly string[]][] = [
     [
@@ -84,7 +164,7 @@ describe('what is wrong is told at its place, in order', () => {
 internal_addresses: [10.8.0.2, 127.0.0.1]
 metrics: :9464
 drain_timeout: 2h
-trusted_proxies: [10.0.0.0/8]
+journal: {}
 `,
       [
         'f:2:3: unknown key replica in a ports block; did you mean replicas?',
@@ -92,7 +172,7 @@ trusted_proxies: [10.0.0.0/8]
         'f:4:32: internal_addresses[1] is loopback, where internal endpoints are anyway while there is no other address; remove it',
         'f:5:10: metrics must be HOST:PORT such as 127.0.0.1:9464, not ":9464"; write 127.0.0.1:9464 for this machine only, 0.0.0.0:9464 for everybody',
         'f:6:16: drain_timeout must be at most 1h, not "2h"',
-        'f:7:1: trusted_proxies is not built yet; remove it',
+        'f:7:1: journal is not built yet; remove it',
       ],
     ],
     ['no YAML', 'ports: {\n', [expect.stringMatching(/^f:1:8: the \{ that begins here/)]],

@@ -11,6 +11,7 @@ import type {
   SocketUse,
 } from '../../../../core/node/commands.ts'
 import type { ListenerEvent, SocketEvent } from '../../../../core/node/events.ts'
+import type { CommonSettings } from '../../../../core/node/listener-config.ts'
 import type { SocketId } from '../../../../core/publish/events.ts'
 import {
   type ListenerId,
@@ -20,6 +21,7 @@ import {
   serviceKey,
 } from '../../../../core/services/identity.ts'
 import type { StreamSpec, UdpSpec } from '../../../../core/spec/deployment.ts'
+import type { WhenEmpty } from '../../../../core/stream/events.ts'
 import {
   type Listeners,
   type ListenersOptions,
@@ -40,7 +42,11 @@ export const STREAM: StreamSpec = {
   connectionsMax: 10_000,
   connectionsPerBackendMax: 0,
   drainTimeoutMs: 30_000,
+  holdTimeoutMs: 30_000,
 }
+
+/** Anybody may come, and nobody asks whether anybody does. */
+const COMMON: CommonSettings = { access: [], idleAfterMs: 0 }
 
 export const BALANCE = { strategy: 'round_robin', failOpen: true } as const
 
@@ -123,8 +129,9 @@ export class Fixture {
     stream: Partial<StreamSpec> = {},
     listener: ListenerId = LISTENER,
     balance: OpenListener['balance'] = BALANCE,
+    common: Partial<CommonSettings> = {},
   ): Promise<number> {
-    this.openDoor(stream, listener, balance)
+    this.openDoor(stream, listener, balance, common)
     return (await this.bind({ port, listener })).port
   }
 
@@ -133,13 +140,25 @@ export class Fixture {
     stream: Partial<StreamSpec> = {},
     listener: ListenerId = LISTENER,
     balance: OpenListener['balance'] = BALANCE,
+    common: Partial<CommonSettings> = {},
   ): void {
-    const settings = { protocol: 'tcp', stream: { ...STREAM, ...stream }, balance } as const
+    const settings = settingsOf(stream, balance, common)
     this.#openDoor(listener, balance, settings)
   }
 
-  openUdpDoor(udp: Partial<UdpSpec> = {}, listener: ListenerId = UDP_LISTENER): void {
-    const settings = { protocol: 'udp', udp: udpOf(udp), drainTimeoutMs: 30_000 } as const
+  openUdpDoor(
+    udp: Partial<UdpSpec> = {},
+    listener: ListenerId = UDP_LISTENER,
+    common: Partial<CommonSettings> = {},
+  ): void {
+    const drainTimeoutMs = 30_000
+    const settings = {
+      protocol: 'udp',
+      udp: udpOf(udp),
+      drainTimeoutMs,
+      ...COMMON,
+      ...common,
+    } as const
     this.#openDoor(listener, { strategy: 'hrw', failOpen: true }, settings)
   }
 
@@ -152,8 +171,12 @@ export class Fixture {
   }
 
   /** A UDP listener and its socket; resolves to the bound port. */
-  async openUdp(udp: Partial<UdpSpec> = {}, listener: ListenerId = UDP_LISTENER): Promise<number> {
-    this.openUdpDoor(udp, listener)
+  async openUdp(
+    udp: Partial<UdpSpec> = {},
+    listener: ListenerId = UDP_LISTENER,
+    common: Partial<CommonSettings> = {},
+  ): Promise<number> {
+    this.openUdpDoor(udp, listener, common)
     return (await this.bind({ use: { kind: 'udp', listener } })).port
   }
 
@@ -173,8 +196,7 @@ export class Fixture {
     const { host = HOST, port = 0 } = wish
     const use = useOf(wish)
     const [socket, attempt] = [++this.#socketLast, ++this.#attempt]
-    const leadsTo =
-      use.kind === 'tcp' ? use.routes.map((route) => route.listener) : [use].flatMap(listenersOf)
+    const leadsTo = use.kind === 'tcp' ? use.routes.flatMap(ledToBy) : [use].flatMap(listenersOf)
     for (const listener of leadsTo) {
       this.#socketsOf.set(listener, [...(this.#socketsOf.get(listener) ?? []), socket])
     }
@@ -201,13 +223,32 @@ export class Fixture {
     this.listeners.apply({ type: 'close-listener', listener })
   }
 
-  async applyBackends(backends: readonly Backend[], listener = LISTENER): Promise<number> {
+  async applyBackends(
+    backends: readonly Backend[],
+    listener = LISTENER,
+    whenEmpty: WhenEmpty = 'refuse',
+  ): Promise<number> {
     const version = ++this.#version
-    this.listeners.apply({ type: 'apply-backends', listener, version, backends })
+    this.listeners.apply({ type: 'apply-backends', listener, version, backends, whenEmpty })
     await this.event('backends-applied', (event) => event.version === version)
     return version
   }
 }
+
+export const settingsOf = (
+  stream: Partial<StreamSpec> = {},
+  balance: OpenListener['balance'] = BALANCE,
+  common: Partial<CommonSettings> = {},
+): ListenerSettings => ({
+  protocol: 'tcp',
+  stream: { ...STREAM, ...stream },
+  balance,
+  ...COMMON,
+  ...common,
+})
+
+const ledToBy = (route: SocketRoute): readonly ListenerId[] =>
+  'listener' in route ? [route.listener] : route.http.map(({ listener }) => listener)
 
 const listenersOf = (use: SocketUse): readonly ListenerId[] =>
   use.kind === 'udp' ? [use.listener] : []

@@ -4,7 +4,6 @@ import { createServer } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listenerId, serviceKey } from '../../../../core/services/identity.ts'
 import {
-  BALANCE,
   backend,
   Client,
   HOST,
@@ -12,7 +11,7 @@ import {
   listen,
   refusingPort,
   replica,
-  STREAM,
+  settingsOf,
   startBlackHole,
   startEcho,
   startFixture,
@@ -111,14 +110,8 @@ describe('opening and closing', () => {
     await node.applyBackends([backend(1, echo.port)])
     const first = new Client(port)
     await first.exchange('one', 'one')
-    const stream = { ...STREAM, connectionsMax: 1 }
-    node.listeners.apply({
-      type: 'configure-listener',
-      listener: LISTENER,
-      protocol: 'tcp',
-      stream,
-      balance: BALANCE,
-    })
+    const settings = settingsOf({ connectionsMax: 1 })
+    node.listeners.apply({ type: 'configure-listener', listener: LISTENER, ...settings })
     const second = new Client(port)
     await second.closed
     expect(second.error?.code).toBe('ECONNRESET')
@@ -289,13 +282,9 @@ describe('choosing a backend', () => {
     await node.applyBackends([backend(1, one.port), backend(2, two.port)])
     const first = new Client(port)
     await first.exchange('one', 'one')
-    node.listeners.apply({
-      type: 'configure-listener',
-      listener: LISTENER,
-      protocol: 'tcp',
-      stream: { ...STREAM, connectionsMax: 3 },
-      balance: { strategy: 'least_connections', failOpen: true },
-    })
+    const balance = { strategy: 'least_connections', failOpen: true } as const
+    const settings = settingsOf({ connectionsMax: 3 }, balance)
+    node.listeners.apply({ type: 'configure-listener', listener: LISTENER, ...settings })
     await new Client(port).exchange('two', 'two')
     expect([one.sockets.size, two.sockets.size]).toEqual([1, 1])
     await first.exchange('more', 'onemore')

@@ -3,6 +3,7 @@ import type { NodeView } from '../../../../core/node/view.ts'
 import { PublishLedger } from '../../../../core/publish/ledger.ts'
 import { zeroEntranceCounters } from '../../../../core/stream/entrance/state.ts'
 import { zeroCounters } from '../../../../core/stream/state.ts'
+import { HttpTotals } from '../../../../shells/node/metrics/http-totals.ts'
 import { type MetricsSources, metricsText } from '../../../../shells/node/metrics/node.ts'
 import { countersOf } from '../listener/udp/fake-udp-host.ts'
 import { linesOf, listenerRow } from './reading.ts'
@@ -19,12 +20,18 @@ const VIEW: NodeView = {
     listenerRow({ state: 'serving', address: '127.0.0.1:53' }),
     listenerRow({ state: 'absent', address: '[::]:53' }),
   ],
+  routes: [],
   node: [{ purpose: 'metrics', address: '127.0.0.1:9090', state: 'listening', detail: '' }],
   ports: { ...new PublishLedger().counters, binds: 4, bindsFailed: 1 },
 }
 
 const SOURCES: MetricsSources = {
+  http: new HttpTotals(),
   listeners: {
+    httpCounters: () => ({
+      endpoints: [],
+      clients: { live: 5, accepted: 6, handshakes: 7, refused: {} },
+    }),
     counters: async () => [{ ...NAME, counters: countersOf(1) }],
     streamCounters: () => [
       {

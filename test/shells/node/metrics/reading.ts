@@ -40,6 +40,7 @@ export const listenerRow = (more: Partial<ListenerView>): ListenerView => ({
   listener: listenerId(serviceKey('hello', 'dns'), 'dns', 1),
   purpose: 'public',
   tls: false,
+  strategy: 'round_robin',
   address: '0.0.0.0:53',
   state: 'serving',
   backends: 2,

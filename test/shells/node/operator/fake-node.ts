@@ -11,6 +11,7 @@ import type {
   SettledAnswer,
   VersionAnswer,
 } from '../../../../shells/node/operator/api.ts'
+import type { ListenerBackends } from '../../../../shells/node/operator/backends.ts'
 import type { DeployAnswer, OperatedNode } from '../../../../shells/node/operator/server.ts'
 
 export const VERSION: VersionAnswer = {
@@ -32,6 +33,8 @@ export class FakeNode implements OperatedNode {
   services: string[] = ['shop/web']
   sockets: NodeView['listeners'] = []
   nodeSockets: NodeView['node'] = []
+  replicas: NodeView['replicas'] = []
+  routes: NodeView['routes'] = []
   reply: Reply = { ok: true, text: 'done' }
   deployAnswer: DeployAnswer = { ok: true, name: 'shop', text: 'deployed', warnings: ['w'] }
   lines: LogLine[] = []
@@ -50,10 +53,9 @@ export class FakeNode implements OperatedNode {
       const [deployment = '', service = ''] = key.split('/')
       return { deployment, service }
     }) as unknown as NodeView['services']
-    const { sockets, nodeSockets } = this
+    const { sockets: listeners, nodeSockets: node, replicas, routes } = this
     const ports = new PublishLedger().counters
-    const none = { deployments: [], replicas: [] }
-    return { phase: 'running', ...none, services, listeners: sockets, node: nodeSockets, ports }
+    return { phase: 'running', deployments: [], services, replicas, listeners, routes, node, ports }
   }
 
   async deploy(source: DeploySource): Promise<DeployAnswer> {
@@ -97,9 +99,12 @@ export class FakeNode implements OperatedNode {
   }
 
   flowLists: readonly ListenerFlows[] = []
+  flows: () => Promise<readonly ListenerFlows[]> = async () => this.flowLists
   loads: () => Promise<readonly ListenerLoad[]> = async () => []
+  counts: readonly ListenerBackends[] = []
   readonly listeners: OperatedNode['listeners'] = {
-    flows: async () => this.flowLists,
+    backendCounts: async () => this.counts,
+    flows: () => this.flows(),
     load: () => this.loads(),
   }
 

@@ -5,7 +5,13 @@ import net from 'node:net'
 import path from 'node:path'
 import { Effect, Exit, Scope } from 'effect'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { type ListenerId, listenerId, serviceKey } from '../../../../core/services/identity.ts'
+import {
+  type ListenerId,
+  listenerId,
+  replicaId,
+  serviceKey,
+} from '../../../../core/services/identity.ts'
+import type { ListenerFlows } from '../../../../shells/node/listener/listeners.ts'
 import {
   connect,
   type FlowsRequest,
@@ -243,11 +249,11 @@ describe('listeners', () => {
     node.sockets = rows
     const [address, detail] = ['127.0.0.1:9090', 'the address is in use']
     node.nodeSockets = [{ purpose: 'metrics', address, state: 'retrying', detail }]
-    node.loads = async () => [{ listener: web, connections: 3, flows: 0 }]
+    node.loads = async () => [{ listener: web, connections: 3, requests: 0, flows: 0 }]
     expect(await client.listeners()).toEqual([
-      { ...rows[0], connections: 0, flows: 0 },
-      { ...rows[1], connections: 3, flows: 0 },
-      { ...rows[2], connections: 3, flows: 0 },
+      { ...rows[0], connections: 0, requests: 0, flows: 0 },
+      { ...rows[1], connections: 3, requests: 0, flows: 0 },
+      { ...rows[2], connections: 3, requests: 0, flows: 0 },
       {
         deployment: '',
         service: '',
@@ -261,6 +267,7 @@ describe('listeners', () => {
         members: [],
         detail,
         connections: 0,
+        requests: 0,
         flows: 0,
       },
     ])
@@ -269,10 +276,10 @@ describe('listeners', () => {
   test('a shutdown says how much of it all is left', async () => {
     const { node, client } = await serve()
     node.loads = async () => [
-      { listener: web, connections: 3, flows: 0 },
-      { listener: dns, connections: 4, flows: 5 },
+      { listener: web, connections: 3, requests: 0, flows: 0 },
+      { listener: dns, connections: 4, requests: 2, flows: 5 },
     ]
-    const work = { connections: 7, flows: 5 }
+    const work = { connections: 7, requests: 2, flows: 5 }
     expect(await take(client.shutdown('drain'), 1)).toMatchObject([{ type: 'progress', work }])
     node.stop()
   })
@@ -284,12 +291,116 @@ describe('listeners', () => {
     const { node, client } = await serve()
     node.sockets = [listenerRow({})]
     node.loads = loads
-    expect(await client.listeners()).toMatchObject([{ connections: 0, flows: 0 }])
-    const work = { connections: 0, flows: 0 }
+    expect(await client.listeners()).toMatchObject([{ connections: 0, requests: 0, flows: 0 }])
+    const work = { connections: 0, requests: 0, flows: 0 }
     expect(await take(client.shutdown('abort'), 1)).toMatchObject([{ type: 'progress', work }])
     expect(node.asked).toEqual([['shutdown', 'abort']])
     node.stop()
   })
+})
+
+describe('backends', () => {
+  const web = listenerId(serviceKey('shop', 'web'), 'http', 4)
+  const dns = listenerId(serviceKey('shop', 'dns'), 'dns', 5)
+  const idOf = (service: string, number: number) =>
+    replicaId({ deployment: 'shop', service, number, incarnation: number + 10 })
+  const member = (service: string, number: number, isUp = true) => ({
+    replica: idOf(service, number),
+    isUp,
+  })
+
+  async function serveShop() {
+    const served = await serve()
+    const { node } = served
+    node.services = ['shop/web', 'shop/dns']
+    const members = [member('web', 1), member('web', 2, false)]
+    const http = { deployment: 'shop', service: 'web', endpoint: 'http', protocol: 'http' }
+    const udp = { deployment: 'shop', service: 'dns', endpoint: 'dns', strategy: 'hrw' } as const
+    node.sockets = [
+      listenerRow({ ...http, listener: web, members }),
+      listenerRow({ ...http, listener: web, members, address: '[::]:80' }),
+      listenerRow({ ...udp, listener: dns, members: [member('dns', 1)] }),
+    ]
+    node.replicas = [
+      { id: idOf('dns', 1), addresses: { dns: '127.0.0.1:20009' } },
+    ] as unknown as FakeNode['replicas']
+    const left = { backend: idOf('web', 3), isDraining: true, live: 1, idle: 0, failures: 9 }
+    const first = { backend: idOf('web', 1), isDraining: false, live: 4, idle: 2, failures: 0 }
+    node.counts = [
+      {
+        listener: web,
+        backends: [
+          { ...left, address: '127.0.0.1:20003' },
+          { ...first, address: '127.0.0.1:20001' },
+        ],
+      },
+    ]
+    const flow = (backend: string) => ({ backend }) as ListenerFlows['flows'][number]
+    const flows = [flow(idOf('dns', 1)), flow(idOf('dns', 2)), flow(idOf('dns', 1))]
+    node.flowLists = [{ listener: dns, flows, total: 3 }]
+    return served
+  }
+
+  test('are those of each listener once, with what goes there; then those that drain', async () => {
+    const { client } = await serveShop()
+    const rows = (await client.backends()).map((each) => [
+      `${each.service} ${each.endpoint} ${each.protocol} ${each.strategy} ${each.listener}`,
+      `${each.backend} ${each.address} ${each.state}`,
+      [each.live, each.idle, each.failures],
+    ])
+    const http = 'web http http round_robin shop/web/http#4'
+    const udp = 'dns dns udp hrw shop/dns/dns#5'
+    expect(rows).toEqual([
+      [http, 'shop/web/1#11 127.0.0.1:20001 ready', [4, 2, 0]],
+      [http, 'shop/web/2#12  down', [0, 0, 0]],
+      [http, 'shop/web/3#13 127.0.0.1:20003 draining', [1, 0, 9]],
+      [udp, 'shop/dns/1#11 127.0.0.1:20009 ready', [2, 0, 0]],
+      [udp, 'shop/dns/2#12  draining', [1, 0, 0]],
+    ])
+  })
+
+  test('of one service, by any of its names; of none there is', async () => {
+    const { client } = await serveShop()
+    const services = async (name: string) =>
+      new Set((await client.backends(name)).map(({ service }) => service))
+    expect(await services('dns')).toEqual(new Set(['dns']))
+    expect(await services('shop/web')).toEqual(new Set(['web']))
+    await expect(client.backends('db')).rejects.toMatchObject({
+      code: 'not-found',
+      message: 'no service "db" here',
+    })
+  })
+
+  test.each<[what: string, flows: FakeNode['flows']]>([
+    ['never answer', () => new Promise(() => {})],
+    ['fail', () => Promise.reject(new Error('their thread is gone'))],
+  ])('listeners that %s keep nobody waiting', async (_, flows) => {
+    const { node, client } = await serveShop()
+    node.flows = flows
+    expect((await client.backends()).map(({ live }) => live)).toEqual([4, 0, 1, 0])
+  })
+})
+
+test('routes are those of the view', async () => {
+  const { node, client } = await serve()
+  const route: FakeNode['routes'][number] = {
+    deployment: 'shop',
+    service: 'web',
+    endpoint: 'http',
+    listener: listenerId(serviceKey('shop', 'web'), 'http', 4),
+    address: '0.0.0.0:80',
+    port: 80,
+    host: 'a.example.com',
+    path: '/api',
+    tls: false,
+    redirectTo: 443,
+    stripPrefix: true,
+    backends: 2,
+    ready: 1,
+    state: 'serving',
+  }
+  node.routes = [route]
+  expect(await client.routes()).toEqual([route])
 })
 
 describe('a socket that is removed', () => {

@@ -140,7 +140,7 @@ export class RemoteListener implements UdpListener {
   report(report: Exclude<Report, { type: 'resolve' }>): void {
     switch (report.type) {
       case 'fact':
-        if (report.fact.type === 'backend-drained') this.#set.drained(report.fact.backend)
+        this.#set.told(report.fact)
         this.#options.fact(report.fact)
         return
       case 'host-failed':

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { SocketRoute } from '../../../../../core/node/commands.ts'
+import type { TcpRoute } from '../../../../../core/node/commands.ts'
 import { listenerId, serviceKey } from '../../../../../core/services/identity.ts'
 import {
   backend,
@@ -176,7 +176,7 @@ describe('by server name', () => {
   const listenerOf = (name: string) => listenerId(serviceKey('demo', name), 'tcp', 1)
 
   async function startNamed(
-    routes: readonly (Omit<SocketRoute, 'listener'> & { name: string })[],
+    routes: readonly (Omit<TcpRoute, 'listener'> & { name: string })[],
   ): Promise<{ node: Fixture; port: number }> {
     const node = await startFixture({ certificates: shown('a.example', 'b.example', 'default') })
     for (const { name, tls } of routes) {

@@ -55,7 +55,9 @@ describe('sockets and what is behind them', () => {
     expect(await asked(ports[1]!, '127.0.0.2')).toBe('?')
     expect(await asked(ports[0]!)).toBe('?')
     expect(await asked(ports[1]!, '127.0.0.2')).toBe('ECONNRESET')
-    expect(await node.listeners.load()).toEqual([{ listener: LISTENER, connections: 3, flows: 0 }])
+    expect(await node.listeners.load()).toEqual([
+      { listener: LISTENER, connections: 3, requests: 0, flows: 0 },
+    ])
   })
 
   test('proxy W1, W4: from a wide address to a narrow one, nobody who is connected notices', async () => {
@@ -229,7 +231,9 @@ describe('unbound while clients are on their way in', () => {
     await Promise.all([mute.closed, half.closed])
     expect([mute.error?.code, half.error?.code]).toEqual(['ECONNRESET', 'ECONNRESET'])
     await through.exchange('b', 'ab')
-    expect(await node.listeners.load()).toEqual([{ listener: LISTENER, connections: 1, flows: 0 }])
+    expect(await node.listeners.load()).toEqual([
+      { listener: LISTENER, connections: 1, requests: 0, flows: 0 },
+    ])
     const [{ counters } = { counters: undefined }] = node.listeners.streamCounters()
     expect(counters).toMatchObject({
       connectionsLive: 1,

@@ -5,14 +5,13 @@ import type { StreamSpec } from '../../../../../core/spec/deployment.ts'
 import { temporaryDirectory } from '../../temporary-directory.ts'
 import { fixturesDirectory } from '../../tls/fixtures.ts'
 import {
-  BALANCE,
   backend,
   Client,
   type Fixture,
   LISTENER,
   refusingPort,
   replica,
-  STREAM,
+  settingsOf,
   startEcho,
   startFixture,
   startUpstream,
@@ -182,9 +181,7 @@ describe('authorities', () => {
     node.listeners.apply({
       type: 'configure-listener',
       listener: LISTENER,
-      protocol: 'tcp',
-      stream: { ...STREAM, tls: 'reoriginate', backendCa: missing },
-      balance: BALANCE,
+      ...settingsOf({ tls: 'reoriginate', backendCa: missing }),
     })
     await new SecureClient(port).exchange('hi', 'hi')
   })

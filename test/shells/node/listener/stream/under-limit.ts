@@ -18,6 +18,7 @@ const stream = {
   connectionsMax: 10_000,
   connectionsPerBackendMax: 0,
   drainTimeoutMs: 30_000,
+  holdTimeoutMs: 30_000,
 } as const
 
 const listeners = await Effect.runPromise(
@@ -34,8 +35,9 @@ const listeners = await Effect.runPromise(
 )
 const backends = [{ id, host, port: Number(process.argv[2]) }]
 const balance = { strategy: 'round_robin', failOpen: true } as const
+const anybody = { access: [], idleAfterMs: 0 } as const
 const tcp = { kind: 'tcp', greetingsMax: 10_000, acceptProxyProtocol: [] } as const
 const use = { ...tcp, routes: [{ listener, tls: 'off' }] } as const
-listeners.apply({ type: 'open-listener', listener, protocol: 'tcp', balance, stream })
-listeners.apply({ type: 'apply-backends', listener, version: 1, backends })
+listeners.apply({ type: 'open-listener', listener, protocol: 'tcp', balance, stream, ...anybody })
+listeners.apply({ type: 'apply-backends', listener, version: 1, backends, whenEmpty: 'refuse' })
 listeners.apply({ type: 'bind-socket', socket: 1, attempt: 1, host, port: 0, use })

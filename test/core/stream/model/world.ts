@@ -4,14 +4,20 @@
  * what it has seen happen, never by what the machine believes.
  */
 import { expect } from 'vitest'
-import { localHeader, proxyHeader } from '../../../core/net/proxy-v2.ts'
-import type { StreamListenerCommand } from '../../../core/stream/commands.ts'
-import type { Peers } from '../../../core/stream/entrance/events.ts'
-import type { ConnectionId, Side, StreamListenerEvent } from '../../../core/stream/events.ts'
-import { checkInvariants } from '../../../core/stream/invariants.ts'
-import { StreamListener } from '../../../core/stream/listener.ts'
-import type { StreamConfig } from '../../../core/stream/state.ts'
-import { backend, peersOf } from './rows.ts'
+import { localHeader, proxyHeader } from '../../../../core/net/proxy-v2.ts'
+import type { CloseReason, StreamListenerCommand } from '../../../../core/stream/commands.ts'
+import type { Peers } from '../../../../core/stream/entrance/events.ts'
+import type {
+  ConnectionId,
+  Side,
+  StreamListenerEvent,
+  WhenEmpty,
+} from '../../../../core/stream/events.ts'
+import { checkInvariants } from '../../../../core/stream/invariants.ts'
+import { StreamListener } from '../../../../core/stream/listener.ts'
+import type { StreamConfig } from '../../../../core/stream/state.ts'
+import { backend, peersOf } from '../rows.ts'
+import { POLICIES, UseWatch } from './use-watch.ts'
 
 /** What one side of a connection is, as its socket would tell. */
 interface Socket {
@@ -41,7 +47,11 @@ interface Connection {
   readonly client: Socket
   readonly upstream: Socket
   readonly attempts: Attempt[]
+  /** When it was accepted. */
+  readonly config: StreamConfig
   joined: boolean
+  /** Since when it waits for a backend. */
+  heldAt: number | undefined
   closed: boolean
 }
 
@@ -71,6 +81,9 @@ export class World {
   readonly connections = new Map<ConnectionId, Connection>()
   now = 0
   #version = 0
+  #whenEmpty: WhenEmpty = 'refuse'
+  #isClosed = false
+  readonly #use = new UseWatch()
   #set: string[] = []
   /** Left the set since, with connections then; each owes one `backend-drained`. */
   readonly #owesDrained = new Set<string>()
@@ -94,18 +107,32 @@ export class World {
     possible[choice % possible.length]!()
   }
 
-  applySet(ids: readonly string[]): void {
+  applySet(ids: readonly string[], whenEmpty: WhenEmpty = 'refuse'): void {
     const gone = this.#set.filter((id) => !ids.includes(id))
     for (const id of ids) this.#owesDrained.delete(id)
     for (const id of gone) this.#owesDrained.add(id)
     this.#set = [...ids]
     this.#version += 1
-    this.step({ type: 'apply-backends', version: this.#version, backends: ids.map(backend) })
+    this.#whenEmpty = this.#isClosed ? 'refuse' : whenEmpty
+    this.#use.onSet()
+    const backends = ids.map(backend)
+    this.step({ type: 'apply-backends', version: this.#version, backends, whenEmpty })
   }
 
   configure(config: StreamConfig): void {
+    this.#use.onConfigure(this.#config, this.now)
     this.#config = config
     this.step({ type: 'configure', config })
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#whenEmpty = 'refuse'
+    this.step({ type: 'close' })
+  }
+
+  get held(): Connection[] {
+    return this.open.filter(({ heldAt }) => heldAt !== undefined)
   }
 
   /** Of several sockets, numbers come in any order; some clients are known. */
@@ -115,7 +142,8 @@ export class World {
     const peers = id % 3 === 0 ? undefined : peersOf(`192.0.2.${id % 7}:${id}`)
     const sockets = { client: freshSocket(), upstream: freshSocket() }
     const isTold = this.#config.proxyProtocol
-    const fresh = { attempts: [], joined: false, closed: false }
+    const config = this.#config
+    const fresh = { attempts: [], config, joined: false, heldAt: undefined, closed: false }
     this.connections.set(id, { id, peers, isTold, ...sockets, ...fresh })
     const room = [...this.#set].some((each) => !this.#isFull(each))
     this.step(
@@ -123,12 +151,16 @@ export class World {
         ? { type: 'accepted', connection: id }
         : { type: 'accepted', connection: id, peers },
     )
-    if (!room) expect(this.connections.get(id)!.closed, 'nobody has room').toBe(true)
+    const { closed, heldAt } = this.connections.get(id)!
+    if (!room) expect(closed || heldAt !== undefined, 'nobody has room').toBe(true)
+    const client = peers === undefined ? undefined : id % 7
+    if (POLICIES.get(config.access)!(client)) expect(closed, 'a policy is against it').toBe(true)
+    if (heldAt !== undefined) expect(this.held.length).toBeLessThanOrEqual(config.heldMax)
   }
 
   /** Lets time pass to the deadline and over it until nothing is left to do. */
   runOut(): void {
-    for (let ticks = 0; this.open.length > 0; ticks++) {
+    for (let ticks = 0; this.open.length > 0 || this.listener.deadline() !== undefined; ticks++) {
       expect(ticks, 'ticks come to an end').toBeLessThan(1000)
       const deadline = this.listener.deadline()
       expect(deadline, 'a live connection has a deadline').toBeDefined()
@@ -147,14 +179,26 @@ export class World {
     const out: StreamListenerCommand[] = []
     this.listener.step(event, this.now, out)
     checkInvariants(this.listener)
+    this.#use.onStep()
     const drainedOwed = new Set(this.#owesDrained)
     for (const command of out) this.#apply(command, drainedOwed)
     for (const id of drainedOwed) {
       expect(this.#liveOn(id), `${id} has nothing left but is not drained`).toBeGreaterThan(0)
     }
+    this.#checkHeld()
+    this.#use.check(this.open.length, this.held.length, this.#whenEmpty)
     for (const id of BACKENDS) expect(this.listener.connectionsOn(id)).toBe(this.#liveOn(id))
     expect(this.listener.connections).toBe(this.open.length)
     for (const connection of this.open) this.#checkFlow(connection)
+  }
+
+  /** Who waits has a reason to, and that somebody does is known. */
+  #checkHeld(): void {
+    const { held } = this
+    expect(this.listener.heldConnections).toBe(held.length)
+    if (held.length === 0) return
+    expect(this.#set, 'nobody waits for what is there').toEqual([])
+    expect(this.#whenEmpty, 'nobody waits for what never comes').toBe('hold')
   }
 
   /** A source is paused while its destination is blocked, and only then. */
@@ -205,6 +249,13 @@ export class World {
         this.#failureReportedAt.set(command.backend, this.now)
         return
       }
+      case 'wanted':
+        return this.#use.onWanted(this.held.length, this.#whenEmpty)
+      case 'idle':
+        expect(this.#isClosed).toBe(false)
+        return this.#use.onIdle(this.#config, this.now)
+      case 'busy':
+        return this.#use.onBusy()
     }
   }
 
@@ -226,7 +277,14 @@ export class World {
         expect(this.#set, 'only backends of the set').toContain(command.backend)
         expect(attempts.map((each) => each.backend)).not.toContain(command.backend)
         expect(this.#isFull(command.backend), `${command.backend} has room`).toBe(false)
+        connection.heldAt = undefined
         attempts.push({ ...command, state: 'connecting' })
+        return
+      case 'hold':
+        expect(connection.heldAt ?? this.#set, 'held once, without a backend').toEqual([])
+        expect(['connecting', 'connected']).not.toContain(last?.state)
+        expect(connection.config.holdTimeoutMs, 'it may wait').toBeGreaterThan(0)
+        connection.heldAt = this.now
         return
       case 'join':
         expect(last?.state).toBe('connected')
@@ -259,6 +317,9 @@ export class World {
       }
       case 'close':
         connection.closed = true
+        this.#checkReason(connection, command.reason)
+        connection.heldAt = undefined
+        if (this.open.length === 0) this.#use.onEmpty(this.now)
         if (command.reason === 'backends-full') {
           expect(this.#set.every((each) => this.#isFull(each))).toBe(true)
         }
@@ -273,12 +334,35 @@ export class World {
     }
   }
 
+  #checkReason({ heldAt, config, attempts }: Connection, reason: CloseReason): void {
+    switch (reason) {
+      case 'hold-timeout':
+        return expect(this.now - heldAt!).toBeGreaterThanOrEqual(config.holdTimeoutMs)
+      case 'hold-refused':
+        expect(heldAt, 'it waited').toBeDefined()
+        return expect(this.#whenEmpty).toBe('refuse')
+      case 'held-max':
+        this.#use.onTurnedAway()
+        expect(attempts).toEqual([])
+        return expect(this.held.length).toBeGreaterThanOrEqual(this.#config.heldMax)
+      case 'no-backend':
+        this.#use.onTurnedAway()
+        return expect(
+          this.#whenEmpty === 'hold' && config.holdTimeoutMs > 0,
+          'it would have waited',
+        ).toBe(false)
+    }
+  }
+
   #possible(): (() => void)[] {
     const all = [() => this.accept(), () => this.tick()]
     for (const connection of this.connections.values()) {
       // What arrives late for a closed connection, or an attempt that is over.
       for (const attempt of connection.attempts) all.push(...this.#answers(connection, attempt))
-      if (connection.closed || !connection.joined) continue
+      if (connection.closed) continue
+      // All that is known of a client that waits is that it left.
+      if (connection.heldAt !== undefined) all.push(this.#breaks(connection, 'client'))
+      if (!connection.joined) continue
       for (const side of SIDES) all.push(...this.#socketEvents(connection, side))
     }
     return all
@@ -335,10 +419,14 @@ export class World {
         this.step({ type: 'finished', connection: id, side })
       })
     }
-    all.push(() => {
-      socket.broken = true
-      this.step({ type: 'errored', connection: id, side })
-    })
+    all.push(this.#breaks(connection, side))
     return all
+  }
+
+  #breaks(connection: Connection, side: Side): () => void {
+    return () => {
+      connection[side].broken = true
+      this.step({ type: 'errored', connection: connection.id, side })
+    }
   }
 }

@@ -1,13 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type StrategyName, strategyNamed } from '../../../core/balance/strategies.ts'
-import type { StreamConfig } from '../../../core/stream/state.ts'
+import { type StrategyName, strategyNamed } from '../../../../core/balance/strategies.ts'
+import type { WhenEmpty } from '../../../../core/stream/events.ts'
+import type { StreamConfig } from '../../../../core/stream/state.ts'
+import { POLICIES } from './use-watch.ts'
 import { BACKENDS, World } from './world.ts'
 
 type Action =
   | { readonly type: 'act'; readonly choice: number }
   | { readonly type: 'wait'; readonly ms: number }
-  | { readonly type: 'set'; readonly ids: readonly string[] }
+  | { readonly type: 'set'; readonly ids: readonly string[]; readonly whenEmpty: WhenEmpty }
   | { readonly type: 'cut'; readonly id: string }
   | { readonly type: 'configure'; readonly config: StreamConfig }
   | { readonly type: 'rebalance'; readonly strategy: StrategyName }
@@ -21,14 +23,22 @@ const config: fc.Arbitrary<StreamConfig> = fc.record({
   connectionsPerBackendMax: fc.nat(2),
   proxyProtocol: fc.boolean(),
   upstreamTls: fc.constant(false),
+  access: fc.constantFrom(...POLICIES.keys()),
+  heldMax: fc.nat(3),
+  holdTimeoutMs: fc.nat(200),
+  idleAfterMs: fc.constantFrom(0, 20, 400),
 })
 
 const ids = fc.constantFrom(...BACKENDS)
+const whenEmpty = fc.constantFrom<WhenEmpty>('hold', 'refuse')
+const set = fc.record({ type: fc.constant('set'), ids: fc.uniqueArray(ids), whenEmpty })
+const emptySet = fc.record({ type: fc.constant('set'), ids: fc.constant([]), whenEmpty })
 const strategy = fc.constantFrom<StrategyName>('round_robin', 'least_connections', 'hrw')
 const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 40, arbitrary: fc.record({ type: fc.constant('act'), choice: fc.nat(1000) }) },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('wait'), ms: fc.nat(150) }) },
-  { weight: 4, arbitrary: fc.record({ type: fc.constant('set'), ids: fc.uniqueArray(ids) }) },
+  { weight: 4, arbitrary: set },
+  { weight: 2, arbitrary: emptySet },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('cut'), id: ids }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('configure'), config }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('rebalance'), strategy }) },
@@ -45,7 +55,7 @@ function act(world: World, step: Action): void {
       world.tick()
       return
     case 'set':
-      world.applySet(step.ids)
+      world.applySet(step.ids, step.whenEmpty)
       return
     case 'cut':
       world.step({ type: 'cut-backend', backend: step.id })
@@ -60,7 +70,7 @@ function act(world: World, step: Action): void {
       })
       return
     case 'close':
-      world.step({ type: 'close' })
+      world.close()
   }
 }
 

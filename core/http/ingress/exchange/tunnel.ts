@@ -1,0 +1,92 @@
+/** After a change of protocol: bytes both ways, each end by itself, until both are over. */
+import type { Instant } from '../../../machine.ts'
+import { responseFields, responseHead } from '../../forward/response.ts'
+import type { ResponseHead } from '../../head/response.ts'
+import { type Client, enter, type IngressState, type Out, STAGE, type Upstream } from '../state.ts'
+import { setDue } from '../timers.ts'
+import { write } from './body.ts'
+import { cutOff, fail } from './end.ts'
+
+/** The backend changed the protocol, as the client offered it. */
+export function openTunnel(
+  state: IngressState,
+  client: Client,
+  upstream: Upstream,
+  head: ResponseHead,
+  now: Instant,
+  out: Out,
+): void {
+  const { passage } = client
+  const isOffered =
+    upstream.reader === undefined ||
+    (head.upgrade !== '' && passage.requestUpgrade.split(/[\s,]+/).includes(head.upgrade))
+  if (passage.requestUpgrade === '' || !isOffered) {
+    fail(state, client, 'bad-response', now, out)
+    return
+  }
+  client.answeredAt = now
+  passage.elapsedMs = now - client.beganAt
+  client.status = client.isStream ? 200 : head.status
+  if (client.isStream) {
+    const fields = responseFields(head, passage)
+    out.push({ type: 'respond', client: client.id, status: 200, fields, isLast: false })
+  } else {
+    write(client, responseHead(head, passage), undefined, out)
+  }
+  enter(client, STAGE.tunnel)
+  client.listener!.tunnels += 1
+  client.totalAt = Number.POSITIVE_INFINITY
+  upstream.writesChunks = false
+  touch(state, client, now)
+}
+
+export function relayUp(
+  state: IngressState,
+  client: Client,
+  upstream: Upstream,
+  bytes: Uint8Array,
+  at: number,
+  now: Instant,
+  out: Out,
+): void {
+  client.moved += bytes.length - at
+  write(upstream, '', at === 0 ? bytes : bytes.subarray(at), out)
+  touch(state, client, now)
+}
+
+export function relayDown(
+  state: IngressState,
+  client: Client,
+  upstream: Upstream,
+  bytes: Uint8Array,
+  at: number,
+  now: Instant,
+  out: Out,
+): void {
+  upstream.moved += bytes.length - at
+  write(client, '', at === 0 ? bytes : bytes.subarray(at), out)
+  touch(state, client, now)
+}
+
+/** The client sends no more: nor is more sent to its backend. */
+export function endTunnel(client: Client, upstream: Upstream, out: Out): void {
+  if (client.endsUpstream) return
+  client.endsUpstream = true
+  out.push({ type: 'end-upstream', upstream: upstream.id })
+}
+
+/** Both sides have all there was. */
+export function closeTunnelWhenDone(
+  state: IngressState,
+  client: Client,
+  now: Instant,
+  out: Out,
+): void {
+  if (!client.isFinished || !client.upstream!.isFinished) return
+  cutOff(state, client, 'done', false, now, out)
+}
+
+function touch(state: IngressState, client: Client, now: Instant): void {
+  const { tunnelIdleMs } = client.settings!
+  setDue(state, client, tunnelIdleMs > 0 ? now + tunnelIdleMs : Number.POSITIVE_INFINITY)
+}

@@ -1,0 +1,98 @@
+/** A client as a stream of an HTTP/2 connection, from its head on. */
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import type { ClientId } from '../../../../core/http/events.ts'
+import { type Listening, type Occurrence, Wire } from '../wire.ts'
+import { type FieldRecord, recordOf } from './fields.ts'
+
+export class StreamClient extends Wire<ServerHttp2Stream> {
+  readonly id: ClientId
+  readonly #to: Listening
+  /** The request has ended. */
+  #hasEnded: boolean
+  #trailersIn: readonly string[] | undefined
+  #trailersOut: FieldRecord = NO_FIELDS
+  /** Node says when they may be sent, which ends the stream. */
+  #owesTrailers = false
+  /** Nobody wants the rest of the request: it is refused when the answer is out. */
+  #isRefused = false
+
+  constructor(id: ClientId, stream: ServerHttp2Stream, isLast: boolean, to: Listening) {
+    super(stream)
+    this.id = id
+    this.#to = to
+    this.#hasEnded = isLast
+    stream.on('wantTrailers', () => this.#sendTrailers())
+    stream.on('close', () => this.report('broken'))
+  }
+
+  /** Unless it is paused: then once it is resumed. */
+  read(): void {
+    const { stream } = this
+    stream.on('trailers', (_trailers, _flags, raw) => {
+      this.#trailersIn = raw
+    })
+    stream.on('end', () => this.#onEnd())
+    stream.on('data', (bytes: Uint8Array) => {
+      if (!this.isReleased) this.#to.step({ type: 'client-data', client: this.id, bytes })
+    })
+  }
+
+  respond(status: number, fields: readonly string[], isLast: boolean): void {
+    const { stream } = this
+    try {
+      if (status < 200) {
+        stream.additionalHeaders({ ...recordOf(fields), ':status': status })
+        return
+      }
+      this.#owesTrailers = !isLast
+      const head = [':status', `${status}`, ...fields]
+      stream.respond(head, { endStream: isLast, waitForTrailers: !isLast })
+    } catch {
+      this.report('broken') // it is gone, or somebody sent what cannot be said here
+      return
+    }
+    if (isLast) this.expectFinish()
+  }
+
+  endWith(trailers: readonly string[]): void {
+    this.#trailersOut = recordOf(trailers)
+    this.end()
+  }
+
+  close(reset: boolean): void {
+    this.detach()
+    const { stream } = this
+    if (reset || !stream.writableEnded) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    else if (this.#hasEnded)
+      return // both sides have: it closes itself
+    else if (this.#owesTrailers) this.#isRefused = true
+    else stream.close(constants.NGHTTP2_NO_ERROR)
+  }
+
+  protected tell(what: Occurrence): void {
+    this.#to.step({ type: `client-${what}`, client: this.id })
+  }
+
+  #onEnd(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    if (this.isReleased) return
+    const fields = this.#trailersIn
+    if (fields === undefined) this.report('ended')
+    else this.#to.step({ type: 'client-trailers', client: this.id, fields })
+  }
+
+  #sendTrailers(): void {
+    this.#owesTrailers = false
+    try {
+      this.stream.sendTrailers(this.#trailersOut)
+    } catch {
+      this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      return
+    }
+    // They are on their way a little later.
+    if (this.#isRefused) setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR))
+  }
+}
+
+const NO_FIELDS: FieldRecord = {}

@@ -1,0 +1,106 @@
+/**
+ * Times: nobody waits for longer than what was configured allows, give or take a slack, and whoever
+ * obeys the deadline is woken for it; what is told as too late was late.
+ */
+import type { IngressCommand } from '../../../core/http/commands.ts'
+import type { IngressEvent } from '../../../core/http/events.ts'
+import type { Instant } from '../../../core/machine.ts'
+import type { ClientPeer } from '../network/client-peer.ts'
+import type { UpstreamPeer } from '../network/upstream-peer.ts'
+import type { HttpWorld } from '../world.ts'
+import type { HttpChecker, HttpStep } from './checker.ts'
+
+export class Timeouts implements HttpChecker {
+  onStep({ event, commands, now }: HttpStep, world: HttpWorld): void {
+    this.#touch(event, now, world)
+    for (const command of commands) this.#touch(command, now, world)
+  }
+
+  afterStep({ event, commands, now, ingress }: HttpStep, world: HttpWorld): void {
+    // By now it is known for whom a new connection is.
+    for (const command of commands) this.#touch(command, now, world)
+    const deadline = ingress.deadline() ?? Number.POSITIVE_INFINITY
+    const check = (dueAt: Instant, what: () => string): void => {
+      if (deadline > Math.max(dueAt, now) + SLACK_MS) {
+        world.fail(NAME, `the deadline is ${deadline}, ${what()} is over at ${dueAt}`)
+      }
+      if (event.type === 'tick' && dueAt + SLACK_MS < now) {
+        world.fail(NAME, `${what()} should be over at ${dueAt}, and is not at ${now}`)
+      }
+    }
+    for (const client of world.clients.live.values()) {
+      check(dueOfClient(client, world), () => `the wait of client ${client.id}`)
+    }
+    for (const upstream of world.backends.live.values()) {
+      check(dueOfUpstream(upstream, world), () => `upstream ${upstream.id}`)
+    }
+  }
+
+  #touch(it: IngressEvent | IngressCommand, now: Instant, world: HttpWorld): void {
+    if ('client' in it) {
+      const client = world.clients.live.get(it.client)
+      if (client !== undefined) client.touchedAt = now
+    } else if ('upstream' in it) {
+      const upstream = world.backends.live.get(it.upstream)
+      const client = upstream?.current?.request.client
+      if (client !== undefined && upstream?.isUsed === true) client.touchedAt = now
+    }
+  }
+}
+
+function dueOfClient(client: ClientPeer, world: HttpWorld): Instant {
+  const { acceptedAt, wasEnded } = client
+  const { operator } = world
+  const current = client.requests.find(({ record }) => record === undefined)
+  const touchedAt = current?.headAt === undefined ? client.touchedAt : triedAt(client, world)
+  if (wasEnded && !client.becameTunnel) return touchedAt + CLOSING_MS
+  const limits = operator.limitsSince(acceptedAt)
+  const ports = Math.max(...limits.map((each) => Math.max(each.headTimeoutMs, each.keepAliveMs)))
+  if (current?.headAt === undefined) return touchedAt + ports
+  const settings = operator.settingsSince(Math.min(acceptedAt, current.headAt))
+  const longest = Math.max(
+    ports,
+    ...settings.map((each) =>
+      Math.max(
+        each.bodyTimeoutMs,
+        each.connectTimeoutMs * (each.retries + 2),
+        each.responseTimeoutMs,
+        each.holdTimeoutMs,
+      ),
+    ),
+  )
+  if (!client.becameTunnel) return touchedAt + longest
+  const isEndless = settings.some(({ tunnelIdleMs }) => tunnelIdleMs === 0)
+  return isEndless
+    ? Number.POSITIVE_INFINITY
+    : touchedAt + Math.max(longest, ...settings.map(({ tunnelIdleMs }) => tunnelIdleMs))
+}
+
+/** For whom a connection is being made cannot be seen: it may be for this one. */
+function triedAt({ touchedAt }: ClientPeer, world: HttpWorld): Instant {
+  let at = touchedAt
+  for (const { state, openedAt } of world.backends.live.values()) {
+    if (state === 'connecting' && openedAt > at) at = openedAt
+  }
+  return at
+}
+
+function dueOfUpstream(upstream: UpstreamPeer, world: HttpWorld): Instant {
+  const { state, openedAt, isUsed, idleSince } = upstream
+  const { operator } = world
+  if (state === 'connecting') {
+    const settings = operator.settingsSince(openedAt - LATE_MS)
+    return openedAt + Math.max(...settings.map((each) => each.connectTimeoutMs))
+  }
+  if (isUsed) return Number.POSITIVE_INFINITY // it is over with its client
+  const kept = operator.configsSince(idleSince).map((each) => each.idleUpstreamMs)
+  const client = upstream.current?.request.client
+  return (client?.touchedAt ?? idleSince) + Math.max(...kept, client?.config.idleUpstreamMs ?? 0)
+}
+
+const NAME = 'http timeouts'
+const SLACK_MS = 2
+/** For whom what is sent after the last answer is read and dropped. */
+const CLOSING_MS = 5_000
+/** An exchange keeps the settings it began with. */
+const LATE_MS = 700_000
