@@ -3,6 +3,7 @@
  *
  *   dist/weir.mjs          the command, everything bundled, runs with plain `node`
  *   dist/udp-worker.mjs    what the command and the Node shell run UDP in, where koffi is installed
+ *   dist/acme-client.mjs   what the command speaks ACME with, read when it first does
  *   dist/index.js          the core: the contract, and each room under its name
  *   dist/core/ROOM.js      one room; it imports other rooms' files
  *   dist/shells/node.js    the Node shell
@@ -25,6 +26,13 @@ const DIST = join(ROOT, 'dist')
  * its own files, the shells and the tests. A folder of `core/` missing here fails a test.
  */
 export const ROOMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  acme: {
+    planner: '{ AcmePlanner, defaultAcmeConfig, type AcmeConfig, type AcmeCounters }',
+    events: '*',
+    commands: '*',
+    causes: '*',
+    invariants: '*',
+  },
   balance: {
     group: '*',
     facts: '*',
@@ -151,7 +159,7 @@ async function build(): Promise<void> {
   const library = [...entries.keys()].map((name) =>
     sizeOf(name === 'index' ? 'weir' : `weir/${name}`, `dist/entry/${name}.ts`),
   )
-  const sizes = await Promise.all([...library, sizeOf('the command', COMMAND)])
+  const sizes = await Promise.all([...library, sizeOf('the command', COMMAND, [apart])])
   rmSync(join(DIST, 'entry'), { recursive: true })
   printTable(['', 'minified', 'gzipped'], sizes)
 }
@@ -206,15 +214,30 @@ async function bundleCommand(): Promise<void> {
     outfile,
     metafile: true,
     define: { __WEIR_VERSION__: JSON.stringify(version()), ...workerFrom('weir') },
-    // Packages written for CommonJS ask for Node's own modules through `require`.
-    banner: {
-      js: "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)",
-    },
+    banner: REQUIRE,
+    plugins: [apart],
+  })
+  const acme = await esbuild.build({
+    ...COMMON,
+    stdin: { contents: `export { axios, Client, crypto } from '${ACME}'\n`, resolveDir: ROOT },
+    outfile: join(DIST, `${ACME}.mjs`),
+    metafile: true,
+    banner: REQUIRE,
   })
   const text = readFileSync(outfile, 'utf8')
   if (!text.startsWith('#!')) writeFileSync(outfile, `#!/usr/bin/env node\n${text}`)
   chmodSync(outfile, 0o755)
-  write('weir.licenses.txt', licencesOf(Object.keys(metafile.inputs)))
+  const inputs = [metafile, acme.metafile].flatMap((each) => Object.keys(each.inputs))
+  write('weir.licenses.txt', licencesOf(inputs))
+}
+
+/** Nearly as large as the command, and most nodes never ask for it: a file of its own. */
+const apart: esbuild.Plugin = {
+  name: 'apart',
+  setup: (bundle) => {
+    const filter = new RegExp(`^${ACME}$`)
+    bundle.onResolve({ filter }, () => ({ path: `./${ACME}.mjs`, external: true }))
+  },
 }
 
 /** A file of its own: a thread is started from a file. */
@@ -236,9 +259,15 @@ function licencesOf(files: readonly string[]): string {
   )
   const texts = [...packages].sort().map((name) => {
     const directory = join(ROOT, 'node_modules', name)
-    const file = readdirSync(directory).find((each) => /^licen[cs]e/i.test(each))
-    if (file === undefined) throw new Error(`${name} is bundled and has no licence file`)
-    return `${name}\n\n${readFileSync(join(directory, file), 'utf8').trim()}\n`
+    const files = readdirSync(directory)
+    const [file, inside] = [/^licen[cs]e/i, /^readme/i].map((pattern) =>
+      files.find((each) => pattern.test(each)),
+    )
+    const text = readFileSync(join(directory, file ?? inside ?? ''), 'utf8')
+    // Some have it at the end of what they say of themselves.
+    const licence = file === undefined ? /^#* *licen[cs]e\b[\s\S]*/im.exec(text)?.[0] : text
+    if (licence === undefined) throw new Error(`${name} is bundled and has no licence`)
+    return `${name}\n\n${licence.trim()}\n`
   })
   return texts.join(`\n${'-'.repeat(80)}\n\n`)
 }
@@ -262,10 +291,15 @@ function emitDeclarations(names: readonly string[]): void {
 }
 
 /** What a consumer who imports everything of an entry point gets, packages included. */
-async function sizeOf(name: string, entryPoint: string): Promise<Row> {
+async function sizeOf(
+  name: string,
+  entryPoint: string,
+  plugins: esbuild.Plugin[] = [],
+): Promise<Row> {
   const { outputFiles } = await esbuild.build({
     ...COMMON,
     entryPoints: [entryPoint],
+    plugins,
     minify: true,
     write: false,
   })
@@ -296,6 +330,12 @@ const version = (): string =>
 
 const COMMAND = 'shells/cli/main.ts'
 const WORKER = 'udp-worker'
+const ACME = 'acme-client'
+
+/** Packages written for CommonJS ask for Node's own modules through `require`. */
+const REQUIRE = {
+  js: "import { createRequire } from 'node:module'\nconst require = createRequire(import.meta.url)",
+}
 
 const COMMON = {
   absWorkingDir: ROOT,

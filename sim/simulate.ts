@@ -292,6 +292,7 @@ const BUSY: ReadonlySet<string> = new Set([
   'refused (connections-max)',
   'refused (backends-full)',
   'refused (held-max)',
+  'refused (hold-timeout)', // which woke it
   'entrance-full',
 ])
 const ANSWERS_WITHIN_MS = 60_000

@@ -171,13 +171,13 @@ const drawPolicies = (draw: Prng): readonly NetworkPolicy[] =>
 const POLICIES: readonly NetworkPolicy[] = [
   {
     name: 'blocked',
-    cidrs: ['10.1.0.0/26', 'fd01::/122'],
+    cidrs: ['10.1.0.8/29', 'fd01::8/125'],
     members: [],
     accessRules: [{ service: '*', deployment: '*', action: 'deny' }],
   },
   {
     name: 'partners',
-    cidrs: ['203.0.113.0/25', '10.1.0.128/25'],
+    cidrs: ['203.0.113.16/29', '10.1.0.24/29'],
     members: [],
     accessRules: [
       { service: 'web', deployment: '*', action: 'allow' },

@@ -17,13 +17,14 @@ test('every room of the core has an entry point, and every file it names exists'
 
 test.each([
   // What a consumer pays for a room that promises to bring no package, with room to grow.
+  ['acme', 10],
   ['balance', 14],
   // The whole of it; who reads heads alone gets a fifth.
   ['http', 76],
   ['net', 8],
   ['policy', 8],
   ['publish', 28],
-  ['stream', 32],
+  ['stream', 36], // network policies, waiting for a backend, and use
   ['time', 4],
 ])('weir/core/%s is at most %i KB minified, and stands alone', async (room, kilobytesMax) => {
   const files = Object.keys(ROOMS[room]!)

@@ -9,6 +9,7 @@ import { assert, type Instant, type Machine, unreachable } from '../machine.ts'
 import type { EndpointCheckName } from '../services/endpoint-checks.ts'
 import type { HealthEvent } from '../services/health.ts'
 import type { ListenerId, ReplicaId, ServiceKey } from '../services/identity.ts'
+import type { ServiceSpec } from '../spec/deployment.ts'
 import type { NodeCommand } from './commands.ts'
 import { onDeploy } from './deploy.ts'
 import type { NodeEvent } from './events.ts'
@@ -62,6 +63,11 @@ export class NodeMachine implements Machine<NodeEvent, NodeCommand> {
 
   view(now: Instant): NodeView {
     return viewOf(this.state, now)
+  }
+
+  /** Of all services that are to be here, in no order. */
+  *specs(): Iterable<ServiceSpec> {
+    for (const { stage, spec } of this.state.services.values()) if (stage !== 'leaving') yield spec
   }
 
   /** Plain JSON; a machine restored from it at the same `now` behaves identically from there on. */

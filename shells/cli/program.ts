@@ -347,7 +347,9 @@ function addSimulator(program: Command, words: readonly string[], finish: Finish
     .option('--seeds <RANGE>', 'run these seeds, A..B')
     .option('--steps <N>', 'steps of each run')
     .option('--seed <N>', 'run one seed')
-    .addOption(new Option('--only <WORLD>', 'run one of the two worlds').choices(['node', 'udp']))
+    .addOption(
+      new Option('--only <WORLD>', 'run one of the worlds').choices(['node', 'udp', 'http']),
+    )
     .option('--trace [FILE]', 'with --seed: write every record of the run as a line of JSON')
     .addOption(jsonOption('print results as JSON, one line each'))
     .addHelpText(

@@ -8,6 +8,7 @@ import { ingressConfigOf } from '../../core/node/listener-config.ts'
 import type { NodeView } from '../../core/node/view.ts'
 import type { NodeSettings } from '../../core/spec/node/settings.ts'
 import { type AccessLog, makeAccessLog } from './access-log/access-log.ts'
+import { type Acme, makeAcme } from './acme/acme.ts'
 import { type Listeners, makeListeners } from './listener/listeners.ts'
 import { makeLogStore } from './log/store.ts'
 import { HttpTotals } from './metrics/http-totals.ts'
@@ -53,10 +54,11 @@ export const makeParts = (
       http: ingressConfigOf(settings),
       ...secured,
     })
-    const logged = accessLog === undefined ? {} : { accessLog }
+    const acme = yield* openAcme(settings, certificates, listeners, log)
+    const more = { ...(accessLog === undefined ? {} : { accessLog }), ...(acme && { acme }) }
     const metrics = (): Promise<string> =>
-      metricsText({ listeners, http, view, ...logged, ...secured })
-    return { logs, runtime, probes, listeners, metrics }
+      metricsText({ listeners, http, view, ...more, ...secured })
+    return { logs, runtime, probes, listeners, acme, metrics }
   })
 
 const openAccessLog = (
@@ -66,6 +68,19 @@ const openAccessLog = (
   accessLog === undefined
     ? Effect.succeed(undefined)
     : makeAccessLog({ settings: accessLog, notice })
+
+const openAcme = (
+  { acme, certificates: directory }: NodeSettings,
+  certificates: Certificates | undefined,
+  listeners: Listeners,
+  notice: PartsOptions['log'],
+): Effect.Effect<Acme | undefined, never, Scope.Scope> => {
+  if (acme === undefined || directory === undefined || certificates === undefined) {
+    return Effect.succeed(undefined)
+  }
+  const challenge = listeners.challenge.bind(listeners)
+  return makeAcme({ settings: acme, directory, certificates, challenge, notice })
+}
 
 /** Everybody who wants to know of exchanges. */
 const exchangedTo = (

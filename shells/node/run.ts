@@ -10,7 +10,9 @@ import type { NodeEvent } from '../../core/node/events.ts'
 import { defaultNodeConfig, type NodeConfig, NodeMachine } from '../../core/node/node.ts'
 import type { NodeView } from '../../core/node/view.ts'
 import type { JsonValue } from '../../core/spec/deployment.ts'
+import { acmeHostsOf } from '../../core/spec/node/acme-hosts.ts'
 import { defaultNodeSettings, type NodeSettings } from '../../core/spec/node/settings.ts'
+import { PairFiles } from './acme/pair-files.ts'
 import { admitDeployment } from './file/deployment-file.ts'
 import { Journal, type JournalLimits, type JournalOptions } from './journal/journal.ts'
 import type { Listeners } from './listener/listeners.ts'
@@ -55,6 +57,8 @@ export interface NodeOptions {
   readonly journal?: JournalLimits
   /** Default: what a node without a node file has. */
   readonly settings?: NodeSettings
+  /** Where challenges of ACME are answered, when it is configured; default: 80 (RFC 8555, 8.3). */
+  readonly challengePort?: number
 }
 
 export interface NodeHandle {
@@ -116,6 +120,7 @@ export const startNode = (
     const engine: Engine = yield* makeEngine({ options, settings, state, desk, log, certificates })
     const operated = operatedNode(engine, desk, answer, settings)
     engine.pump.send({ type: 'boot' })
+    engine.wantCertificates()
     const internalAddresses = internalAddressesTo(engine.pump, log)
     if (settings.internalAddresses.length > 0) internalAddresses(settings.internalAddresses)
     server.attach(operated)
@@ -138,12 +143,14 @@ export const startNode = (
   })
 
 const openCertificates = (
-  { certificates }: NodeSettings,
+  { certificates: directory, acme }: NodeSettings,
   log: NodeOptions['log'],
 ): Effect.Effect<Certificates | undefined, CertificatesUnusable, Scope.Scope> =>
-  certificates === undefined
-    ? Effect.succeed(undefined)
-    : makeCertificates({ directory: certificates, notice: log })
+  Effect.gen(function* () {
+    if (directory === undefined) return undefined
+    if (acme !== undefined) yield* Effect.promise(() => new PairFiles(directory).finish(log))
+    return yield* makeCertificates({ directory, notice: log })
+  })
 
 /** What an engine is made of. */
 interface EngineOptions {
@@ -163,6 +170,8 @@ interface Engine {
   readonly listeners: Listeners
   /** In Prometheus' text format. */
   readonly metrics: () => Promise<string>
+  /** What runs may be other than before. */
+  readonly wantCertificates: () => void
   readonly onChange: NodeHandle['onChange']
   readonly failure: NodeHandle['failure']
 }
@@ -173,7 +182,7 @@ const makeEngine = (made: EngineOptions): Effect.Effect<Engine, never, Scope.Sco
     const { options, state, desk, log } = made
     const { version, journal: limits } = options
     const seed = options.seed ?? randomInt(2 ** 31)
-    const machine = new NodeMachine(configOf(seed, made.settings))
+    const machine = new NodeMachine(configOf(seed, made.settings, options))
     const journal = yield* makeJournal(
       {
         directory: state.journalDirectory,
@@ -210,13 +219,17 @@ const makeEngine = (made: EngineOptions): Effect.Effect<Engine, never, Scope.Sco
     }
     yield* Effect.addFinalizer(() => Effect.sync(stop))
     journal.begin(pump.now())
-    const { logs, listeners, metrics } = parts
+    const { logs, listeners, metrics, acme } = parts
+    const settings = made.settings.acme
     return {
       machine,
       pump,
       logs,
       listeners,
       metrics,
+      wantCertificates: () => {
+        if (settings !== undefined) acme?.want(acmeHostsOf(settings, machine.specs()))
+      },
       onChange: (listener) => changes.add(listener),
       failure: () => failure,
     }
@@ -232,7 +245,7 @@ const makeJournal = (
   )
 
 const operatedNode = (
-  { machine, pump, logs, listeners, metrics }: Engine,
+  { machine, pump, logs, listeners, metrics, wantCertificates }: Engine,
   desk: OperatorDesk,
   answer: VersionAnswer,
   settings: NodeSettings,
@@ -243,9 +256,9 @@ const operatedNode = (
   return {
     version: () => answer,
     view,
-    deploy: (source) => deploy(desk, source, settings),
+    deploy: (source) => deploy(desk, source, settings).finally(wantCertificates),
     whenSettled: (name, answer) => desk.whenSettled(name, () => isKnown(name), answer),
-    remove: (deployment) => desk.remove(deployment),
+    remove: (deployment) => desk.remove(deployment).finally(wantCertificates),
     scale: (service, replicas) => desk.ask({ type: 'scale', service, replicas }),
     restart: (service, replica) =>
       desk.ask({ type: 'restart', service, ...(replica === undefined ? {} : { replica }) }),
@@ -265,12 +278,13 @@ const operatedNode = (
 const configOf = (
   seed: number,
   { replicaPorts, drainTimeoutMs, metrics, networkPolicies, acme }: NodeSettings,
+  { challengePort = CHALLENGE_PORT }: NodeOptions,
 ): NodeConfig => ({
   ...defaultNodeConfig(seed),
   replicaPorts,
   drainTimeoutMs,
   metrics: metrics ?? null,
-  challengePort: acme === undefined ? null : CHALLENGE_PORT,
+  challengePort: acme === undefined ? null : challengePort,
   policies: networkPolicies,
 })
 

@@ -94,15 +94,27 @@ function closeAndReopen(
   operator.closeListener(id, how)
   world.at(draw.between(1, 3_000), () => operator.mend(id))
   const reopen = (): void => {
-    operator.open(
-      id,
-      world.healed ? roomyListener(place.protocol) : drawListenerConfig(place, draw),
-    )
+    if (world.healed) return
+    operator.open(id, drawListenerConfig(place, draw))
     // It was not empty yet: later.
     if (operator.listeners.get(id)?.phase !== 'open') world.at(5_000, reopen)
     else for (const port of PORTS) if (operator.isOpen(port.id)) operator.routes(port.id)
   }
   world.at(draw.between(3_001, 6_000), reopen)
+}
+
+/** Once they are empty, those that were closed are made anew. */
+function reopenAll(world: HttpWorld): void {
+  const { operator } = world
+  world.at(1_000, () => {
+    const missing = LISTENERS.filter(({ id }) => operator.listeners.get(id)?.phase !== 'open')
+    if (missing.length === 0) return
+    for (const { id, protocol } of missing) {
+      operator.mend(id)
+      operator.open(id, roomyListener(protocol))
+    }
+    reopenAll(world)
+  })
 }
 
 export function heal(world: HttpWorld): void {
@@ -116,6 +128,7 @@ export function heal(world: HttpWorld): void {
     operator.mend(id)
   }
   for (const { id } of PORTS) operator.routes(id)
+  reopenAll(world)
   // Nobody else ends a tunnel that nobody uses.
   for (const client of clients.live.values()) {
     if (client.becameTunnel) client.leave()

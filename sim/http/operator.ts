@@ -55,6 +55,8 @@ export class Operator {
   readonly listeners = new Map<HttpListenerId, ListenerTruth>()
   readonly ports = new Map<PortId, PortTruth>()
   readonly challenges = new Map<string, string>()
+  /** Rises with everything that is learnt. */
+  revision = 0
   /** When something was cut or aborted last. */
   cutAt: Instant = Number.NEGATIVE_INFINITY
   abortedAt: Instant = Number.NEGATIVE_INFINITY
@@ -224,6 +226,7 @@ export class Operator {
   // What is so since the machine knows -----------------------------------------------------------
 
   learn(event: IngressEvent): void {
+    if (!('client' in event) && !('upstream' in event) && event.type !== 'tick') this.revision += 1
     switch (event.type) {
       case 'configure':
         this.#past(this.#configs, this.config)
@@ -294,6 +297,9 @@ export class Operator {
     listener.whenEmpty = whenEmpty
     listener.setAt = this.#world.machineNow()
     listener.set = new Map(backends.map((each) => [each.id, each]))
+    for (const backend of [...listener.places.keys()]) {
+      if (!listener.set.has(backend)) listener.places.delete(backend) // back again it is another
+    }
     for (const { id: backend, host, port } of backends) {
       const place = `${host} ${port}`
       if (listener.places.get(backend)?.place === place) continue

@@ -23,7 +23,7 @@ import { Operator } from './operator.ts'
 import type { HttpBackendOptions, HttpOptions } from './swarm.ts'
 import type { SimRequest } from './truth.ts'
 import { toText } from './wire/content.ts'
-import { briefCommand, briefEvent } from './words.ts'
+import { briefCommand, briefEvent } from './wire/words.ts'
 
 /** An ingress as the simulator sees it; tests put one with a planted bug in its place. */
 export interface SimulatedIngress extends Machine<IngressEvent, IngressCommand> {

@@ -110,7 +110,14 @@ const endpointOf = (
   ...(sketch.protocol === 'udp' ? { udp: plainUdp } : {}),
   ...(sketch.protocol === 'tcp' || sketch.protocol === 'udp'
     ? {}
-    : { http: { ...plainHttp, drainTimeoutMs: service.drainMs } }),
+    : {
+        http: {
+          ...plainHttp,
+          drainTimeoutMs: service.drainMs,
+          holdTimeoutMs: holdMsOf(service),
+          requestsPerBackendMax: sketch.path === '/api' ? 1 : 0,
+        },
+      }),
 })
 
 const streamOf = (sketch: EndpointSketch, service: ServiceSketch): StreamSpec => ({
@@ -121,7 +128,12 @@ const streamOf = (sketch: EndpointSketch, service: ServiceSketch): StreamSpec =>
   connectionsMax: service.connectionsMax,
   connectionsPerBackendMax: sketch.perBackendMax ?? 0,
   drainTimeoutMs: service.drainMs,
+  holdTimeoutMs: holdMsOf(service),
 })
+
+/** Of some it takes longer to wake them. */
+const holdMsOf = ({ sleepsAfterMs = 0 }: ServiceSketch): number =>
+  sleepsAfterMs % 3 === 1 ? 20 : plainStream.holdTimeoutMs
 
 function healthOf(sketch: ServiceSketch): { health?: HealthSpec } {
   const common = {

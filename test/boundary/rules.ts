@@ -136,7 +136,7 @@ const PACKAGES: Readonly<Record<string, Readonly<Record<string, '*' | readonly s
 
 /** A consumer who bundles one of these gets a few kilobytes. */
 const PACKAGE_FREE = new Set(
-  ['time', 'net', 'udp', 'stream', 'http', 'balance', 'publish', 'reconnect'].map(
+  ['time', 'net', 'udp', 'stream', 'http', 'policy', 'acme', 'balance', 'publish', 'reconnect'].map(
     (room) => `core/${room}`,
   ),
 )

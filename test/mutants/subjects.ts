@@ -1,10 +1,13 @@
 /** All mutants there are, each with the tests that are to notice it. */
+import { policy } from './http/policy.ts'
 import type { Mutant } from './mutant.ts'
 import { checks } from './node/checks.ts'
 import { claims } from './node/claims.ts'
 import { doors } from './node/doors.ts'
+import { doorways } from './node/doorways.ts'
 import { listeners } from './node/listeners.ts'
 import { shutdown } from './node/shutdown.ts'
+import { sleep } from './node/sleep.ts'
 import { sockets } from './node/sockets.ts'
 import { publishClaims } from './publish/claims.ts'
 import { publishSockets } from './publish/sockets.ts'
@@ -86,6 +89,7 @@ export const SUBJECTS: readonly Subject[] = [
     name: 'node',
     tests: [
       'node/service/',
+      'node/http',
       'node/ports',
       'node/passive',
       'node/shutdown',
@@ -95,6 +99,16 @@ export const SUBJECTS: readonly Subject[] = [
       'node/services',
       'node/',
     ],
-    mutants: [...doors, ...claims, ...sockets, ...listeners, ...checks, ...shutdown],
+    mutants: [
+      ...doors,
+      ...doorways,
+      ...claims,
+      ...sockets,
+      ...listeners,
+      ...checks,
+      ...sleep,
+      ...shutdown,
+    ],
   },
+  { name: 'policy', tests: ['policy/'], mutants: policy },
 ]

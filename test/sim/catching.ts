@@ -16,17 +16,23 @@ export interface Planted {
 
 export function testPlanted(planted: readonly Planted[]): void {
   for (const { bug, breed, checker, says, seeds } of planted) {
-    test(`${bug}: by ${checker}, within ${seeds} seeds`, () => {
-      const others: RunFailure[] = []
-      for (let seed = 0; seed < seeds; seed++) {
-        const { failure } = simulate(seed, STEPS, { breed, only: 'node' })
-        if (failure === undefined) continue
-        if (failure.checker === checker && says.test(failure.message)) return
-        others.push(failure)
-      }
-      expect(others, 'nothing was found, or something else').toEqual('caught')
-    })
+    test(
+      `${bug}: by ${checker}, within ${seeds} seeds`,
+      () => {
+        const others: RunFailure[] = []
+        for (let seed = 0; seed < seeds; seed++) {
+          const { failure } = simulate(seed, STEPS, { breed, only: 'node' })
+          if (failure === undefined) continue
+          if (failure.checker === checker && says.test(failure.message)) return
+          others.push(failure)
+        }
+        expect(others, 'nothing was found, or something else').toEqual('caught')
+      },
+      TIMEOUT_MS,
+    )
   }
 }
 
 const STEPS = 300
+/** The number of seeds is the limit, not the time they take. */
+const TIMEOUT_MS = 180_000

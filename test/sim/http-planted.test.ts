@@ -25,9 +25,9 @@ const PLANTED: readonly Planted[] = [
         order: (commands, event) => {
           if (event.type === 'accepted') last = commands.find(({ type }) => type === 'read')
           const client = last?.type === 'read' ? last.client : undefined
-          return each('write-client', (command) => [{ ...command, client: client ?? command.client }])(
-            commands,
-          )
+          return each('write-client', (command) => [
+            { ...command, client: client ?? command.client },
+          ])(commands)
         },
       }
     },
@@ -123,7 +123,11 @@ const PLANTED: readonly Planted[] = [
     bug: 'a connection that says what nobody asked for is used again',
     saboteur: () => ({
       tell: (event) => {
-        const [told] = hears('upstream-data', /HTTP\/1.1 200 OK\r\nContent-Length: 4\r\nX-Answer: 1\r\n\r\nevil/, '')(event)
+        const [told] = hears(
+          'upstream-data',
+          /HTTP\/1.1 200 OK\r\nContent-Length: 4\r\nX-Answer: 1\r\n\r\nevil/,
+          '',
+        )(event)
         const isNothing = told?.type === 'upstream-data' && told.bytes.length === 0
         return told === undefined || isNothing ? [] : [told]
       },
@@ -148,7 +152,9 @@ const PLANTED: readonly Planted[] = [
   },
   {
     bug: 'how long a backend keeps a connection is not read',
-    saboteur: () => ({ tell: hears('upstream-data', 'Keep-Alive: timeout', 'Keep-Alivf: timeout') }),
+    saboteur: () => ({
+      tell: hears('upstream-data', 'Keep-Alive: timeout', 'Keep-Alivf: timeout'),
+    }),
     checker: 'http pool',
     says: /was kept for longer than its backend said/,
     seeds: 200,
@@ -193,7 +199,12 @@ const PLANTED: readonly Planted[] = [
     saboteur: () => ({
       order: each('exchanged', ({ type, exchange }) => {
         const { outcome } = exchange
-        return [{ type, exchange: { ...exchange, outcome: outcome === 'client-gone' ? 'done' : outcome } }]
+        return [
+          {
+            type,
+            exchange: { ...exchange, outcome: outcome === 'client-gone' ? 'done' : outcome },
+          },
+        ]
       }),
     }),
     checker: 'http exchanges',
@@ -355,7 +366,8 @@ const PLANTED: readonly Planted[] = [
   {
     bug: 'an end is not passed on',
     saboteur: () => ({
-      order: (commands, event) => (event.type === 'client-ended' ? without('end-upstream')(commands) : commands),
+      order: (commands, event) =>
+        event.type === 'client-ended' ? without('end-upstream')(commands) : commands,
     }),
     checker: 'http messages',
     says: /said its last at \d+, and its backend waits/,

@@ -236,9 +236,9 @@ const SOCKETS: readonly Planted[] = [
     breed: plant(() => ({
       order: (commands) => commands.filter(({ type }) => type !== 'route-socket'),
     })),
-    checker: 'settled',
-    says: /is ready, but .* does not listen on/,
-    seeds: 100,
+    checker: 'liveness',
+    says: /to listen on/,
+    seeds: 40,
   },
   {
     bug: 'a port that the kernel picked changes while it is published',
@@ -326,7 +326,7 @@ const SOCKETS: readonly Planted[] = [
     })),
     checker: 'liveness',
     says: /to be called ready/,
-    seeds: 100,
+    seeds: 140,
   },
   {
     bug: 'a shutdown waits for old work for ever',

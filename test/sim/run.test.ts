@@ -65,7 +65,7 @@ test('a trace goes to a file, one record a line, and changes nothing', async () 
   }
 })
 
-test('one of the two worlds is run on request', async () => {
+test('one of the three worlds is run on request', async () => {
   expect(await main(['--seed', '7', '--steps', '150', '--only', 'udp'])).toBe(0)
   const { hash, steps } = simulate(7, 150, { only: 'udp' })
   expect(out).toContain(`ok: ${steps} steps, trace ${hash}`)
@@ -79,7 +79,7 @@ const WRONG: readonly { readonly words: readonly string[]; readonly says: RegExp
   { words: ['--seeds', '5..3'], says: /not above B, not "5\.\.3"/ },
   { words: ['--steps', 'many'], says: /--steps takes a whole number, not "many"/ },
   { words: ['--trace'], says: /--trace needs --seed/ },
-  { words: ['--only', 'http'], says: /--only takes node or udp, not "http"/ },
+  { words: ['--only', 'tcp'], says: /--only takes node, udp or http, not "tcp"/ },
   { words: ['--speed'], says: /unknown word "--speed"/ },
   {
     words: ['--seed', '1', '--trace', '/nowhere/at/all'],

@@ -5,7 +5,7 @@ import { expectedMarks } from '../../sim/trace.ts'
 const SEEDS = 200
 const STEPS = 300
 
-test(`${SEEDS} seeds find nothing, and see every event, command, end of a client and end of a flow`, () => {
+test(`${SEEDS} seeds find nothing, and see every event, command, end of a client, a flow and an exchange`, () => {
   const seen = new Set<string>()
   const failures: unknown[] = []
   for (let seed = 0; seed < SEEDS; seed++) {
@@ -15,7 +15,9 @@ test(`${SEEDS} seeds find nothing, and see every event, command, end of a client
   }
   expect(failures, `replay with: weir sim --seed N --steps ${STEPS}`).toEqual([])
   const due = expectedMarks().filter((mark) =>
-    /^(event|command|client|settled|socket|udp (event|close|drop)) /.test(mark),
+    /^(event|command|client|settled|socket|udp (event|close|drop)|http (event|command|outcome)) /.test(
+      mark,
+    ),
   )
   expect(due.filter((mark) => !seen.has(mark))).toEqual([])
 }, 120_000)

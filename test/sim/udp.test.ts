@@ -6,18 +6,19 @@ import { plantInTables } from './udp-planted.ts'
 
 const STEPS = 300
 
-describe('a run has two worlds', () => {
+describe('a run has three worlds', () => {
   test('which are run one after the other, and alone on request', () => {
     for (const seed of [3, 14, 15]) {
-      const both = simulate(seed, STEPS)
+      const all = simulate(seed, STEPS)
       const node = simulate(seed, STEPS, { only: 'node' })
       const udp = simulate(seed, STEPS, { only: 'udp' })
-      expect(both.failure).toBeUndefined()
-      expect(both.steps).toBe(node.steps + udp.steps)
-      expect([...both.seen.keys()].sort()).toEqual(
-        [...new Set([...node.seen.keys(), ...udp.seen.keys()])].sort(),
+      const http = simulate(seed, STEPS, { only: 'http' })
+      expect(all.failure).toBeUndefined()
+      expect(all.steps).toBe(node.steps + udp.steps + http.steps)
+      expect([...all.seen.keys()].sort()).toEqual(
+        [...new Set([...node.seen.keys(), ...udp.seen.keys(), ...http.seen.keys()])].sort(),
       )
-      expect(new Set([both.hash, node.hash, udp.hash]).size).toBe(3)
+      expect(new Set([all.hash, node.hash, udp.hash, http.hash]).size).toBe(4)
     }
   })
 
@@ -39,11 +40,11 @@ describe('a run has two worlds', () => {
     expect(lines.some((line) => line.includes('command open-upstream '))).toBe(true)
   })
 
-  test('what fails in the first keeps the second from being run', () => {
+  test('what fails in the first keeps the others from being run', () => {
     const breed = plant(() => ({ deadline: (real, now) => (real === undefined ? real : now) }))
     const { failure, seen } = simulate(0, STEPS, { breed })
     expect(failure?.checker).toBe('universal')
-    expect([...seen.keys()].filter((mark) => mark.startsWith('udp '))).toEqual([])
+    expect([...seen.keys()].filter((mark) => /^(udp|http) /.test(mark))).toEqual([])
   })
 })
 

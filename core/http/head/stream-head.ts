@@ -107,8 +107,8 @@ function setAuthority(head: RequestHead, authority: string): HeadFault | undefin
 /** At least one, and all of that kind. */
 function isAll(text: string, kind: number): boolean {
   for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code > 255 || (OCTET[code]! & kind) === 0) return false
+    // What is beyond Latin-1 is not in the table.
+    if ((OCTET[text.charCodeAt(at)]! & kind) === 0) return false
   }
   return text !== ''
 }

@@ -11,15 +11,11 @@ import type { ClientEvent, HttpListenerId, IngressEvent, UpstreamEvent } from '.
 import { type Latin1, latin1Of } from '../head/latin1.ts'
 import {
   onAccepted,
-  onClientBlocked,
   onClientBroken,
-  onClientEnded,
-  onClientFinished,
   onClientTrailers,
-  onClientWritable,
   onStreamOpened,
 } from './clients/connection.ts'
-import { onClientBytes } from './clients/reading.ts'
+import { onClientBytes, settle } from './clients/reading.ts'
 import { doChores, onTick } from './control/chores.ts'
 import {
   onAbortListener,
@@ -30,18 +26,16 @@ import {
 } from './control/listeners.ts'
 import { onApplyRoutes, onClosePort, onConfigure } from './control/ports.ts'
 import { type IngressCounters, type ListenerCounters, zeroIngressCounters } from './counters.ts'
+import { complete } from './exchange/end.ts'
 import { idPrefixOf } from './exchange/ids.ts'
-import type { IngressState, Out } from './state.ts'
+import { DELIVERING, type IngressState, type Out } from './state.ts'
 import {
-  onUpstreamBlocked,
   onUpstreamBroken,
   onUpstreamConnected,
   onUpstreamData,
   onUpstreamEnded,
   onUpstreamFailed,
-  onUpstreamFinished,
   onUpstreamHead,
-  onUpstreamWritable,
 } from './upstreams/connection.ts'
 
 export interface IngressOptions {
@@ -98,12 +92,17 @@ export class HttpIngress implements Machine<IngressEvent, IngressCommand> {
       case 'client-data': {
         // first: nothing is as frequent
         const client = state.clients.get(event.client)
-        if (client !== undefined) onClientBytes(state, client, event.bytes, now, out)
+        if (client === undefined) return // late
+        onClientBytes(state, client, event.bytes, now, out)
+        settle(state, client, now, out)
         break
       }
       case 'upstream-data': {
         const upstream = state.upstreams.get(event.upstream)
-        if (upstream !== undefined) onUpstreamData(state, upstream, event.bytes, now, out)
+        if (upstream === undefined) return
+        const { client } = upstream
+        onUpstreamData(state, upstream, event.bytes, now, out)
+        if (client !== undefined) settle(state, client, now, out)
         break
       }
       case 'accepted':
@@ -216,20 +215,28 @@ function onClientEvent(
   if (client === undefined) return
   switch (event.type) {
     case 'client-trailers':
-      return onClientTrailers(state, client, event, now, out)
+      onClientTrailers(client, event)
+      break
     case 'client-ended':
-      return onClientEnded(state, client, now, out)
+      client.hasEnded = true
+      break
     case 'client-broken':
-      return onClientBroken(state, client, now, out)
+      onClientBroken(state, client, now, out)
+      break
     case 'client-blocked':
-      return onClientBlocked(client, out)
+      client.isBlocked = true
+      break
     case 'client-writable':
-      return onClientWritable(state, client, now, out)
+      client.isBlocked = false
+      if (client.stage === DELIVERING) complete(state, client, client.outcome, now, out)
+      break
     case 'client-finished':
-      return onClientFinished(state, client, now, out)
+      client.isFinished = true
+      break
     default:
       unreachable(event)
   }
+  settle(state, client, now, out)
 }
 
 function onUpstreamEvent(
@@ -240,26 +247,39 @@ function onUpstreamEvent(
 ): void {
   const upstream = state.upstreams.get(event.upstream)
   if (upstream === undefined) return // late: it was closed
+  const { client } = upstream
   switch (event.type) {
     case 'upstream-connected':
-      return onUpstreamConnected(state, upstream, now, out)
+      onUpstreamConnected(state, upstream, now, out)
+      break
     case 'upstream-failed':
-      return onUpstreamFailed(state, upstream, event, now, out)
+      onUpstreamFailed(state, upstream, event, now, out)
+      break
     case 'upstream-head':
-      return onUpstreamHead(state, upstream, event, now, out)
+      onUpstreamHead(state, upstream, event, now, out)
+      break
     case 'upstream-trailers':
-      return onUpstreamEnded(state, upstream, event.fields, now, out)
+      onUpstreamEnded(state, upstream, event.fields, now, out)
+      break
     case 'upstream-ended':
-      return onUpstreamEnded(state, upstream, [], now, out)
+      onUpstreamEnded(state, upstream, NO_FIELDS, now, out)
+      break
     case 'upstream-broken':
-      return onUpstreamBroken(state, upstream, now, out)
+      onUpstreamBroken(state, upstream, now, out)
+      break
     case 'upstream-blocked':
-      return onUpstreamBlocked(state, upstream, now, out)
+      upstream.isBlocked = true
+      break
     case 'upstream-writable':
-      return onUpstreamWritable(state, upstream, now, out)
+      upstream.isBlocked = false
+      break
     case 'upstream-finished':
-      return onUpstreamFinished(state, upstream, now, out)
+      upstream.isFinished = true
+      break
     default:
       unreachable(event)
   }
+  if (client !== undefined) settle(state, client, now, out)
 }
+
+const NO_FIELDS: readonly string[] = []

@@ -96,18 +96,30 @@ export interface Target {
   failures: number
 }
 
-/** What must happen next to a client. */
+/** What must happen next to a client: one of these, each for itself, so that they are numbers. */
+export const READY = 0 // for a request
+export const IN_HEAD = 1 // a part of one came
+export const HELD = 2 // there is no backend for it
+export const CONNECTING = 3
+export const ASKING = 4 // it is sent, or being sent; the head of the answer is awaited
+export const ANSWERING = 5 // the head of the answer is written
+export const DELIVERING = 6 // all of it is written, and waits in memory
+export const TUNNEL = 7
+export const CLOSING = 8 // no more is written
+export const GONE = 9
+
+/** By name. */
 export const STAGE = {
-  ready: 0, // for a request
-  head: 1, // a part of one came
-  held: 2, // there is no backend for it
-  connecting: 3,
-  asking: 4, // it is sent, or being sent; the head of the answer is awaited
-  answering: 5, // the head of the answer is written
-  delivering: 6, // all of it is written, and waits in memory
-  tunnel: 7,
-  closing: 8, // no more is written
-  gone: 9,
+  ready: READY,
+  head: IN_HEAD,
+  held: HELD,
+  connecting: CONNECTING,
+  asking: ASKING,
+  answering: ANSWERING,
+  delivering: DELIVERING,
+  tunnel: TUNNEL,
+  closing: CLOSING,
+  gone: GONE,
 } as const
 export type Stage = (typeof STAGE)[keyof typeof STAGE]
 
@@ -144,7 +156,7 @@ export class Client {
   address: PackedAddress
   readonly trustsPeer: boolean
   readonly passage = new Passage()
-  stage: Stage = STAGE.ready
+  stage: Stage = READY
   /** Requests that began. */
   requests = 0
   /** Bytes that were read and wait: `queue` from `queueFrom` to `queueTo`. */
@@ -163,8 +175,8 @@ export class Client {
   /** After its end, it may send what nobody reads. */
   lingers = false
   /** When its time is over, and when its timer fires, which is never later. */
-  dueAt: Instant = Number.POSITIVE_INFINITY
-  timerAt: Instant = Number.POSITIVE_INFINITY
+  dueAt: Instant = NEVER
+  timerAt: Instant = NEVER
 
   // of the exchange
   head: RequestHead | undefined = undefined
@@ -203,7 +215,7 @@ export class Client {
   sentAt: Instant = -1
   answeredAt: Instant = -1
   /** When it has taken too long. */
-  totalAt: Instant = Number.POSITIVE_INFINITY
+  totalAt: Instant = NEVER
   /** What it counts for among those that are held. */
   heldBytes = 0
 
@@ -261,8 +273,8 @@ export class Upstream {
   /** It may carry another exchange, for so long. */
   keepMs = 0
   idleAt: Instant = 0
-  dueAt: Instant = Number.POSITIVE_INFINITY
-  timerAt: Instant = Number.POSITIVE_INFINITY
+  dueAt: Instant = NEVER
+  timerAt: Instant = NEVER
   newer: Upstream | undefined = undefined
   older: Upstream | undefined = undefined
 
@@ -281,4 +293,6 @@ export function freshChunks(state: IngressState, owner: Client | Upstream): void
   else owner.chunks.reset()
 }
 
+/** An instant that does not come, and a limit that is none. */
+export const NEVER = Number.POSITIVE_INFINITY
 export const NONE_TRIED: readonly BackendId[] = []

@@ -4,7 +4,7 @@
  * in many seconds, however many requests it carries.
  */
 import type { Instant } from '../../machine.ts'
-import type { Client, IngressState, Listener, Upstream } from './state.ts'
+import { type Client, type IngressState, type Listener, NEVER, type Upstream } from './state.ts'
 
 /** Not later than the exchange may last. */
 export function setDue(state: IngressState, client: Client, at: Instant): void {
@@ -28,7 +28,7 @@ export function cancelTimer(
   owner: { timerAt: Instant },
   key: number | string,
 ): void {
-  if (owner.timerAt !== Number.POSITIVE_INFINITY) state.timers.cancel(key)
+  if (owner.timerAt !== NEVER) state.timers.cancel(key)
 }
 
 function queue(

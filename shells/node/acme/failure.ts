@@ -26,10 +26,8 @@ export interface Refusal {
 export function refusalOf(body: unknown, status: number, retryAfterMs = 0): Refusal {
   const problem = recordOf(body)
   const [first] = Array.isArray(problem.subproblems) ? problem.subproblems : []
-  const [own, inner] = [problem, recordOf(first)].map(
-    ({ type }) => /^urn:ietf:params:acme:error:(\w+)$/.exec(String(type))?.[1] ?? '',
-  )
-  const type = own === 'compound' || own === '' ? (inner ?? '') : own
+  const own = typeOf(problem)
+  const type = own === 'compound' || own === '' ? typeOf(recordOf(first)) : own
   const details = [problem, recordOf(first)].flatMap(({ detail }) =>
     typeof detail === 'string' && detail !== '' ? [detail] : [],
   )
@@ -56,6 +54,9 @@ export function retryAfterOf(value: string | undefined, nowMs: number): number {
   const at = Date.parse(value)
   return Number.isNaN(at) ? 0 : Math.max(0, at - nowMs)
 }
+
+const typeOf = ({ type }: Readonly<Record<string, unknown>>): string =>
+  /^urn:ietf:params:acme:error:(\w+)$/.exec(String(type))?.[1] ?? ''
 
 const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}

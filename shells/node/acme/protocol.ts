@@ -43,27 +43,43 @@ export async function order(options: OrderOptions): Promise<IssuedPair> {
 type Acme = typeof import('acme-client')
 
 async function ordered(acme: Acme, options: OrderOptions, talk: Talk): Promise<IssuedPair> {
-  const { name } = options
-  const asked = { identifiers: [{ type: 'dns', value: name }] }
-  let client = await clientOf(acme, options)
-  const begun = await client.createOrder(asked).catch(async (error: unknown) => {
-    if (talk.refusal?.type !== 'accountDoesNotExist') throw error
-    await options.accounts.remember(options.server, undefined) // it was deleted there
-    client = await clientOf(acme, options)
-    return client.createOrder(asked)
-  })
+  const { client, order: begun } = await begin(acme, options, talk)
   for (const each of await client.getAuthorizations(begun)) {
     await prove(client, each, options, talk)
   }
   const ready = await settled(() => client.getOrder(begun), ['pending'], options, talk)
   if (ready.status !== 'ready') throw endOf(ready)
   const key = newKey()
-  const [, csr] = await acme.crypto.createCsr({ altNames: [name] }, key)
+  const [, csr] = await acme.crypto.createCsr({ altNames: [options.name] }, key)
   await client.finalizeOrder(ready, csr)
   const busy = ['ready', 'processing']
   const done = await settled(() => client.getOrder(begun), busy, options, talk)
   if (done.status !== 'valid') throw endOf(done)
   return { key, chain: await client.getCertificate(done) }
+}
+
+interface Begun {
+  readonly client: Client
+  readonly order: Order
+}
+
+/** An account that was deleted at the server is made anew, once. */
+async function begin(
+  acme: Acme,
+  options: OrderOptions,
+  talk: Talk,
+  time: 'first' | 'again' = 'first',
+): Promise<Begun> {
+  const { name, server, accounts } = options
+  try {
+    const client = await clientOf(acme, options)
+    const order = await client.createOrder({ identifiers: [{ type: 'dns', value: name }] })
+    return { client, order }
+  } catch (error) {
+    if (time === 'again' || talk.refusal?.type !== 'accountDoesNotExist') throw error
+    await accounts.remember(server, undefined)
+    return begin(acme, options, talk, 'again')
+  }
 }
 
 /** With an account. */

@@ -44,12 +44,16 @@ export async function send(request: WireRequest): Promise<WireAnswer> {
   return answer
 }
 
-function exchange(
-  { url, method, headers, body }: WireRequest,
-  { signal, agent }: Talk,
-): Promise<WireAnswer> {
+function exchange(asked: WireRequest, talk: Talk, time = 'first'): Promise<WireAnswer> {
+  const { url, method, headers, body } = asked
+  const { signal, agent } = talk
   return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => reject(wireFailure(error, url))
+    const fail = (error: Error): void => {
+      // The server may close a connection in the moment in which we use it again.
+      const isStale = request.reusedSocket && 'code' in error && error.code === 'ECONNRESET'
+      if (isStale && time === 'first') resolve(exchange(asked, talk, 'again'))
+      else reject(wireFailure(error, url))
+    }
     // RFC 8555, 6.1; what the directory says is the server's word
     if (!URL.canParse(url) || new URL(url).protocol !== 'https:') {
       throw new AcmeFailure('server', `it sends us to ${url}, which is not https`)

@@ -79,11 +79,13 @@ export class HttpDoor implements Door {
   }
 
   get backends(): readonly BackendCounts[] {
-    return this.#shell.machine.backendCounts(this.#listener).map(({ backend, host, port, ...counts }) => ({
-      ...counts,
-      backend: backend as ReplicaId, // the machine repeats the ids it was given
-      address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
-    }))
+    return this.#shell.machine
+      .backendCounts(this.#listener)
+      .map(({ backend, host, port, ...counts }) => ({
+        ...counts,
+        backend: backend as ReplicaId, // the machine repeats the ids it was given
+        address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+      }))
   }
 
   #groupOptions({ strategy, failOpen }: OpenListener['balance']): GroupOptions {

@@ -149,6 +149,11 @@ export class HttpShell {
     }
   }
 
+  /** Connections of HTTP/1.1 and streams of HTTP/2 to backends. */
+  get upstreams(): number {
+    return this.#upstreams.size
+  }
+
   /** Closes every descriptor; what the kernel has of the answers is delivered. */
   stop(): void {
     this.#loop.stop()

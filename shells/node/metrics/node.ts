@@ -1,6 +1,7 @@
 /** Everything this node tells Prometheus. */
 import type { NodeView } from '../../../core/node/view.ts'
 import type { AccessLog } from '../access-log/access-log.ts'
+import type { Acme } from '../acme/acme.ts'
 import type { Listeners } from '../listener/listeners.ts'
 import type { Certificates } from '../tls/certificates.ts'
 import { exposition, type Metric } from './exposition.ts'
@@ -16,11 +17,12 @@ export interface MetricsSources {
   readonly view: () => NodeView
   readonly accessLog?: Pick<AccessLog, 'counters'>
   readonly certificates?: Pick<Certificates, 'names'>
+  readonly acme?: Pick<Acme, 'counters' | 'nameCounts'>
 }
 
 /** Prometheus' text format. */
 export async function metricsText(sources: MetricsSources): Promise<string> {
-  const { listeners, accessLog, certificates } = sources
+  const { listeners, accessLog, certificates, acme } = sources
   const udp = await listeners.counters()
   const view = sources.view()
   return exposition([
@@ -31,6 +33,7 @@ export async function metricsText(sources: MetricsSources): Promise<string> {
     ...ports(view),
     ...(accessLog === undefined ? [] : logged(accessLog)),
     ...(certificates === undefined ? [] : [expiry(certificates)]),
+    ...(acme === undefined ? [] : orders(acme)),
   ])
 }
 
@@ -90,6 +93,27 @@ const expiry = (certificates: Pick<Certificates, 'names'>): Metric => ({
     value: validTo.getTime() / 1_000,
   })),
 })
+
+/** Of ACME. */
+const orders = (acme: Pick<Acme, 'counters' | 'nameCounts'>): readonly Metric[] => [
+  {
+    name: 'weir_acme_orders_total',
+    help: 'Certificates that were ordered, by what became of it.',
+    type: 'counter',
+    samples: Object.entries({ issued: acme.counters.issued, ...acme.counters.failed }).map(
+      ([outcome, value]) => ({ labels: { outcome }, value }),
+    ),
+  },
+  {
+    name: 'weir_acme_names',
+    help: 'Names that certificates are got for, by the state of what they have.',
+    type: 'gauge',
+    samples: Object.entries(acme.nameCounts()).map(([state, value]) => ({
+      labels: { state },
+      value,
+    })),
+  },
+]
 
 type SocketState = Exclude<NodeView['listeners' | 'node'][number]['state'], 'draining'>
 

@@ -129,12 +129,15 @@ export class Exchanges implements HttpChecker {
         if (isLate) return isOwn && status === 503
         return isOwn && event.type === 'upstream-failed' && event.blame === 'host'
       case 'bad-response':
-        return attempt?.plan !== undefined && mayDisbelieve(attempt.plan, world)
+        if (attempt?.plan === undefined) return false
+        // To a stream every success is the tunnel that it asked for.
+        if (client.plan.isStream && plan.upgrade !== '' && attempt.plan.status < 300) return true
+        return mayDisbelieve(attempt.plan, world)
       case 'upstream-closed':
         if (attempt?.isRefused === true) return true
         return upstream !== undefined && (upstream.toldBroken || upstream.toldEnded)
       case 'request-timeout':
-        return (isLate || event.type === 'tick') && this.#isSlow(request, now, world)
+        return isLate || (event.type === 'tick' && this.#isSlow(request, now, world))
       case 'connect-timeout':
         return (
           isOwn && status === 504 && world.backends.abandonedAfterMs >= someMs('connectTimeoutMs')
@@ -149,9 +152,9 @@ export class Exchanges implements HttpChecker {
       case 'client-gone':
         return client.toldGone || client.toldEnded
       case 'cut':
-        return world.operator.cutAt + 1_000 > now
+        return isLate || world.operator.cutAt + 1_000 > now
       case 'aborted':
-        return world.operator.abortedAt + 1_000 > now
+        return isLate || world.operator.abortedAt + 1_000 > now
       default:
         return unreachable(outcome)
     }

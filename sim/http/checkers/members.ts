@@ -51,8 +51,9 @@ export class Members implements HttpChecker {
         const before = this.#failedAt.get(name)
         // Under another address it is another backend.
         const isSoon = before !== undefined && step.now - before < 1_000
-        const setAt = world.operator.listeners.get(command.listener)?.setAt ?? step.now
-        if (isSoon && setAt <= before - MOVED_MS) {
+        const places = world.operator.listeners.get(command.listener)?.places
+        const since = places?.get(command.backend)?.since ?? step.now
+        if (isSoon && since <= before - MOVED_MS) {
           world.fail(NAME, `${name} failed twice in a second, as it is told`)
         }
         this.#failedAt.set(name, step.now)
@@ -156,4 +157,4 @@ export class Members implements HttpChecker {
 
 const NAME = 'http backends'
 /** So long what is connecting may go to where its backend was before. */
-const MOVED_MS = 20_000
+const MOVED_MS = 700_000

@@ -12,7 +12,7 @@ import type { UpstreamPeer } from '../network/upstream-peer.ts'
 import type { Attempt, SimRequest } from '../truth.ts'
 import { isCutShort } from '../wire/answers.ts'
 import { isSmuggled } from '../wire/flaws.ts'
-import { type Field, type PlainHead, valueOf, valuesOf } from '../wire/plain-reader.ts'
+import { allOf, type Field, firstOf, type PlainHead } from '../wire/plain-reader.ts'
 import { IDEMPOTENT } from '../wire/requests.ts'
 import type { HttpWorld } from '../world.ts'
 
@@ -32,7 +32,7 @@ export class Messages {
     fields: readonly Field[],
   ): Attempt {
     const world: HttpWorld = this.#world
-    const number = Number(valueOf(fields, 'x-number'))
+    const number = Number(firstOf(fields, 'x-number'))
     if (isSmuggled(number)) world.fail(FRAMING, `smuggled: a backend is asked ${number}`)
     const request = world.requests.get(number)
     if (request === undefined) world.fail(FRAMING, `a backend is asked ${target}, which nobody did`)
@@ -143,23 +143,23 @@ export class Messages {
     const isWebSocket = plan.upgrade !== ''
     if (method !== plan.method && !isWebSocket) wrong(`the method ${method}`)
     if (!plan.target.endsWith(target.replace(/^\//, ''))) wrong(`the target ${target}`)
-    const twice = valuesOf(fields, 'x-twice').join()
+    const twice = allOf(fields, 'x-twice').join()
     if (twice !== `one,two ${plan.number}`) wrong(`the fields "${twice}"`)
-    if (valueOf(fields, 'x-drop') !== undefined) wrong('a field that is not for it')
-    const host = valueOf(fields, upstream.place.protocol === 'h2c' ? ':authority' : 'host') ?? ''
+    if (firstOf(fields, 'x-drop') !== undefined) wrong('a field that is not for it')
+    const host = firstOf(fields, upstream.place.protocol === 'h2c' ? ':authority' : 'host') ?? ''
     if (host.replace(/:\d+$/, '').toLowerCase() !== plan.host) wrong(`the host "${host}"`)
-    const length = valueOf(fields, 'content-length')
+    const length = firstOf(fields, 'content-length')
     const isCounted = plan.framing === 'length' && plan.content !== ''
     if (isCounted && length !== String(plan.content.length)) wrong(`the length ${length}`)
     const { source } = client.plan.peers
     const isTrusted = world.wasTrusted(client)
     const address = formatIp(unpackAddress(source).ip)
-    const chain = valuesOf(fields, 'x-forwarded-for').join(', ')
+    const chain = allOf(fields, 'x-forwarded-for').join(', ')
     if (!isTrusted && chain !== address) wrong(`X-Forwarded-For ${chain}, not ${address}`)
-    if (!isTrusted && valueOf(fields, 'x-request-id') === 'forged') wrong('a forged id')
-    if (!valuesOf(fields, 'via').join().includes('weir')) wrong('no Via')
+    if (!isTrusted && firstOf(fields, 'x-request-id') === 'forged') wrong('a forged id')
+    if (!allOf(fields, 'via').join().includes('weir')) wrong('no Via')
     const scheme = client.plan.isSecure ? 'https' : 'http'
-    const proto = valueOf(fields, 'x-forwarded-proto')
+    const proto = firstOf(fields, 'x-forwarded-proto')
     if (!isTrusted && proto !== scheme) wrong(`X-Forwarded-Proto ${proto}`)
   }
 
@@ -179,7 +179,7 @@ export class Messages {
     const { plan } = request
     const wrong = (what: string): never =>
       world.fail(MESSAGES, `request ${plan.number} is answered ${what}`)
-    if (valueOf(fields, 'x-drop') !== undefined) wrong('with a field that is not for it')
+    if (firstOf(fields, 'x-drop') !== undefined) wrong('with a field that is not for it')
     if (status < 200 && status !== 101) {
       if (plan.minor === 0) wrong(`${status} in HTTP/1.0`)
       if (request.answer !== undefined) wrong(`${status} after its final answer`)
@@ -187,7 +187,9 @@ export class Messages {
     }
     if (request.answer !== undefined) wrong('twice')
     this.#checkFlaws(client, request, status)
-    const number = valueOf(fields, 'x-answer')
+    const { requestsPerClientMax: most } = client.config
+    if (most > 0 && client.answered >= most) wrong(`as number ${client.answered + 1} of its client`)
+    const number = firstOf(fields, 'x-answer')
     const attempt = request.attempts.find((each) => String(each.plan?.number) === number)
     if (number !== undefined && attempt === undefined) wrong(`by ${number}, which is another's`)
     request.answer = { status, at: world.machineNow(), attempt, content: 0, isWhole: false }
@@ -201,7 +203,7 @@ export class Messages {
     const expected = isTunnel ? (client.plan.isStream ? 200 : 101) : answer.status
     if (status !== expected) wrong(`${status}, not ${expected}`)
     if (isTunnel !== (body === 'tunnel')) wrong(`${status}, which is a tunnel for one of them only`)
-    const cookies = valuesOf(fields, 'set-cookie').join()
+    const cookies = allOf(fields, 'set-cookie').join()
     if (cookies !== `a=1,b=${answer.number}`) wrong(`with the cookies ${cookies}`)
     if (answer.framing === 'length' && typeof body === 'number' && plan.method !== 'HEAD') {
       if (body !== answer.content.length) wrong(`with a length of ${body}`)
@@ -226,7 +228,7 @@ export class Messages {
       this.#world.fail(MESSAGES, `request ${plan.number} is answered ${status} by us ${what}`)
     if (!OWN.has(status)) wrong('which we never do')
     if (fields.some(([, value]) => /10\.9\.0|^b[0-3]$/.test(value))) wrong('with names from inside')
-    if (status === 503 && valueOf(fields, 'retry-after') === undefined) wrong('without Retry-After')
+    if (status === 503 && firstOf(fields, 'retry-after') === undefined) wrong('without Retry-After')
   }
 
   answerContent(client: ClientPeer, text: string): void {

@@ -10,7 +10,18 @@ import type { UpstreamPeer } from '../network/upstream-peer.ts'
 import type { HttpWorld } from '../world.ts'
 import type { HttpChecker, HttpStep } from './checker.ts'
 
+interface Due {
+  readonly at: Instant
+  readonly touches: number
+  readonly triedAt: Instant
+  readonly revision: number
+  readonly flags: number
+  readonly told: number
+}
+
 export class Timeouts implements HttpChecker {
+  readonly #due = new WeakMap<ClientPeer, Due>()
+
   onStep({ event, commands, now }: HttpStep, world: HttpWorld): void {
     this.#touch(event, now, world)
     for (const command of commands) this.#touch(command, now, world)
@@ -29,30 +40,57 @@ export class Timeouts implements HttpChecker {
       }
     }
     for (const client of world.clients.live.values()) {
-      check(dueOfClient(client, world), () => `the wait of client ${client.id}`)
+      check(this.#dueOf(client, world), () => `the wait of client ${client.id}`)
     }
     for (const upstream of world.backends.live.values()) {
       check(dueOfUpstream(upstream, world), () => `upstream ${upstream.id}`)
     }
   }
 
+  /** Reckoned anew when it may be another. */
+  #dueOf(client: ClientPeer, world: HttpWorld): Instant {
+    const { touches, wasEnded, becameTunnel } = client
+    const { triedAt } = world.backends
+    const { revision } = world.operator
+    const known = this.#due.get(client)
+    const { told } = client
+    const flags = (wasEnded ? 1 : 0) + (becameTunnel ? 2 : 0)
+    const isKnown =
+      known?.touches === touches &&
+      known.triedAt === triedAt &&
+      known.revision === revision &&
+      known.flags === flags &&
+      known.told === told
+    if (isKnown) return known.at
+    const at = dueOfClient(client, world)
+    this.#due.set(client, { at, touches, triedAt, revision, flags, told })
+    return at
+  }
+
   #touch(it: IngressEvent | IngressCommand, now: Instant, world: HttpWorld): void {
     if ('client' in it) {
       const client = world.clients.live.get(it.client)
-      if (client !== undefined) client.touchedAt = now
+      if (client !== undefined) touch(client, now)
     } else if ('upstream' in it) {
       const upstream = world.backends.live.get(it.upstream)
       const client = upstream?.current?.request.client
-      if (client !== undefined && upstream?.isUsed === true) client.touchedAt = now
+      if (client !== undefined && upstream?.isUsed === true) touch(client, now)
     }
   }
+}
+
+function touch(client: ClientPeer, now: Instant): void {
+  client.touchedAt = now
+  client.touches += 1
 }
 
 function dueOfClient(client: ClientPeer, world: HttpWorld): Instant {
   const { acceptedAt, wasEnded } = client
   const { operator } = world
   const current = client.requests.find(({ record }) => record === undefined)
-  const touchedAt = current?.headAt === undefined ? client.touchedAt : triedAt(client, world)
+  // For whom a connection is made cannot be seen: it may be for this one.
+  const isSeeking = current?.headAt !== undefined
+  const touchedAt = Math.max(client.touchedAt, isSeeking ? world.backends.triedAt : 0)
   if (wasEnded && !client.becameTunnel) return touchedAt + CLOSING_MS
   const limits = operator.limitsSince(acceptedAt)
   const ports = Math.max(...limits.map((each) => Math.max(each.headTimeoutMs, each.keepAliveMs)))
@@ -74,15 +112,6 @@ function dueOfClient(client: ClientPeer, world: HttpWorld): Instant {
   return isEndless
     ? Number.POSITIVE_INFINITY
     : touchedAt + Math.max(longest, ...settings.map(({ tunnelIdleMs }) => tunnelIdleMs))
-}
-
-/** For whom a connection is being made cannot be seen: it may be for this one. */
-function triedAt({ touchedAt }: ClientPeer, world: HttpWorld): Instant {
-  let at = touchedAt
-  for (const { state, openedAt } of world.backends.live.values()) {
-    if (state === 'connecting' && openedAt > at) at = openedAt
-  }
-  return at
 }
 
 function dueOfUpstream(upstream: UpstreamPeer, world: HttpWorld): Instant {

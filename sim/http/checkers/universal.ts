@@ -28,10 +28,19 @@ export class HttpUniversal implements HttpChecker {
       }
     } else if (command.type === 'read') {
       if (world.clients.of(command.client).isRead) world.fail(HANDLES, 'read is said twice')
+      const { live } = world.clients
+      const { clientsMax } = world.operator.config
+      if (live.size > clientsMax) world.fail(BUFFERS, `${live.size} clients are let in`)
+    } else if (command.type === 'close-client') {
+      const { isBlocked, toldGone, requests, id } = world.clients.of(command.client)
+      const last = requests.findLast(({ record }) => record !== undefined)
+      if (isBlocked && !toldGone && last?.record?.outcome === 'done') {
+        world.fail(HANDLES, `client ${id} is let go before it has its answer`)
+      }
     }
   }
 
-  afterStep({ ingress }: HttpStep, world: HttpWorld): void {
+  afterStep({ ingress, commands }: HttpStep, world: HttpWorld): void {
     const { clients, upstreams } = ingress.sizes
     if (clients !== world.clients.live.size) {
       world.fail(HANDLES, `${clients} clients by its count, there are ${world.clients.live.size}`)
@@ -40,6 +49,24 @@ export class HttpUniversal implements HttpChecker {
       world.fail(HANDLES, `${upstreams} upstreams by its count, ${world.backends.live.size} there`)
     }
     this.#checkBuffers(world)
+    if (commands.some(({ type }) => type === 'exchanged')) this.#checkIdle(world)
+  }
+
+  /** Connections that are kept for the next request. */
+  #checkIdle(world: HttpWorld): void {
+    const idle = new Map<string, number>()
+    let since = world.machineNow()
+    for (const { isUsed, place, idleSince } of world.backends.live.values()) {
+      const name = `${place.listener} ${place.backend} ${place.port}`
+      if (!isUsed) idle.set(name, (idle.get(name) ?? 0) + 1)
+      if (!isUsed) since = Math.min(since, idleSince)
+    }
+    const most = Math.max(
+      ...world.operator.configsSince(since).map((each) => each.idlePerBackendMax),
+    )
+    for (const [name, count] of idle) {
+      if (count > most) world.fail(BUFFERS, `${count} connections to ${name} are kept`)
+    }
   }
 
   /** What the process was told and did not tell anybody is with it. */

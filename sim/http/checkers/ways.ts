@@ -80,11 +80,14 @@ export class Ways implements HttpChecker {
     const limits = settings.map(({ requestsPerBackendMax }) => requestsPerBackendMax)
     if (limits.includes(0)) return
     const place = world.operator.listeners.get(listener)?.places.get(backend)
+    // Where it is since then it is another one.
+    const since = place?.since ?? Number.POSITIVE_INFINITY
+    if (upstream.openedAt <= since) return
     let count = 1
     for (const other of world.backends.live.values()) {
       const { isUsed, openedAt } = other
       if (other === upstream || !isUsed || other.place.listener !== listener) continue
-      if (other.place.backend !== backend || openedAt <= (place?.since ?? openedAt)) continue
+      if (other.place.backend !== backend || openedAt <= since) continue
       // What came under a larger limit stays.
       if ((other.current?.at ?? openedAt) >= (request.begunAt ?? 0)) count += 1
     }
@@ -120,11 +123,7 @@ function waysOf({ plan, client, begunAt = 0 }: SimRequest, world: HttpWorld): re
 }
 
 /** The exact host before the wildcard before any; of those the longest prefix. */
-function routeOf(
-  routes: readonly HttpRoute[],
-  host: string,
-  path: string,
-): HttpRoute | undefined {
+function routeOf(routes: readonly HttpRoute[], host: string, path: string): HttpRoute | undefined {
   const wildcard = `*${host.slice(host.indexOf('.'))}`
   for (const name of [host, wildcard, undefined]) {
     const [best] = routes

@@ -1,6 +1,7 @@
 /** The hosts that backends are on, and the connections of the process to them. */
 import type { BackendId } from '../../../core/balance/group.ts'
 import type { UpstreamId } from '../../../core/http/events.ts'
+import type { Instant } from '../../../core/machine.ts'
 import type { HttpWorld } from '../world.ts'
 import { H1Server } from './h1-server.ts'
 import type { Manners } from './peer.ts'
@@ -16,6 +17,8 @@ export class Backends {
   readonly #world: HttpWorld
   /** How long the one that was given up last had been connecting. */
   abandonedAfterMs = 0
+  /** When one was begun, given up or refused last. */
+  triedAt: Instant = 0
   #lastId = 0
 
   constructor(world: HttpWorld) {
@@ -27,6 +30,7 @@ export class Backends {
     const { upstream: id, protocol } = command
     if (id <= this.#lastId) world.fail('http handles', `upstream ${id} is used again`)
     this.#lastId = id
+    this.triedAt = world.machineNow()
     const upstream =
       protocol === 'h2c'
         ? new StreamServer(command, this.#drawManners(), world)
@@ -62,13 +66,15 @@ export class Backends {
     const upstream = this.of(id)
     this.live.delete(id)
     if (upstream.state === 'connecting') {
-      this.abandonedAfterMs = this.#world.machineNow() - upstream.openedAt
+      this.triedAt = this.#world.machineNow()
+      this.abandonedAfterMs = this.triedAt - upstream.openedAt
     }
     upstream.released(isReset)
   }
 
   /** It is none any more, and the process is about to be told. */
   failed(upstream: UpstreamPeer): void {
+    this.triedAt = this.#world.machineNow()
     this.live.delete(upstream.id)
     upstream.isHeld = false
   }

@@ -34,6 +34,7 @@ export abstract class ClientPeer extends Peer {
   readonly acceptedAt: Instant
   /** When it, or the backend that is with it, did something last, or something was done for it. */
   touchedAt: Instant
+  touches = 0
   /** In force when it came. */
   readonly config: IngressConfig
   /** Requests whose final answer was written to its end. */

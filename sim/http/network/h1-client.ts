@@ -36,7 +36,7 @@ export class H1Client extends ClientPeer {
     if (plan.leavesAfterMs !== undefined) world.at(plan.leavesAfterMs, () => this.leave())
     const tls = plan.isSecure ? { tls: {} } : {}
     world.tell({ type: 'accepted', client, port: plan.port, peers: plan.peers, ...tls })
-    if (plan.withPreface) return this.#speak(PREFACE)
+    if (plan.withPreface) return this.#speakPreface()
     if (plan.isPipelined) for (const _ of plan.requests) this.#sendNext()
     else this.#sendNext()
   }
@@ -85,6 +85,15 @@ export class H1Client extends ClientPeer {
       request.wholeAt ??= now
     }
     this.world.tell({ type: 'client-data', client: this.id, bytes })
+  }
+
+  /** Until it is whole it is a request like others, which nobody can answer. */
+  #speakPreface(): void {
+    const [any] = this.plan.requests
+    const flaw = { name: 'a preface', in: 'head' } as const
+    const asked = { ...any!, method: 'PRI', head: PREFACE, body: '', content: '', flaw }
+    this.requests.push(newRequest({ ...asked, upgrade: '', framing: 'none' }, this, 0))
+    this.#speak(PREFACE)
   }
 
   #sendNext(): void {

@@ -2,7 +2,7 @@
 import type { Attempt } from '../truth.ts'
 import type { AnswerPlan } from '../wire/answers.ts'
 import { contentOf, toBytes } from '../wire/content.ts'
-import { type Heard, PlainReader, valueOf } from '../wire/plain-reader.ts'
+import { firstOf, type Heard, PlainReader } from '../wire/plain-reader.ts'
 import type { Line } from './peer.ts'
 import { UpstreamPeer } from './upstream-peer.ts'
 
@@ -53,7 +53,7 @@ export class H1Server extends UpstreamPeer {
       this.attempts.push(attempt)
       attempt.request.attempts.push(attempt)
       this.#idles += 1
-      const upgrade = valueOf(head.fields, 'upgrade') ?? ''
+      const upgrade = firstOf(head.fields, 'upgrade') ?? ''
       this.hear(() => this.#consider(attempt, upgrade))
       return
     }

@@ -1,7 +1,7 @@
 /** One stream of HTTP/2: one request, in messages instead of bytes. */
 import type { ClientId } from '../../../core/http/events.ts'
 import { newRequest, type SimRequest } from '../truth.ts'
-import { type Field, valueOf } from '../wire/plain-reader.ts'
+import { type Field, firstOf } from '../wire/plain-reader.ts'
 import { ONLY_CONNECTIONS } from '../wire/requests.ts'
 import type { HttpWorld } from '../world.ts'
 import { ClientPeer, type ClientPlan } from './client-peer.ts'
@@ -48,7 +48,7 @@ export class StreamClient extends ClientPeer {
     }
     const request = this.current!
     const isTunnel = request.plan.upgrade !== '' && status === 200
-    const length = valueOf(pairs, 'content-length')
+    const length = firstOf(pairs, 'content-length')
     if (status < 200 && isLast) world.fail('http framing', 'an interim answer ends its stream')
     const body = isTunnel
       ? 'tunnel'

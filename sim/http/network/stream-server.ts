@@ -1,7 +1,7 @@
 /** A backend that speaks HTTP/2, at the other end of one stream. */
 import type { Attempt } from '../truth.ts'
 import type { AnswerPlan } from '../wire/answers.ts'
-import { type Field, valueOf } from '../wire/plain-reader.ts'
+import { type Field, firstOf } from '../wire/plain-reader.ts'
 import { ONLY_CONNECTIONS } from '../wire/requests.ts'
 import type { HttpWorld } from '../world.ts'
 import { serverTunnelText } from './h1-server.ts'
@@ -18,12 +18,12 @@ export class StreamServer extends UpstreamPeer {
     if (this.attempts.length > 0) world.fail('http framing', `stream ${this.id} is asked twice`)
     const fields = fieldsOf(flat)
     this.#checkFields(fields)
-    const path = valueOf(fields, ':path') ?? ''
-    const attempt = world.messages.askedHead(this, valueOf(fields, ':method') ?? '', path, fields)
+    const path = firstOf(fields, ':path') ?? ''
+    const attempt = world.messages.askedHead(this, firstOf(fields, ':method') ?? '', path, fields)
     this.attempts.push(attempt)
     attempt.request.attempts.push(attempt)
     if (isLast) world.messages.askedEnd(attempt, [])
-    const upgrade = valueOf(fields, ':protocol') ?? ''
+    const upgrade = firstOf(fields, ':protocol') ?? ''
     this.hear(() => this.#consider(attempt, upgrade))
   }
 
@@ -101,7 +101,7 @@ export class StreamServer extends UpstreamPeer {
     const lines = plan.interim.map((status) => head(status, ['x-early', 'yes'], false))
     const { content, trailers, becomesTunnel } = plan
     const isLast =
-      content === '' && trailers.length === 0 && !becomesTunnel && plan.number % 2 === 7
+      content === '' && trailers.length === 0 && !becomesTunnel && plan.number % 2 === 0
     lines.push(head(plan.status, plan.fields.flat(), isLast))
     if (isLast) return lines
     if (becomesTunnel) {

@@ -48,7 +48,7 @@ export function drawAnswer(
   const number = answerNumber(asked.number, asked.attempt)
   const becomesTunnel = asked.upgrade !== '' && percent(75)
   // Whatever is a success opens the tunnel of a stream (RFC 8441, 5).
-  const mayDeny = asked.upgrade !== ''
+  const mayDeny = isStream && asked.upgrade !== ''
   const status = becomesTunnel ? (isStream ? 200 : 101) : mayDeny ? 404 : drawStatus(draw)
   const isBare = becomesTunnel || status === 204 || status === 304 || method === 'HEAD'
   const mayBeWrong = !isStream && asked.upgrade === '' && percent(options.wrongPercent)

@@ -232,14 +232,13 @@ export class PlainReader {
 }
 
 /** The first value of a field, whatever its case. */
-export const valueOf = (fields: readonly Field[], name: string): string | undefined =>
+export const firstOf = (fields: readonly Field[], name: string): string | undefined =>
   fields.find((field) => field[0].toLowerCase() === name)?.[1]
 
-export const valuesOf = (fields: readonly Field[], name: string): string[] =>
+export const allOf = (fields: readonly Field[], name: string): string[] =>
   fields.flatMap((field) => (field[0].toLowerCase() === name ? [field[1]] : []))
 
 const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) (HTTP\/1\.[01])$/
 const STATUS_LINE = /^(HTTP\/1\.1) ([1-5]\d\d) ([\t\x20-\x7e\x80-\xff]*)$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: a tab may stand in a value
 const FIELD_LINE =
   /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[ \t]*$/

@@ -16,8 +16,8 @@ export const doors = mutantsOf('core/node/service/doors.ts', [
   ['a mapping written twice is one', '    seen.set(written, nth)\n', ''],
   [
     'a mapping listens without a backend',
-    "id, host, port, bind: 'published' }",
-    "id, host, port, bind: 'always' }",
+    "bind: bindOf('published') }",
+    "bind: bindOf('always') }",
   ],
   [
     'a tcp listener is another one at another port',
@@ -34,19 +34,27 @@ export const doors = mutantsOf('core/node/service/doors.ts', [
     "{ name, on: 'udp', at, strategy, failOpen }",
     "{ name, on: 'udp', at, strategy }",
   ],
-  ['plain endpoints share a port', "if (stream.tls === 'off') return undefined\n", ''],
-  ['an internal endpoint rides on a public socket', 'canonicalJson([isOpen, [', 'canonicalJson([['],
+  [
+    'plain endpoints share a port',
+    "terms: termsOf('bytes', address, proxies) } : undefined",
+    "terms: termsOf('bytes', address, proxies) } : { tls, route: host, terms: '' }",
+  ],
+  [
+    'an internal endpoint rides on a public socket',
+    "[what, address === '0.0.0.0' || address === '::', [",
+    '[what, [',
+  ],
   [
     'tenants trust different proxies',
-    'canonicalJson([isOpen, [...stream.acceptProxyProtocol].sort()])',
-    'canonicalJson([isOpen])',
+    "address === '::', [...proxies].sort()])",
+    "address === '::'])",
   ],
   [
     'the order of trusted proxies matters',
-    '[...stream.acceptProxyProtocol].sort()]',
-    'stream.acceptProxyProtocol]',
+    "address === '::', [...proxies].sort()])",
+    "address === '::', proxies])",
   ],
-  ['names do not matter among tenants', "route: host ?? '*'", "route: host && '*' ? '*' : '*'"],
+  ['names do not matter among tenants', 'tls, route: host, terms', "tls, route: host && '*', terms"],
   [
     'TLS made anew goes through as it is',
     "tls === 'reoriginate' ? 'terminate' : tls",

@@ -134,7 +134,7 @@ export const listeners = mutantsOf('core/node/service/listeners.ts', [
   ],
   [
     'another strategy is for the next listener',
-    'stream, balance: balanceOf(balance) }',
-    "stream, balance: balanceOf({ ...balance, strategy: 'round_robin' }) }",
+    'stream, balance: balanceOf(balance), ',
+    "stream, balance: balanceOf({ ...balance, strategy: 'round_robin' }), ",
   ],
 ])

@@ -73,8 +73,8 @@ export const shutdown = [
     ],
     [
       'a node that stopped has a timer left',
-      "  state.timers.cancel('shutdown')\n  driveLedger",
-      '  driveLedger',
+      "  state.timers.cancel('shutdown')\n  const owners",
+      '  const owners',
     ],
     [
       'a node stops twice',
@@ -83,7 +83,7 @@ export const shutdown = [
     ],
     [
       'metrics are listened for when a service is',
-      "  driveLedger(step, { type: 'claim', wishes: [{ owner: METRICS_OWNER, claims: [claim] }] })\n",
+      "  if (wishes.length > 0) driveLedger(step, { type: 'claim', wishes })\n",
       '',
     ],
   ]),

@@ -51,7 +51,11 @@ export const sockets = [
       "if (isNews && socket.state !== 'absent') {",
       'if (isNews) {',
     ],
-    ['every failure of the metrics is told', 'if (isNews && socket.carries', 'if (socket.carries'],
+    [
+      'every failure of the metrics is told',
+      "if (!isNews || socket.state === 'absent') continue",
+      "if (socket.state === 'absent') continue",
+    ],
     [
       'trusted proxies are not trusted',
       'const acceptProxyProtocol = [...new Set(proxies)].sort()',
@@ -81,8 +85,8 @@ export const sockets = [
     ],
     [
       'a socket of flows goes to whoever comes first',
-      "return isUser ? present : { kind: 'udp', listener: first.id }",
-      "return { kind: 'udp', listener: isUser ? first.id : first.id }",
+      "return isThere ? present : { kind: 'udp', listener: first.id }",
+      "return { kind: 'udp', listener: isThere ? first.id : first.id }",
     ],
     [
       'as many are let in as the least of them takes',

@@ -1,6 +1,6 @@
 /** How clients are let go of. */
 import type { Instant } from '../../../machine.ts'
-import { type Client, enter, type IngressState, type Out, STAGE } from '../state.ts'
+import { CLOSING, type Client, enter, GONE, type IngressState, type Out } from '../state.ts'
 import { cancelTimer, setDue } from '../timers.ts'
 
 /**
@@ -15,7 +15,7 @@ export function endClient(
   now: Instant,
   out: Out,
 ): void {
-  enter(client, STAGE.closing)
+  enter(client, CLOSING)
   client.lingers = lingers
   client.queue = undefined
   setDue(state, client, now + CLOSING_MS_MAX)
@@ -26,7 +26,7 @@ export function endClient(
 }
 
 export function closeWhenDone(state: IngressState, client: Client, out: Out): void {
-  if (client.stage !== STAGE.closing || !client.isFinished) return
+  if (client.stage !== CLOSING || !client.isFinished) return
   if (client.hasEnded || client.isStream || !client.lingers) closeClient(state, client, false, out)
 }
 
@@ -36,7 +36,7 @@ export function closeClient(state: IngressState, client: Client, reset: boolean,
 }
 
 export function forgetClient(state: IngressState, client: Client): void {
-  enter(client, STAGE.gone)
+  enter(client, GONE)
   client.queue = undefined
   cancelTimer(state, client, client.id)
   client.port.clients.delete(client)

@@ -5,13 +5,22 @@ import type { ClientEvent } from '../../events.ts'
 import { statusOf } from '../../head/fault.ts'
 import { fieldsOf, requestOf } from '../../head/stream-head.ts'
 import { begin } from '../exchange/begin.ts'
-import { complete, cutOff, fail } from '../exchange/end.ts'
-import { closeTunnelWhenDone } from '../exchange/tunnel.ts'
-import { Client, type IngressState, type Out, STAGE } from '../state.ts'
+import { cutOff, fail } from '../exchange/end.ts'
+import {
+  ANSWERING,
+  CLOSING,
+  Client,
+  DELIVERING,
+  HELD,
+  IN_HEAD,
+  type IngressState,
+  type Out,
+  READY,
+  TUNNEL,
+} from '../state.ts'
 import { setDue } from '../timers.ts'
-import { steerUpstream } from '../upstreams/steering.ts'
-import { closeClient, closeWhenDone } from './closing.ts'
-import { beginRequest, settle, steer } from './reading.ts'
+import { closeClient } from './closing.ts'
+import { beginRequest } from './reading.ts'
 
 type Event<T extends ClientEvent['type']> = Extract<ClientEvent, { type: T }>
 
@@ -64,83 +73,42 @@ function admit(
   return client
 }
 
-export function onClientEnded(state: IngressState, client: Client, now: Instant, out: Out): void {
-  client.hasEnded = true
-  settle(state, client, now, out)
-}
-
-export function onClientTrailers(
-  state: IngressState,
-  client: Client,
-  { fields }: Event<'client-trailers'>,
-  now: Instant,
-  out: Out,
-): void {
+export function onClientTrailers(client: Client, { fields }: Event<'client-trailers'>): void {
   const trailers = fieldsOf(fields, client.port.limits)
   // Trailers may be left out (RFC 9110, 6.5.1), and bad ones are.
   if (typeof trailers !== 'string') client.trailers = trailers
-  onClientEnded(state, client, now, out)
+  client.hasEnded = true
 }
 
 export function onClientBroken(state: IngressState, client: Client, now: Instant, out: Out): void {
   const { stage } = client
-  if (stage === STAGE.ready || stage === STAGE.closing) closeClient(state, client, true, out)
+  if (stage === READY || stage === CLOSING) closeClient(state, client, true, out)
   else cutOff(state, client, 'client-gone', true, now, out)
-}
-
-export function onClientBlocked(client: Client, out: Out): void {
-  client.isBlocked = true
-  if (client.upstream !== undefined) steerUpstream(client.upstream, out)
-  steer(client, out)
-}
-
-export function onClientWritable(
-  state: IngressState,
-  client: Client,
-  now: Instant,
-  out: Out,
-): void {
-  client.isBlocked = false
-  if (client.stage === STAGE.delivering) complete(state, client, client.outcome, now, out)
-  if (client.upstream !== undefined) steerUpstream(client.upstream, out)
-  settle(state, client, now, out)
-}
-
-export function onClientFinished(
-  state: IngressState,
-  client: Client,
-  now: Instant,
-  out: Out,
-): void {
-  client.isFinished = true
-  if (client.stage === STAGE.tunnel) closeTunnelWhenDone(state, client, now, out)
-  else closeWhenDone(state, client, out)
 }
 
 /** Its time is over. */
 export function onClientDue(state: IngressState, client: Client, now: Instant, out: Out): void {
   const { stage, upstream } = client
   const isTotal = now >= client.totalAt
-  if (stage === STAGE.ready || stage === STAGE.closing) {
+  if (stage === READY || stage === CLOSING) {
     closeClient(state, client, false, out)
-  } else if (stage === STAGE.head) {
+  } else if (stage === IN_HEAD) {
     client.mustClose = true
     fail(state, client, 'request-timeout', now, out)
-  } else if (stage === STAGE.delivering) {
+  } else if (stage === DELIVERING) {
     cutOff(state, client, isTotal ? 'total-timeout' : 'request-timeout', true, now, out)
-  } else if (stage === STAGE.tunnel) {
+  } else if (stage === TUNNEL) {
     cutOff(state, client, 'idle', false, now, out)
   } else if (isTotal) {
     fail(state, client, 'total-timeout', now, out)
-  } else if (stage === STAGE.held) {
+  } else if (stage === HELD) {
     fail(state, client, 'hold-timeout', now, out)
-  } else if (stage === STAGE.answering) {
+  } else if (stage === ANSWERING) {
     fail(state, client, client.isBlocked ? 'request-timeout' : 'response-timeout', now, out)
   } else {
     const isItsTurn = client.isBlocked || (client.left !== 0 && !upstream!.isBlocked)
     fail(state, client, isItsTurn ? 'request-timeout' : 'response-timeout', now, out)
   }
-  if (client.stage !== STAGE.gone) settle(state, client, now, out)
 }
 
 const NO_BYTES = new Uint8Array(0)

@@ -4,8 +4,22 @@ import { begin } from '../exchange/begin.ts'
 import { cutOff, fail } from '../exchange/end.ts'
 import { requestId } from '../exchange/ids.ts'
 import { endStreamBody, forward } from '../exchange/request.ts'
-import { endTunnel, relayUp } from '../exchange/tunnel.ts'
-import { type Client, enter, type IngressState, type Out, STAGE } from '../state.ts'
+import { relayUp, settleTunnel } from '../exchange/tunnel.ts'
+import {
+  ANSWERING,
+  ASKING,
+  CLOSING,
+  type Client,
+  enter,
+  GONE,
+  HELD,
+  IN_HEAD,
+  type IngressState,
+  type Out,
+  READY,
+  TUNNEL,
+  type Upstream,
+} from '../state.ts'
 import { setDue } from '../timers.ts'
 import { closeClient, closeWhenDone, endClient, forgetClient } from './closing.ts'
 import { enqueue, queued, takeQueue } from './queue.ts'
@@ -19,20 +33,20 @@ export function onClientBytes(
 ): void {
   if (client.queue === undefined) {
     const at = receive(state, client, bytes, 0, now, out)
-    if (at < bytes.length && client.stage !== STAGE.gone) keep(state, client, bytes, at, now, out)
+    if (at < bytes.length && client.stage !== GONE) keep(state, client, bytes, at, now, out)
   } else {
     keep(state, client, bytes, 0, now, out)
   }
-  settle(state, client, now, out)
 }
 
 /** Goes on with what waits, after anything changed. */
 export function settle(state: IngressState, client: Client, now: Instant, out: Out): void {
+  if (client.stage === GONE) return
   const { queue } = client
   if (queue !== undefined) {
     takeQueue(client, queue, receive(state, client, queue, client.queueFrom, now, out))
   }
-  if (client.hasEnded) settleEnd(state, client, now, out)
+  if (client.hasEnded || client.isFinished) settleEnd(state, client, now, out)
   steer(client, out)
 }
 
@@ -48,21 +62,21 @@ function receive(
   let at = from
   while (at < bytes.length) {
     const { stage, upstream } = client
-    if (stage <= STAGE.head) {
+    if (stage <= IN_HEAD) {
       if (client.isBlocked) return at
       const next = readHead(state, client, bytes, at, now, out)
       if (next === at) return at
       at = next
-    } else if (stage === STAGE.tunnel) {
+    } else if (stage === TUNNEL) {
       if (upstream!.isBlocked) return at
       relayUp(state, client, upstream!, bytes, at, now, out)
       return bytes.length
-    } else if (stage >= STAGE.closing) {
+    } else if (stage >= CLOSING) {
       state.counters.bytesDropped += bytes.length - at
       client.lingers = true
       return bytes.length
     } else if (client.left !== 0) {
-      const isSent = stage === STAGE.asking || stage === STAGE.answering
+      const isSent = stage === ASKING || stage === ANSWERING
       if (!isSent || upstream!.isBlocked) return at
       at = forward(state, client, '', bytes, at, now, out)
     } else {
@@ -78,7 +92,7 @@ function receive(
 /** The first byte of its head is there. */
 export function beginRequest(state: IngressState, client: Client, now: Instant): void {
   const { passage } = client
-  enter(client, STAGE.head)
+  enter(client, IN_HEAD)
   client.requests += 1
   client.beganAt = now
   state.counters.begun += 1
@@ -108,7 +122,7 @@ function readHead(
     }
     if (same === bytes.length - at) {
       // More of it may follow; until then it is a request.
-      if (client.stage === STAGE.ready) {
+      if (client.stage === READY) {
         beginRequest(state, client, now)
         setDue(state, client, now + limits.headTimeoutMs)
       }
@@ -116,7 +130,7 @@ function readHead(
     }
   }
   const reading = reader.read(bytes, at, limits)
-  if (client.stage === STAGE.ready && !(reading === 'more' && reader.isEmpty)) {
+  if (client.stage === READY && !(reading === 'more' && reader.isEmpty)) {
     beginRequest(state, client, now)
     if (reading === 'more') setDue(state, client, now + limits.headTimeoutMs)
   }
@@ -138,7 +152,7 @@ function keep(
   now: Instant,
   out: Out,
 ): void {
-  if (client.stage === STAGE.held) {
+  if (client.stage === HELD) {
     const count = bytes.length - at
     if (state.heldBytes + count > state.config.heldBytesMax) {
       client.mustClose = true
@@ -151,43 +165,53 @@ function keep(
   enqueue(client, bytes, at)
 }
 
-/** It sends no more. */
+/** It sends no more, or nothing more is sent to it. */
 function settleEnd(state: IngressState, client: Client, now: Instant, out: Out): void {
   const { stage, queue } = client
-  if (stage === STAGE.closing) {
+  if (stage === CLOSING) {
     closeWhenDone(state, client, out)
-  } else if (stage === STAGE.tunnel) {
-    if (queue === undefined) endTunnel(client, client.upstream!, out)
+  } else if (stage === TUNNEL) {
+    settleTunnel(state, client, client.upstream!, now, out)
+  } else if (!client.hasEnded) {
+    return
   } else if (client.isStream) {
-    const isSent = stage === STAGE.asking || stage === STAGE.answering
+    const isSent = stage === ASKING || stage === ANSWERING
     if (isSent && queue === undefined && client.left !== 0) endStreamBody(state, client, now, out)
-  } else if (stage === STAGE.ready) {
+  } else if (stage === READY) {
     if (queue !== undefined && client.isBlocked) return
     if (client.requests === 0) closeClient(state, client, false, out)
     else endClient(state, client, false, now, out)
     closeWhenDone(state, client, out)
-  } else if (stage <= STAGE.connecting) {
-    // Nothing was sent yet: it is not likely to be there for an answer.
+  } else if (stage <= HELD) {
+    // It has waited for nothing so far, and is not likely to wait on with half of a connection.
     cutOff(state, client, 'client-gone', false, now, out)
-  } else if (client.left !== 0 && queue === undefined && stage <= STAGE.answering) {
+  } else if (client.left !== 0 && queue === undefined && stage <= ANSWERING) {
     cutOff(state, client, 'client-gone', true, now, out)
   }
 }
 
-/** Reads no more from it than can be used or kept. */
-export function steer(client: Client, out: Out): void {
+/** Reads no more from it than can be used or kept, nor from its backend than it takes. */
+function steer(client: Client, out: Out): void {
   const { stage, upstream, isPaused } = client
-  if (stage === STAGE.gone || client.hasEnded) return
+  if (upstream !== undefined) steerUpstream(client, upstream, out)
+  if (stage === GONE || client.hasEnded) return
   const waiting = queued(client)
-  const isUnsent = upstream?.isBlocked === true && (client.left !== 0 || stage === STAGE.tunnel)
+  const isUnsent = upstream?.isBlocked === true && (client.left !== 0 || stage === TUNNEL)
   const mustPause =
-    stage !== STAGE.closing &&
+    stage !== CLOSING &&
     (isUnsent ||
-      (client.isBlocked && stage <= STAGE.head) ||
+      (client.isBlocked && stage <= IN_HEAD) ||
       waiting > (isPaused ? 0 : client.config.pipelinedBytesMax))
   if (mustPause === isPaused) return
   client.isPaused = mustPause
   out.push({ type: mustPause ? 'pause-client' : 'resume-client', client: client.id })
+}
+
+function steerUpstream({ isBlocked }: Client, upstream: Upstream, out: Out): void {
+  const mustPause = isBlocked && upstream.isConnected && !upstream.hasEnded
+  if (mustPause === upstream.isPaused) return
+  upstream.isPaused = mustPause
+  out.push({ type: mustPause ? 'pause-upstream' : 'resume-upstream', upstream: upstream.id })
 }
 
 /** RFC 9113, 3.4: it is a session from its first byte on. */
@@ -207,7 +231,7 @@ function speakHttp2(
 
 /** No byte was taken of anything on it. */
 const isFirst = ({ requests, stage, reader }: Client): boolean =>
-  requests === 0 || (stage === STAGE.head && reader!.isEmpty)
+  requests === 0 || (stage === IN_HEAD && reader!.isEmpty)
 
 function sameAsPreface(bytes: Uint8Array, at: number): number {
   let same = 0

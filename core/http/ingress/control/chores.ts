@@ -3,7 +3,7 @@ import { assert, type Instant } from '../../../machine.ts'
 import type { ClientId, UpstreamId } from '../../events.ts'
 import { onClientDue } from '../clients/connection.ts'
 import { settle } from '../clients/reading.ts'
-import { type IngressState, type Out, STAGE } from '../state.ts'
+import { CONNECTING, type IngressState, NEVER, type Out } from '../state.ts'
 import { setIdleDue } from '../timers.ts'
 import { onConnectTimeout } from '../upstreams/connection.ts'
 import { closeIdle } from '../upstreams/pool.ts'
@@ -42,29 +42,30 @@ export function doChores(state: IngressState, now: Instant, out: Out, withTimers
 function onTimer(state: IngressState, key: number | string, now: Instant, out: Out): void {
   if (typeof key === 'string') {
     const listener = state.listeners.get(key)!
-    listener.timerAt = Number.POSITIVE_INFINITY
+    listener.timerAt = NEVER
     onIdleTimer(state, listener, now, out)
     return
   }
   if (key < 0) {
     const upstream = state.upstreams.get(-key as UpstreamId)!
-    upstream.timerAt = Number.POSITIVE_INFINITY
+    upstream.timerAt = NEVER
     if (upstream.client !== undefined) return // set when it is idle again
     if (upstream.dueAt > now) setIdleDue(state, upstream, upstream.dueAt)
     else closeIdle(state, upstream, out)
     return
   }
   const client = state.clients.get(key as ClientId)!
-  client.timerAt = Number.POSITIVE_INFINITY
+  client.timerAt = NEVER
   if (client.dueAt > now) {
-    if (client.dueAt === Number.POSITIVE_INFINITY) return
+    if (client.dueAt === NEVER) return
     client.timerAt = client.dueAt
     state.timers.set(key, client.dueAt)
-  } else if (client.stage === STAGE.connecting && now < client.totalAt) {
+  } else if (client.stage === CONNECTING && now < client.totalAt) {
     onConnectTimeout(state, client, now, out)
     settle(state, client, now, out)
   } else {
     onClientDue(state, client, now, out)
+    settle(state, client, now, out)
   }
 }
 

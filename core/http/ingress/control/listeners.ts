@@ -6,11 +6,13 @@ import { settle } from '../clients/reading.ts'
 import { zeroListenerCounters } from '../counters.ts'
 import { fail } from '../exchange/end.ts'
 import {
+  ASKING,
   type Client,
+  CONNECTING,
   type IngressState,
   type Listener,
+  NEVER,
   type Out,
-  STAGE,
   type Target,
 } from '../state.ts'
 import { setIdleTimer } from '../timers.ts'
@@ -43,7 +45,7 @@ export function onConfigureListener(
       wantedSaid: false,
       idleSaid: false,
       usedAt: now,
-      timerAt: Number.POSITIVE_INFINITY,
+      timerAt: NEVER,
       live: 0,
       tunnels: 0,
       idle: 0,
@@ -162,7 +164,7 @@ function anyOf({ held, targets }: Listener): Client | undefined {
 /** A request that nothing was sent of has nothing to lose: it goes to another backend. */
 function cut(state: IngressState, client: Client, now: Instant, out: Out): void {
   const { stage, upstream } = client
-  if (stage === STAGE.connecting || stage === STAGE.asking) {
+  if (stage === CONNECTING || stage === ASKING) {
     lose(state, client, upstream!, 'cut', false, now, out)
   } else {
     fail(state, client, 'cut', now, out)

@@ -3,7 +3,7 @@ import type { IngressConfig } from '../../config.ts'
 import type { ControlEvent } from '../../events.ts'
 import { RouteTable } from '../../routes/table.ts'
 import { closeClient, endClient } from '../clients/closing.ts'
-import { type IngressState, type Port, STAGE } from '../state.ts'
+import { type IngressState, type Port, READY } from '../state.ts'
 
 type Event<T extends ControlEvent['type']> = Extract<ControlEvent, { type: T }>
 
@@ -42,7 +42,7 @@ export function onClosePort(state: IngressState, { port: id }: Event<'close-port
   const clients = port.clients.values()
   state.chores.push((now, out) => {
     const next = clients.next()
-    if (!next.done && next.value.stage === STAGE.ready) {
+    if (!next.done && next.value.stage === READY) {
       if (next.value.requests === 0) closeClient(state, next.value, false, out)
       else endClient(state, next.value, false, now, out)
     }

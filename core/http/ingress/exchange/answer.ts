@@ -5,12 +5,14 @@ import { FIELD, type Fields } from '../../head/fields.ts'
 import { CHUNKED, UNTIL_CLOSE } from '../../head/meaning.ts'
 import type { ResponseHead } from '../../head/response.ts'
 import {
+  ANSWERING,
+  ASKING,
   type Client,
   enter,
   freshChunks,
   type IngressState,
   type Out,
-  STAGE,
+  TUNNEL,
   type Upstream,
 } from '../state.ts'
 import { setDue } from '../timers.ts'
@@ -30,11 +32,11 @@ export function onAnswerBytes(
 ): void {
   upstream.hasAnswered = true
   let at = 0
-  while (client.stage === STAGE.asking && client.upstream === upstream && at < bytes.length) {
+  while (client.stage === ASKING && client.upstream === upstream && at < bytes.length) {
     at = readAnswerHead(state, client, upstream, bytes, at, now, out)
   }
   if (at === bytes.length || client.upstream !== upstream) return
-  if (client.stage === STAGE.tunnel) relayDown(state, client, upstream, bytes, at, now, out)
+  if (client.stage === TUNNEL) relayDown(state, client, upstream, bytes, at, now, out)
   else pass(state, client, upstream, '', bytes, at, now, out)
 }
 
@@ -99,7 +101,7 @@ export function onFinalHead(
     else fail(state, client, 'bad-response', now, out)
     return at
   }
-  enter(client, STAGE.answering)
+  enter(client, ANSWERING)
   client.status = status
   client.answeredAt = now
   upstream.left = body

@@ -10,7 +10,7 @@ import { CHUNKED } from '../../head/meaning.ts'
 import type { RequestHead } from '../../head/request.ts'
 import { isEvasive, strippedPath } from '../../routes/path.ts'
 import { sayBusy } from '../control/use.ts'
-import { type Client, freshChunks, type IngressState, type Out, STAGE } from '../state.ts'
+import { ASKING, type Client, freshChunks, type IngressState, type Out } from '../state.ts'
 import { seek } from '../upstreams/choice.ts'
 import { answerOwn, fail } from './end.ts'
 import { webSocketKey } from './ids.ts'
@@ -43,7 +43,7 @@ export function begin(
   if (client.trustsPeer) hearProxy(client, head)
   const isDone = state.challenges.size > 0 && answerChallenge(state, client, head, now, out)
   if (!isDone) lead(state, client, head, now, out)
-  return client.stage === STAGE.asking ? send(state, client, bytes, at, now, out) : at
+  return client.stage === ASKING ? send(state, client, bytes, at, now, out) : at
 }
 
 /** What a trusted proxy says of whom it speaks for. */

@@ -6,12 +6,17 @@ import { FIELD } from '../../head/fields.ts'
 import { closeClient, endClient } from '../clients/closing.ts'
 import { leaveListener } from '../control/use.ts'
 import {
+  ASKING,
   type Client,
+  DELIVERING,
   enter,
+  HELD,
   type IngressState,
+  NEVER,
   NONE_TRIED,
   type Out,
-  STAGE,
+  READY,
+  TUNNEL,
   type Upstream,
 } from '../state.ts'
 import { setDue } from '../timers.ts'
@@ -30,7 +35,7 @@ export function fail(
   out: Out,
   status = 0,
 ): void {
-  if (client.stage > STAGE.asking) {
+  if (client.stage > ASKING) {
     cutOff(state, client, outcome, true, now, out)
     return
   }
@@ -78,7 +83,7 @@ export function finish(
   now: Instant,
   out: Out,
 ): void {
-  if (client.stage === STAGE.held) unhold(state, client)
+  if (client.stage === HELD) unhold(state, client)
   leaveTarget(state, client, out)
   if (!client.isBlocked) {
     complete(state, client, outcome, now, out)
@@ -86,7 +91,7 @@ export function finish(
   }
   // It takes no next request before it has taken this answer.
   client.outcome = outcome
-  enter(client, STAGE.delivering)
+  enter(client, DELIVERING)
   setDue(state, client, now + (client.settings?.bodyTimeoutMs ?? client.port.limits.headTimeoutMs))
 }
 
@@ -104,7 +109,7 @@ export function complete(
   if (client.isStream || mustClose) {
     endClient(state, client, !client.isStream && (!isAsked || queue !== undefined), now, out)
   } else {
-    enter(client, STAGE.ready)
+    enter(client, READY)
     setDue(state, client, now + port.limits.keepAliveMs)
   }
 }
@@ -119,7 +124,7 @@ export function cutOff(
   out: Out,
 ): void {
   dropUpstream(state, client, reset, out)
-  if (client.stage === STAGE.held) unhold(state, client)
+  if (client.stage === HELD) unhold(state, client)
   leaveTarget(state, client, out)
   record(state, client, outcome, now, out)
   closeClient(state, client, reset, out)
@@ -183,7 +188,7 @@ function record(
     counters.outcomes[outcome] += 1
     counters.bytesIn += client.moved
     counters.bytesOut += client.bytesOut
-    if (client.stage === STAGE.tunnel) listener.tunnels -= 1
+    if (client.stage === TUNNEL) listener.tunnels -= 1
     leaveListener(state, listener, outcome !== 'forbidden', now, out)
   }
   client.head = undefined
@@ -200,7 +205,7 @@ function record(
   client.chosenAt = -1
   client.sentAt = -1
   client.answeredAt = -1
-  client.totalAt = Number.POSITIVE_INFINITY
+  client.totalAt = NEVER
 }
 
 const since = ({ beganAt }: Client, at: Instant): number | undefined =>

@@ -3,7 +3,7 @@ import type { Instant } from '../../../machine.ts'
 import { requestFields, requestHead } from '../../forward/request.ts'
 import { CHUNKED } from '../../head/meaning.ts'
 import { takeQueue } from '../clients/queue.ts'
-import { type Client, type IngressState, type Out, STAGE } from '../state.ts'
+import { ASKING, type Client, type IngressState, type Out } from '../state.ts'
 import { setDue } from '../timers.ts'
 import { relay, relayEnd } from './body.ts'
 import { cutOff, fail } from './end.ts'
@@ -53,7 +53,7 @@ export function forward(
     return bytes.length
   }
   const { settings, left, stage } = client
-  const isAsked = left === 0 && stage === STAGE.asking
+  const isAsked = left === 0 && stage === ASKING
   setDue(state, client, now + (isAsked ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs))
   return to
 }
@@ -67,7 +67,7 @@ export function endStreamBody(state: IngressState, client: Client, now: Instant,
   }
   relayEnd(client, client.upstream!, client.trailers, out)
   const { settings, stage } = client
-  const waitMs = stage === STAGE.asking ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs
+  const waitMs = stage === ASKING ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs
   setDue(state, client, now + waitMs)
 }
 

@@ -2,7 +2,15 @@
 import type { Instant } from '../../../machine.ts'
 import { responseFields, responseHead } from '../../forward/response.ts'
 import type { ResponseHead } from '../../head/response.ts'
-import { type Client, enter, type IngressState, type Out, STAGE, type Upstream } from '../state.ts'
+import {
+  type Client,
+  enter,
+  type IngressState,
+  NEVER,
+  type Out,
+  TUNNEL,
+  type Upstream,
+} from '../state.ts'
 import { setDue } from '../timers.ts'
 import { write } from './body.ts'
 import { cutOff, fail } from './end.ts'
@@ -33,9 +41,9 @@ export function openTunnel(
   } else {
     write(client, responseHead(head, passage), undefined, out)
   }
-  enter(client, STAGE.tunnel)
+  enter(client, TUNNEL)
   client.listener!.tunnels += 1
-  client.totalAt = Number.POSITIVE_INFINITY
+  client.totalAt = NEVER
   upstream.writesChunks = false
   touch(state, client, now)
 }
@@ -68,25 +76,22 @@ export function relayDown(
   touch(state, client, now)
 }
 
-/** The client sends no more: nor is more sent to its backend. */
-export function endTunnel(client: Client, upstream: Upstream, out: Out): void {
-  if (client.endsUpstream) return
-  client.endsUpstream = true
-  out.push({ type: 'end-upstream', upstream: upstream.id })
-}
-
-/** Both sides have all there was. */
-export function closeTunnelWhenDone(
+/** Each side's end goes on to the other; when both have all there was, it is over. */
+export function settleTunnel(
   state: IngressState,
   client: Client,
+  upstream: Upstream,
   now: Instant,
   out: Out,
 ): void {
-  if (!client.isFinished || !client.upstream!.isFinished) return
-  cutOff(state, client, 'done', false, now, out)
+  if (client.hasEnded && client.queue === undefined && !client.endsUpstream) {
+    client.endsUpstream = true
+    out.push({ type: 'end-upstream', upstream: upstream.id })
+  }
+  if (client.isFinished && upstream.isFinished) cutOff(state, client, 'done', false, now, out)
 }
 
 function touch(state: IngressState, client: Client, now: Instant): void {
   const { tunnelIdleMs } = client.settings!
-  setDue(state, client, tunnelIdleMs > 0 ? now + tunnelIdleMs : Number.POSITIVE_INFINITY)
+  setDue(state, client, tunnelIdleMs > 0 ? now + tunnelIdleMs : NEVER)
 }

@@ -8,13 +8,16 @@ import { settle } from '../clients/reading.ts'
 import { fail, takeFrom } from '../exchange/end.ts'
 import { sendQueued } from '../exchange/request.ts'
 import {
+  ASKING,
   type Client,
+  CONNECTING,
   enter,
+  HELD,
   type IngressState,
   type Listener,
+  NEVER,
   NONE_TRIED,
   type Out,
-  STAGE,
   type Target,
   type Upstream,
 } from '../state.ts'
@@ -54,17 +57,17 @@ export function seek(
   client.after = target.first
   if (target.first !== undefined) target.first.before = client
   target.first = client
-  const idleMsMax = isRepeatable(client) ? Number.POSITIVE_INFINITY : client.config.freshUpstreamMs
+  const idleMsMax = isRepeatable(client) ? NEVER : client.config.freshUpstreamMs
   if (checkOut(target, client, idleMsMax, now) !== undefined) {
     listener.counters.reused += 1
-    enter(client, STAGE.asking)
+    enter(client, ASKING)
   } else {
     dial(state, client, target, now, out)
   }
 }
 
 function dial(state: IngressState, client: Client, target: Target, now: Instant, out: Out): void {
-  enter(client, STAGE.connecting)
+  enter(client, CONNECTING)
   connect(state, client, client.listener!, target, out)
   setDue(state, client, now + client.settings!.connectTimeoutMs)
 }
@@ -85,8 +88,8 @@ export function lose(
   out: Out,
 ): void {
   const { stage, target, settings } = client
-  const isAsking = stage === STAGE.asking && isBodyWhole(client)
-  const isUnsent = stage === STAGE.connecting || (isAsking && wasRefused)
+  const isAsking = stage === ASKING && isBodyWhole(client)
+  const isUnsent = stage === CONNECTING || (isAsking && wasRefused)
   const mayRepeat =
     isUnsent || (isAsking && !upstream.hasAnswered && isIdempotent(client.head!.method))
   if (!mayRepeat) {
@@ -123,7 +126,7 @@ function seekAgain(
   out: Out,
 ): void {
   seek(state, client, why, now, out)
-  if (client.stage === STAGE.asking) sendQueued(state, client, now, out)
+  if (client.stage === ASKING) sendQueued(state, client, now, out)
 }
 
 /** A life ends. */
@@ -180,7 +183,7 @@ function hold(
   state.heldCount += 1
   listener.held.add(client)
   listener.counters.held += 1
-  enter(client, STAGE.held)
+  enter(client, HELD)
   setDue(state, client, now + client.settings!.holdTimeoutMs)
 }
 

@@ -3,15 +3,21 @@ import type { Instant } from '../../../machine.ts'
 import type { UpstreamEvent } from '../../events.ts'
 import { UNTIL_CLOSE } from '../../head/meaning.ts'
 import { fieldsOf, responseOf } from '../../head/stream-head.ts'
-import { settle } from '../clients/reading.ts'
 import { endAnswerBody, onAnswerBytes, onFinalHead, onInterimHead } from '../exchange/answer.ts'
 import { cutOff, fail, takeFrom } from '../exchange/end.ts'
 import { sendQueued } from '../exchange/request.ts'
-import { closeTunnelWhenDone } from '../exchange/tunnel.ts'
-import { type Client, enter, type IngressState, type Out, STAGE, type Upstream } from '../state.ts'
+import {
+  ANSWERING,
+  ASKING,
+  type Client,
+  enter,
+  type IngressState,
+  type Out,
+  TUNNEL,
+  type Upstream,
+} from '../state.ts'
 import { lose, reportFailure } from './choice.ts'
 import { closeIdle, forgetUpstream } from './pool.ts'
-import { steerUpstream } from './steering.ts'
 
 type Event<T extends UpstreamEvent['type']> = Extract<UpstreamEvent, { type: T }>
 
@@ -26,10 +32,9 @@ export function onUpstreamData(
   if (client === undefined) {
     // Whatever it means, it answers nothing.
     loseIdle(state, upstream, out)
-    return
+  } else {
+    onAnswerBytes(state, client, upstream, bytes, now, out)
   }
-  onAnswerBytes(state, client, upstream, bytes, now, out)
-  settle(state, client, now, out)
 }
 
 export function onUpstreamConnected(
@@ -42,10 +47,8 @@ export function onUpstreamConnected(
   upstream.isConnected = true
   upstream.listener.counters.connected += 1
   state.counters.connected += 1
-  enter(client, STAGE.asking)
+  enter(client, ASKING)
   sendQueued(state, client, now, out)
-  steerUpstream(upstream, out)
-  settle(state, client, now, out)
 }
 
 export function onUpstreamFailed(
@@ -69,7 +72,6 @@ export function onUpstreamFailed(
     reportFailure(listener, target, reason, now, out)
     lose(state, client, upstream, 'connect-failed', true, now, out)
   }
-  settle(state, client, now, out)
 }
 
 export function onConnectTimeout(
@@ -95,13 +97,12 @@ export function onUpstreamHead(
   out: Out,
 ): void {
   const client = upstream.client!
-  if (client.stage !== STAGE.asking) return // two heads: the session should not let it through
+  if (client.stage !== ASKING) return // two heads: the session should not let it through
   upstream.hasAnswered = true
   const head = responseOf(status, fields, client.head!.method, isLast, upstream.listener.limits)
   if (typeof head === 'string') fail(state, client, 'bad-response', now, out)
   else if (status < 200) onInterimHead(state, client, upstream, head, now, out)
   else onFinalHead(state, client, upstream, head, NO_BYTES, 0, now, out)
-  settle(state, client, now, out)
 }
 
 /** It sends no more. `fields`: the trailers of a stream. */
@@ -119,9 +120,9 @@ export function onUpstreamEnded(
     return
   }
   const { left, reader, listener } = upstream
-  if (client.stage === STAGE.tunnel) {
+  if (client.stage === TUNNEL) {
     out.push({ type: 'end-client', client: client.id })
-  } else if (client.stage !== STAGE.answering) {
+  } else if (client.stage !== ANSWERING) {
     lose(state, client, upstream, 'upstream-closed', false, now, out)
   } else if (reader === undefined ? left < 0 : left === UNTIL_CLOSE) {
     const trailers = fieldsOf(fields, listener.limits)
@@ -131,7 +132,6 @@ export function onUpstreamEnded(
     upstream.target.failures += 1
     cutOff(state, client, 'upstream-closed', true, now, out)
   }
-  settle(state, client, now, out)
 }
 
 export function onUpstreamBroken(
@@ -145,44 +145,12 @@ export function onUpstreamBroken(
     loseIdle(state, upstream, out)
     return
   }
-  if (client.stage === STAGE.asking) {
+  if (client.stage === ASKING) {
     lose(state, client, upstream, 'upstream-closed', false, now, out)
   } else {
-    if (client.stage === STAGE.answering) upstream.target.failures += 1
+    if (client.stage === ANSWERING) upstream.target.failures += 1
     fail(state, client, 'upstream-closed', now, out)
   }
-  settle(state, client, now, out)
-}
-
-export function onUpstreamBlocked(
-  state: IngressState,
-  upstream: Upstream,
-  now: Instant,
-  out: Out,
-): void {
-  upstream.isBlocked = true
-  if (upstream.client !== undefined) settle(state, upstream.client, now, out)
-}
-
-export function onUpstreamWritable(
-  state: IngressState,
-  upstream: Upstream,
-  now: Instant,
-  out: Out,
-): void {
-  upstream.isBlocked = false
-  if (upstream.client !== undefined) settle(state, upstream.client, now, out)
-}
-
-export function onUpstreamFinished(
-  state: IngressState,
-  upstream: Upstream,
-  now: Instant,
-  out: Out,
-): void {
-  upstream.isFinished = true
-  const { client } = upstream
-  if (client?.stage === STAGE.tunnel) closeTunnelWhenDone(state, client, now, out)
 }
 
 function countFailure(state: IngressState, { listener }: Upstream): void {

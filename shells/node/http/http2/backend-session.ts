@@ -97,7 +97,6 @@ export class BackendSession {
   #onConnect(): void {
     if (this.#session.destroyed) return // Node says it all the same
     this.#isConnected = true
-    this.#session.setLocalWindowSize(WINDOW_BYTES)
     for (const upstream of this.#waiting) {
       this.#options.to.step({ type: 'upstream-connected', upstream })
     }
@@ -128,5 +127,3 @@ const AS_THEY_CAME = { strictSingleValueFields: false }
 /** Of one connection, whatever the backend allows; then there is another one. */
 export const STREAMS_MAX = 100
 const LAST_WORDS_MS = 5_000
-/** As much as all streams may send together that are not read: none of them holds up another. */
-const WINDOW_BYTES = STREAMS_MAX * 65_535

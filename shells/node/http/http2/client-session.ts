@@ -59,7 +59,7 @@ export class ClientSession {
     session.once('close', () => this.#onClose())
     session.on('stream', (stream, _headers, flags, raw) => this.#onStream(stream, flags, raw))
     this.#idle = setTimeout(() => this.#onIdle(), limits.keepAliveMs).unref()
-    // Of all streams together, so that a few that are not read do not hold up the others.
+    // Of all streams together; each has 64 KiB, which is all that is kept of one that is not read.
     session.setLocalWindowSize(WINDOW_BYTES)
   }
 

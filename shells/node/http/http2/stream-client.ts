@@ -11,8 +11,8 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
   #hasEnded: boolean
   #trailersIn: readonly string[] | undefined
   #trailersOut: FieldRecord = NO_FIELDS
-  /** Node says when they may be sent, which ends the stream. */
-  #owesTrailers = false
+  /** They end the stream. Node says when it takes them, and sends them a little later. */
+  #trailing: 'none' | 'owed' | 'taken' = 'none'
   /** Nobody wants the rest of the request: it is refused when the answer is out. */
   #isRefused = false
 
@@ -44,7 +44,7 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
         stream.additionalHeaders({ ...recordOf(fields), ':status': status })
         return
       }
-      this.#owesTrailers = !isLast
+      this.#trailing = isLast ? 'none' : 'owed'
       const head = [':status', `${status}`, ...fields]
       stream.respond(head, { endStream: isLast, waitForTrailers: !isLast })
     } catch {
@@ -63,10 +63,9 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
     this.detach()
     const { stream } = this
     if (reset || !stream.writableEnded) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-    else if (this.#hasEnded)
-      return // both sides have: it closes itself
-    else if (this.#owesTrailers) this.#isRefused = true
-    else stream.close(constants.NGHTTP2_NO_ERROR)
+    if (this.#hasEnded) return // both sides have: it closes itself
+    if (this.#trailing === 'owed') this.#isRefused = true
+    else this.#refuse()
   }
 
   protected tell(what: Occurrence): void {
@@ -83,15 +82,19 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
   }
 
   #sendTrailers(): void {
-    this.#owesTrailers = false
+    this.#trailing = 'taken'
     try {
       this.stream.sendTrailers(this.#trailersOut)
     } catch {
       this.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
       return
     }
-    // They are on their way a little later.
-    if (this.#isRefused) setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR))
+    if (this.#isRefused) this.#refuse()
+  }
+
+  /** After the answer, so that it counts (RFC 9113, 8.1). */
+  #refuse(): void {
+    setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR))
   }
 }
 

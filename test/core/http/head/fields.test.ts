@@ -116,6 +116,16 @@ describe('what is asked of them', () => {
     ])
   })
 
+  test('what was there twice in the head before is forgotten', () => {
+    const reader = new RequestReader(latin1Of)
+    const head = 'GET / HTTP/1.1\r\nHost: a\r\n'
+    reader.read(octets(`${head}Via: a\r\nVia: b\r\nVary: a\r\nVary: b\r\n\r\n`), 0, LIMITS)
+    const { fields } = reader.head
+    expect([FIELD.via, FIELD.vary].map((id) => fields.isRepeated(id))).toEqual([true, true])
+    reader.read(octets(`${head}Via: a\r\nVary: a\r\n\r\n`), 0, LIMITS)
+    expect([FIELD.via, FIELD.vary].map((id) => fields.isRepeated(id))).toEqual([false, false])
+  })
+
   test('lines, as they came, without what is left out', () => {
     expect(fields.lines(ALL)).toBe('Host: a\r\nAccept: a\r\nX-Odd:b\r\naccept:\t c \r\nEmpty:\r\n')
     expect(fields.lines(keepsAllBut([FIELD.accept]))).toBe('Host: a\r\nX-Odd:b\r\nEmpty:\r\n')

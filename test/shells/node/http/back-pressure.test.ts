@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Client, HOST, startUpstream, until } from '../listener/fixture.ts'
 import { SecureClient, shown } from '../listener/tls.ts'
-import { serve, startH2c, startHttp } from './served.ts'
+import { flood, serve, startH2c, startHttp } from './served.ts'
 
 const TLS = { tls: 'terminate', options: { certificates: shown('a.example') } } as const
 
@@ -16,21 +16,6 @@ async function untilStuck(sent: () => number): Promise<number> {
     before = sent()
   }
   return before
-}
-
-/** Writes for ever, as fast as it is taken; counts what was. */
-function flood(stream: NodeJS.WritableStream): () => number {
-  const piece = Buffer.alloc(65_536, 'abcdefgh')
-  let sent = 0
-  const pump = (): void => {
-    for (;;) {
-      sent += piece.length
-      if (!stream.write(piece)) return
-    }
-  }
-  stream.on('drain', pump)
-  pump()
-  return () => sent
 }
 
 /** Kernels keep a few MB on each side of each connection; a proxy that kept what comes has no end. */

@@ -141,10 +141,13 @@ describe('what ends', () => {
   })
 
   test('a client that has sent its last request gets its answer', async () => {
-    const web = await startHttp((_request, response) => response.end('ok'))
+    const waiting: (() => void)[] = []
+    const web = await startHttp((_request, response) => waiting.push(() => response.end('ok')))
     const { port } = await serve([web.port])
     const client = new Client(port)
-    client.socket.end(GET)
+    client.socket.write(GET)
+    await until(() => waiting.length === 1)
+    client.socket.end(() => setTimeout(waiting[0]!, 20))
     await until(() => client.ended)
     expect(client.text).toContain('\r\n\r\nok')
   })

@@ -5,7 +5,8 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { HOST, startUpstream, until } from '../listener/fixture.ts'
 import { CA, shown } from '../listener/tls.ts'
-import { type Served, serve, startHttp, type Wish } from './served.ts'
+import { FrameClient, TYPE } from './frames.ts'
+import { flood, type Served, serve, startHttp, type Wish } from './served.ts'
 
 const TLS: Wish = { tls: 'terminate', options: { certificates: shown('a.example') } }
 
@@ -135,6 +136,17 @@ describe('HTTP/2 with clients', () => {
     expect((await get(client)).head[':status']).toBe(503) // the connection goes on
   })
 
+  test('frame by frame: the answer ends before the rest of the request is refused', async () => {
+    const { port } = await serve([])
+    const client = new FrameClient(port)
+    client.request(1, 'POST', false)
+    await until(() => client.of(1).includes('rstStream'))
+    expect(client.of(1)).toEqual(['headers', 'data', 'data, end', 'rstStream'])
+    client.request(3, 'GET', true)
+    await until(() => client.of(3).includes('data, end'))
+    expect(client.of(3)).toEqual(['headers', 'data', 'data, end'])
+  })
+
   test('a backend that breaks off is a reset, and no complete answer', async () => {
     const web = await startUpstream((socket) => {
       socket.on('error', () => {})
@@ -261,8 +273,9 @@ describe('the life of a connection', () => {
     }, 1)
     await closed
     clearInterval(flood)
-    const { refused } = served.node.listeners.httpCounters().clients
-    expect(refused['http2-error']).toBe(1)
+    const misbehaved = (): unknown =>
+      served.node.listeners.httpCounters().clients.refused['http2-error']
+    await until(() => misbehaved() === 1)
     expect((await get(await session(await serve([])))).head[':status']).toBe(503)
   })
 
@@ -292,6 +305,21 @@ describe('the life of a connection', () => {
     // The last frame is the acknowledgement of ours.
     const isDone = (): boolean => Buffer.concat(chunks).includes(Buffer.of(0, 0, 0, 4, 1))
     await until(isDone)
+  })
+
+  test('who reads nothing is gone when the node stops', async () => {
+    const web = await startHttp((_request, response) => void flood(response))
+    const served = await serve([web.port])
+    const most = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]) // SETTINGS_INITIAL_WINDOW_SIZE
+    const client = new FrameClient(served.port, most)
+    client.send(TYPE.window, 0, 0, Buffer.from([0x7f, 0xfe, 0, 0]))
+    client.request(1, 'GET', true)
+    await until(() => client.of(1).length > 10)
+    client.socket.pause()
+    await until(() => [...web.sockets].some((socket) => socket.writableLength > 0))
+    await served.node.stop()
+    client.socket.resume()
+    await until(() => client.isClosed)
   })
 
   test('all of them are gone when the node stops', async () => {

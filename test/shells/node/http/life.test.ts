@@ -119,6 +119,18 @@ describe('listeners and ports', () => {
     await until(() => clients.every(({ ended, error }) => ended || error !== undefined))
     await until(() => web.sockets.size === 0)
   })
+
+  test('also a client that was answered and still sends', async () => {
+    const { node, port } = await serve([])
+    const client = new Client(port)
+    client.socket.write('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000\r\n\r\n')
+    await until(() => client.text.includes('503'))
+    await node.stop()
+    await until(() => {
+      client.socket.write('x')
+      return client.error !== undefined
+    })
+  })
 })
 
 describe('who comes in', () => {

@@ -174,3 +174,18 @@ export function ask(port: number, path = '/', wish: Ask = {}): Promise<Answer> {
     sent.end(body)
   })
 }
+
+/** Writes for ever, as fast as it is taken; counts what was. */
+export function flood(stream: NodeJS.WritableStream): () => number {
+  const piece = Buffer.alloc(65_536, 'abcdefgh')
+  let sent = 0
+  const pump = (): void => {
+    for (;;) {
+      sent += piece.length
+      if (!stream.write(piece)) return
+    }
+  }
+  stream.on('drain', pump)
+  pump()
+  return () => sent
+}

@@ -223,12 +223,12 @@ describe.skipIf(noCurl !== undefined)(titleOf('curl', noCurl), () => {
   test('a body that nobody waited for harms nothing that comes after it', async () => {
     const file = join(node.directory, 'unread')
     await writeFile(file, Buffer.alloc(2_000_000, 'a'))
-    for (const { words, base } of ways()) {
+    for (const { words, base, version } of ways()) {
+      // Debian's curl takes the RST_STREAM of RFC 9113, 8.1, for an error; see large-bodies.test.ts
+      if (version === '2') continue
       const sent = [...words, '-H', 'Expect:', '--data-binary', `@${file}`, `${base}/small`]
       const got = await curl(...sent, '-o', '/dev/null', `${base}/small`)
-      // Debian's curl knows no second request on a connection by prior knowledge
-      const isOnce = words[0] === '--http2-prior-knowledge' && got.code === 16
-      expect(got.statuses, `${words} ${base}`).toEqual(isOnce ? [200] : [200, 200])
+      expect(got, `${words} ${base}`).toMatchObject({ code: 0, statuses: [200, 200] })
     }
   })
 

@@ -322,25 +322,24 @@ describe('clients that leave', () => {
     ])
   })
 
-  test('while their backend is connected to', () => {
+  test('while their backend is connected to, with a body that is complete, and one that is not', () => {
     const world = new World()
     world.accept(1)
     world.accept(2)
     expect(world.send(1, 'POST / HTTP/1.1~Host: a~Content-Length: 2~~he')).toEqual([
       'connect u1 A http1',
     ])
-    expect(world.client(1, 'ended')).toEqual([
-      'close u1',
-      '(1 POST client-gone 0 A 0/0)',
-      'close 1',
-    ])
+    expect(world.client(1, 'ended')).toEqual([])
+    expect(world.upstream(1, 'connected')).toEqual(['u1 < POST / Content-Length: 2 | he'])
     expect(world.send(2, 'POST / HTTP/1.1~Host: a~Content-Length: 3~~he')).toEqual([
       'connect u2 A http1',
     ])
-    expect(world.client(2, 'ended')).toEqual([
-      'close u2',
-      '(2 POST client-gone 0 A 0/0)',
-      'close 2',
+    expect(world.client(2, 'ended')).toEqual([])
+    expect(world.upstream(2, 'connected')).toEqual([
+      'u2 < POST / Content-Length: 3 | he',
+      'reset u2',
+      '(2 POST client-gone 0 A 2/0)',
+      'reset 2',
     ])
   })
 
@@ -376,6 +375,19 @@ describe('how much is read', () => {
     ])
     expect(world.send(1, '~')).toEqual([
       'u1 < GET /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx',
+    ])
+  })
+
+  test('not before all of it was used, so that it is not stopped for each', () => {
+    const world = warm()
+    world.send(1, GET)
+    expect(world.send(1, GET.repeat(8))).toEqual(['pause 1'])
+    for (let left = 8; left > 1; left--) expect(world.reply(1, OK)).not.toContain('resume 1')
+    expect(world.reply(1, OK)).toEqual([
+      '1 < 200 OK Content-Length: 2 | ok',
+      '(1 GET done 200 A 0/2)',
+      'u1 < GET /',
+      'resume 1',
     ])
   })
 

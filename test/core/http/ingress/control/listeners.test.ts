@@ -116,6 +116,17 @@ describe('how much a listener is used', () => {
     expect(world.wait(1)).toEqual(['idle web'])
   })
 
+  test('counted from its last use', () => {
+    const world = new World(IDLE)
+    world.wait(500)
+    world.accept(1)
+    world.send(1, GET)
+    world.upstream(1, 'connected')
+    world.reply(1, OK)
+    expect(world.wait(999)).toEqual([])
+    expect(world.wait(1)).toEqual(['idle web'])
+  })
+
   test('what waits is a use of it', () => {
     const world = new World({ ...IDLE, backends: '', whenEmpty: 'hold' })
     world.accept(1)

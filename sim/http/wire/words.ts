@@ -1,7 +1,7 @@
 /** Events and commands as a line for people who read a trace. */
-import type { IngressCommand } from '../../core/http/commands.ts'
-import type { IngressEvent } from '../../core/http/events.ts'
-import { toText } from './wire/content.ts'
+import type { IngressCommand } from '../../../core/http/commands.ts'
+import type { IngressEvent } from '../../../core/http/events.ts'
+import { toText } from './content.ts'
 
 export function briefEvent(event: IngressEvent): string {
   switch (event.type) {
