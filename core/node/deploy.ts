@@ -214,6 +214,8 @@ function newService(
     standing: '',
     isWaking: false,
     wakeFailures: 0,
+    wakeFailure: '',
+    naps: 0,
     wokenAt: step.now,
     isPinned: false,
     updating: false,
@@ -268,6 +270,7 @@ function updateService(
   setWanted(step, service, wantedOf(spec, service))
   service.isPinned = false
   service.isWaking &&= canSleep(spec)
+  service.wakeFailure = ''
   step.state.timers.cancel(`wake ${service.key}`)
   if (replaces) {
     service.revision += 1

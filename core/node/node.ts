@@ -30,7 +30,7 @@ import { applyBackends, onListenerEvent, onListenerTimer } from './service/liste
 import { driveMonitor } from './service/monitors.ts'
 import { planNow } from './service/plans.ts'
 import { onRuntimeEvent, replicaStep } from './service/replicas.ts'
-import { onWakeTimer, sleepIfIdle } from './service/sleep.ts'
+import { sleepIfIdle, whenAwake } from './service/sleep.ts'
 import { driveLedger, onSocketEvent } from './service/sockets.ts'
 import { judge, judgeDeployment } from './service/standing.ts'
 import { type NodeSnapshot, restoreState, snapshotOf } from './snapshot.ts'
@@ -175,7 +175,7 @@ function onTimer(step: Step, key: TimerKey): void {
     }
     case 'wake': {
       const service = state.services.get(id as ServiceKey)
-      if (service !== undefined) onWakeTimer(step, service)
+      if (service !== undefined) whenAwake(step, service)
       return
     }
     case 'sleep': {

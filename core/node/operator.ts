@@ -118,7 +118,9 @@ export function onScale(step: Step, event: Of<'scale'>): void {
   if (service === undefined) return
   const refusal = refuseScale(step, service, replicas)
   if (refusal !== undefined) return refuse(step, request, 'invalid', refusal)
-  const text = `${service.key}: ${service.wanted} -> ${replicas} replicas`
+  const stays =
+    canSleep(service.spec) && replicas > 0 ? '; it stays awake until the next deploy' : ''
+  const text = `${service.key}: ${service.wanted} -> ${replicas} replicas${stays}`
   setWanted(step, service, replicas)
   service.isPinned = replicas > 0
   step.state.timers.cancel(`wake ${service.key}`)
@@ -137,6 +139,9 @@ function refuseScale(step: Step, service: Service, replicas: number): string | u
   const isWhole = replicas === awakeCount(spec) || (replicas === 0 && canSleep(spec))
   if (spec.replicaGroups.length > 0 && !isWhole) {
     return `${key} has replica groups; change their counts in the file and deploy it`
+  }
+  if (spec.scale.mode === 'adaptive' && replicas > spec.scale.max) {
+    return `${key} has at most ${spec.scale.max} replicas; change max in the file and deploy it`
   }
   if (replicas > 1 && listensItself(spec)) {
     return `${key} listens on a target_port of its own, so it has one replica at most`

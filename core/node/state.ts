@@ -137,8 +137,11 @@ export interface Service {
   standing: string
   /** It sleeps no more: woken because somebody wants it, and nothing of it took part yet. */
   isWaking: boolean
-  /** In a row. */
+  /** In a row, and why the last one failed; empty when it did not. */
   wakeFailures: number
+  wakeFailure: string
+  /** Times it went to sleep: who waits for it says so anew after each. */
+  naps: number
   /** Since when any of it is wanted; of one that sleeps, of its last time awake. */
   wokenAt: Instant
   /** People said how many: it does not go to sleep by itself until the next deploy. */
@@ -240,6 +243,8 @@ export interface Listener {
   state: 'open' | 'closing' | 'closed'
   /** What was said last: what becomes of those who come while nobody is behind it. */
   whenEmpty: 'refuse' | 'hold'
+  /** Of its service, when that was said. */
+  naps: number
   /** Nothing goes through it, as it said last. */
   isIdle: boolean
   /** Another one took its place: what is on it is never cut for that. */

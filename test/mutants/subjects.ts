@@ -1,5 +1,11 @@
 /** All mutants there are, each with the tests that are to notice it. */
+import { clients } from './http/clients.ts'
+import { exchange } from './http/exchange.ts'
+import { heads } from './http/heads.ts'
+import { messages } from './http/messages.ts'
 import { policy } from './http/policy.ts'
+import { routes } from './http/routes.ts'
+import { upstreams } from './http/upstreams.ts'
 import type { Mutant } from './mutant.ts'
 import { checks } from './node/checks.ts'
 import { claims } from './node/claims.ts'
@@ -111,4 +117,25 @@ export const SUBJECTS: readonly Subject[] = [
     ],
   },
   { name: 'policy', tests: ['policy/'], mutants: policy },
+  {
+    name: 'messages',
+    tests: ['http/head/', 'http/framing/', 'http/smuggling/'],
+    mutants: messages,
+  },
+  {
+    name: 'heads',
+    tests: ['http/routes/', 'http/forward/'],
+    mutants: [...routes, ...heads],
+  },
+  {
+    name: 'ingress',
+    tests: [
+      'http/ingress/upstreams/',
+      'http/ingress/clients/',
+      'http/ingress/control/',
+      'http/ingress/exchange/',
+      'http/ingress/',
+    ],
+    mutants: [...upstreams, ...exchange, ...clients],
+  },
 ]

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { IngressCommand } from '../../core/http/commands.ts'
 import type { CheckerName } from '../../sim/checkers/checker.ts'
-import { type RunFailure, simulate } from '../../sim/simulate.ts'
+import type { HttpOptions } from '../../sim/http/swarm.ts'
+import { type RunFailure, simulateRun } from '../../sim/simulate.ts'
+import { drawRun } from '../../sim/swarm.ts'
 import { each, hears, type IngressSaboteur, plantInIngress, without } from './http-planted.ts'
 
 interface Planted {
@@ -12,9 +14,28 @@ interface Planted {
   readonly says: RegExp
   /** It says so within so many seeds of 400 steps. */
   readonly seeds: number
+  /** What is changed in every run, to look closer where it is rare. */
+  readonly closer?: (drawn: HttpOptions) => HttpOptions
 }
 
 const STEPS = 400
+
+const flawed = (drawn: HttpOptions): HttpOptions => ({
+  ...drawn,
+  clients: { ...drawn.clients, flawedPercent: 60, streamsPercent: 0, pieceMax: 65_536 },
+})
+
+const backends =
+  (changed: Partial<HttpOptions['backends']>) =>
+  (drawn: HttpOptions): HttpOptions => ({ ...drawn, backends: { ...drawn.backends, ...changed } })
+
+const config =
+  (changed: Partial<HttpOptions['config']>) =>
+  (drawn: HttpOptions): HttpOptions => ({
+    ...drawn,
+    config: { ...drawn.config, ...changed },
+    weights: { ...drawn.weights, configure: 0, empty: 6 },
+  })
 
 const PLANTED: readonly Planted[] = [
   {
@@ -85,14 +106,16 @@ const PLANTED: readonly Planted[] = [
     }),
     checker: 'http messages',
     says: /was broken and is passed off as whole/,
-    seeds: 400,
+    seeds: 60,
+    closer: backends({ untilClosePercent: 60, cutsPercent: 60 }),
   },
   {
     bug: 'a space before a colon is forgiven',
     saboteur: () => ({ tell: hears('client-data', ' : chunked', ':  chunked') }),
     checker: 'http framing',
     says: /a request with a space before the colon goes on to a backend/,
-    seeds: 600,
+    seeds: 60,
+    closer: flawed,
   },
   {
     bug: 'of two lengths the last one counts',
@@ -101,14 +124,16 @@ const PLANTED: readonly Planted[] = [
     }),
     checker: 'http framing',
     says: /two lengths|smuggled/,
-    seeds: 600,
+    seeds: 60,
+    closer: flawed,
   },
   {
     bug: 'a line of chunked framing may end with LF',
     saboteur: () => ({ tell: hears('client-data', /5\nhello/, '5\r\nhello') }),
     checker: 'http framing',
     says: /a size that ends with LF/,
-    seeds: 800,
+    seeds: 60,
+    closer: flawed,
   },
   {
     bug: 'a connection that has ended is used again',
@@ -134,7 +159,8 @@ const PLANTED: readonly Planted[] = [
     }),
     checker: 'http pool',
     says: /which said what nobody asked for$/,
-    seeds: 100,
+    seeds: 20,
+    closer: backends({ chattersPercent: 50 }),
   },
   {
     bug: 'connections are kept for ever',
@@ -148,7 +174,8 @@ const PLANTED: readonly Planted[] = [
     saboteur: () => ({ configure: (config) => ({ ...config, freshUpstreamMs: 9_000_000 }) }),
     checker: 'http pool',
     says: /cannot be repeated and takes a connection idle for/,
-    seeds: 60,
+    seeds: 40,
+    closer: (drawn) => ({ ...drawn, config: { ...drawn.config, freshUpstreamMs: 5 } }),
   },
   {
     bug: 'how long a backend keeps a connection is not read',
@@ -157,14 +184,19 @@ const PLANTED: readonly Planted[] = [
     }),
     checker: 'http pool',
     says: /was kept for longer than its backend said/,
-    seeds: 200,
+    seeds: 40,
+    closer: backends({ hintPercent: 80 }),
   },
   {
     bug: 'another backend is tried for ever',
     saboteur: () => ({ listen: (config) => ({ ...config, retries: 9 }) }),
-    checker: 'http messages',
-    says: /goes to \d backends/,
-    seeds: 400,
+    checker: 'http backends',
+    says: /tries \d backends/,
+    seeds: 60,
+    closer: (drawn) => ({
+      ...drawn,
+      faults: { ...drawn.faults, connectRefused: { times: 1, outOf: 2 } },
+    }),
   },
   {
     bug: 'everybody is believed',
@@ -227,7 +259,13 @@ const PLANTED: readonly Planted[] = [
     saboteur: () => ({ order: without('pause-upstream', 'resume-upstream') }),
     checker: 'http buffers',
     says: /bytes go to who is blocked/,
-    seeds: 800,
+    seeds: 60,
+    closer: (drawn) => ({
+      ...drawn,
+      faults: { ...drawn.faults, blocksAbove: 1 },
+      clients: { ...drawn.clients, stallsPercent: 60, slowMsMax: 3_000 },
+      backends: { ...drawn.backends, bodyBytesMax: 8_000, pieceMax: 300 },
+    }),
   },
   {
     bug: 'a client that is ahead goes on being read',
@@ -241,14 +279,16 @@ const PLANTED: readonly Planted[] = [
     saboteur: () => ({ configure: (config) => ({ ...config, heldMax: 1_000 }) }),
     checker: 'http buffers',
     says: /requests are held$/,
-    seeds: 400,
+    seeds: 40,
+    closer: config({ heldMax: 1 }),
   },
   {
     bug: 'what is held may have any size',
     saboteur: () => ({ configure: (config) => ({ ...config, heldBytesMax: 1_000_000 }) }),
     checker: 'http buffers',
     says: /requests that are held have \d+ bytes/,
-    seeds: 400,
+    seeds: 40,
+    closer: config({ heldBytesMax: 100 }),
   },
   {
     bug: 'a backend that left is chosen',
@@ -411,11 +451,14 @@ const PLANTED: readonly Planted[] = [
 ]
 
 describe('a planted bug is noticed by the checker that is for it', () => {
-  for (const { bug, saboteur, checker, says, seeds } of PLANTED) {
+  for (const { bug, saboteur, checker, says, seeds, closer } of PLANTED) {
     test(`${bug}: ${checker}, within ${seeds} seeds`, () => {
       const failures: RunFailure[] = []
       for (let seed = 0; seed < seeds; seed++) {
-        const { failure } = simulate(seed, STEPS, { breed: plantInIngress(saboteur), only: 'http' })
+        const drawn = drawRun(seed, STEPS)
+        const http = drawn.http === undefined ? undefined : (closer?.(drawn.http) ?? drawn.http)
+        const breed = plantInIngress(saboteur)
+        const { failure } = simulateRun({ ...drawn, http }, { breed, only: 'http' })
         if (failure === undefined) continue
         failures.push(failure)
         if (failure.checker === checker && says.test(failure.message)) return

@@ -9,6 +9,7 @@ import type { IngressCommand } from '../commands.ts'
 import { defaultIngressConfig, type IngressConfig } from '../config.ts'
 import type { ClientEvent, HttpListenerId, IngressEvent, UpstreamEvent } from '../events.ts'
 import { type Latin1, latin1Of } from '../head/latin1.ts'
+import { awaitTaking, onTaken } from './clients/closing.ts'
 import {
   onAccepted,
   onClientBroken,
@@ -28,7 +29,7 @@ import { onApplyRoutes, onClosePort, onConfigure } from './control/ports.ts'
 import { type IngressCounters, type ListenerCounters, zeroIngressCounters } from './counters.ts'
 import { complete } from './exchange/end.ts'
 import { idPrefixOf } from './exchange/ids.ts'
-import { DELIVERING, type IngressState, type Out } from './state.ts'
+import { CLOSING, DELIVERING, type IngressState, type Out, READY } from './state.ts'
 import {
   onUpstreamBroken,
   onUpstreamConnected,
@@ -225,9 +226,11 @@ function onClientEvent(
       break
     case 'client-blocked':
       client.isBlocked = true
+      if (client.stage === READY || client.stage === CLOSING) awaitTaking(state, client, now)
       break
     case 'client-writable':
       client.isBlocked = false
+      onTaken(state, client, now)
       if (client.stage === DELIVERING) complete(state, client, client.outcome, now, out)
       break
     case 'client-finished':

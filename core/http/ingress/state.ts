@@ -187,7 +187,7 @@ export class Client {
   /** Of the exchange that is written, and not taken yet. */
   outcome: ExchangeOutcome = 'done'
   listener: Listener | undefined = undefined
-  /** Of the listener, as it was when the exchange began. */
+  /** Of the listener, as it was when the exchange began; it stays until the next one. */
   settings: HttpListenerConfig | undefined = undefined
   target: Target | undefined = undefined
   before: Client | undefined = undefined

@@ -22,7 +22,7 @@ import { claimPorts } from './claims.ts'
 import { type Door, doorsOf } from './doors.ts'
 import { driveMonitor } from './monitors.ts'
 import { drainTimeoutOf, finishDrain, patienceMs } from './replicas.ts'
-import { idleAfterMs, onListenerUse, sleepIfIdle, whenEmpty } from './sleep.ts'
+import { idleAfterMs, napsOf, onListenerUse, sleepIfIdle, whenEmpty } from './sleep.ts'
 import { driveLedger } from './sockets.ts'
 
 /** Makes the listeners of services those their files ask for, touching none that did not change. */
@@ -109,6 +109,7 @@ function openListener(step: Step, service: Service, door: Door): void {
     settings: canonicalJson(settings),
     state: 'open',
     whenEmpty: 'refuse',
+    naps: service.naps,
     isIdle: false,
     isReplaced: false,
     sockets: new Set(),
@@ -291,6 +292,7 @@ function send(step: Step, listener: Listener, backends: readonly Backend[]): voi
   const before = listener.sent
   listener.sent = new Map(backends.map(({ id, host, port }) => [id, { id, host, port }]))
   listener.whenEmpty = whenEmpty(step, listener)
+  listener.naps = napsOf(step, listener)
   listener.down = new Set(backends.filter((each) => each.down).map((each) => each.id))
   for (const id of before.keys()) if (!listener.sent.has(id)) listener.holding.set(id, version)
   for (const id of listener.sent.keys()) listener.holding.set(id, 0)
@@ -348,6 +350,7 @@ function backendsOf({ state }: Step, { service: key, endpoint, target }: Listene
 
 const isSent = (step: Step, backends: readonly Backend[], listener: Listener): boolean =>
   whenEmpty(step, listener) === listener.whenEmpty &&
+  napsOf(step, listener) === listener.naps &&
   backends.length === listener.sent.size &&
   backends.every((each) => isSentOne(each, listener))
 

@@ -116,7 +116,7 @@ function enter(step: Step, replica: Replica, service: Service, next: ReplicaStat
   replica.enteredAt = now
   if (takesPart(previous) || takesPart(next)) {
     for (const listener of service.listeners) state.toApply.add(listener)
-    if (takesPart(next)) noteAwake(service)
+    if (service.isWaking && takesPart(next)) noteAwake(step, service)
     if (service.updating) state.toPlan.add(service.key)
   }
   if (!isChecked(next)) stopMonitors(step, replica)

@@ -3,11 +3,13 @@
  * whoever comes wakes them (proxy reference, section 9, with its open decisions made). Their listeners
  * hold what comes meanwhile.
  */
+import { takesPart } from '../../services/replica-life.ts'
 import type { ServiceSpec } from '../../spec/deployment.ts'
 import type { ListenerEvent } from '../events.ts'
-import type { Listener, Service, Step } from '../state.ts'
+import { type Listener, replicaOf, type Service, type Step } from '../state.ts'
 import { recount } from './count.ts'
 import { listenersOf } from './listeners.ts'
+import { rolesOf } from './replicas.ts'
 import { say } from './standing.ts'
 
 /** Its file says that none of it need run. */
@@ -39,6 +41,10 @@ export function whenEmpty(
   return isAsleep(service) && !isRefusing ? 'hold' : 'refuse'
 }
 
+/** A listener whose service went to sleep once more is told so, though nothing else has changed. */
+export const napsOf = ({ state }: Pick<Step, 'state'>, { service }: Listener): number =>
+  state.services.get(service)?.naps ?? 0
+
 type UseEvent = Extract<
   ListenerEvent,
   { type: 'listener-wanted' | 'listener-idle' | 'listener-busy' }
@@ -69,16 +75,25 @@ function wake(step: Step, service: Service): void {
   say(step, service, 'info', 'scaled', 'is woken: somebody wants it')
 }
 
-/** A replica takes part: what waited can go on. */
-export function noteAwake(service: Service): void {
+/** When there is one of each role that takes part, nobody waits in vain any more. */
+export function noteAwake({ state }: Step, service: Service): void {
+  const missing = new Set(rolesOf(service.spec, service.wanted))
+  for (const slot of service.slots.values()) {
+    const replica = replicaOf(state, slot)
+    if (replica !== undefined && takesPart(replica.state)) missing.delete(replica.role)
+  }
+  if (missing.size > 0) return
   service.isWaking = false
   service.wakeFailures = 0
+  service.wakeFailure = ''
 }
 
 /** It did not come up: who waits is refused, and nobody wakes it again for a while. */
 export function failWaking(step: Step, service: Service, reason: string): void {
   if (!service.isWaking) return
   service.isWaking = false
+  service.wakeFailure = reason
+  if (service.isPinned) return whenAwake(step, service) // people want it: it is started again
   service.wakeFailures += 1
   const doubled = WAKE_AGAIN_FIRST_MS * 2 ** Math.min(service.wakeFailures - 1, DOUBLINGS_MAX)
   const waitMs = Math.min(doubled, WAKE_AGAIN_MAX_MS)
@@ -88,8 +103,8 @@ export function failWaking(step: Step, service: Service, reason: string): void {
   say(step, service, 'error', 'start-failed', text)
 }
 
-/** The time of refusing is over. */
-export function onWakeTimer({ state }: Step, service: Service): void {
+/** What becomes of who comes changed: the time of refusing is over, say. */
+export function whenAwake({ state }: Step, service: Service): void {
   for (const listener of service.listeners) state.toApply.add(listener)
 }
 
@@ -98,12 +113,12 @@ export function sleepIfIdle(step: Step, service: Service): void {
   const { state, now } = step
   const isUsed = (each: Listener): boolean =>
     each.state === 'open' ? !each.isIdle : isHeldBy(each)
-  const { spec, wanted, stage, isPinned } = service
-  if (!canSleep(spec) || wanted === 0 || stage !== 'running' || isPinned) return
+  const { spec, wanted, stage, isPinned, isWaking } = service
+  // Slow to start is not idle: who woke it may have left, and comes back.
+  if (!canSleep(spec) || wanted === 0 || stage !== 'running' || isPinned || isWaking) return
   if (listenersOf(step, service).some(isUsed)) return
   const sleepAt = service.wokenAt + idleAfterMs(spec)
   if (sleepAt > now) return state.timers.set(`sleep ${service.key}`, sleepAt)
-  service.isWaking = false
   setWanted(step, service, 0)
   const text = `goes to sleep: nothing went through it for ${idleAfterMs(spec) / 1000} s`
   say(step, service, 'info', 'scaled', text)
@@ -115,6 +130,10 @@ const isHeldBy = ({ holding }: Listener): boolean => holding.size > 0
 export function setWanted(step: Step, service: Service, wanted: number): void {
   const { state, now } = step
   if (service.wanted === 0) service.wokenAt = now
+  if (wanted === 0 && canSleep(service.spec)) {
+    service.naps += 1
+    service.isWaking = false
+  }
   service.wanted = wanted
   state.timers.cancel(`sleep ${service.key}`)
   recount(step, service)

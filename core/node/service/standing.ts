@@ -79,6 +79,9 @@ const SERVED: ReadonlySet<SocketState> = new Set(['listening', 'releasing'])
 export function detailOf(step: Seen, service: Service): string {
   const problem = problemOf(step, service)
   if (problem !== '' || service.stage === 'leaving') return problem
+  if (service.wakeFailure !== '' && isAsleep(service)) {
+    return `could not be woken: ${service.wakeFailure}`
+  }
   const [number = 0] = service.failing
   const slot = service.slots.get(number)
   return slot === undefined || slot.lastEnd === ''

@@ -26,7 +26,7 @@ export interface OrderOptions {
 export async function order(options: OrderOptions): Promise<IssuedPair> {
   const { signal, ca } = options
   const agent = new https.Agent({ keepAlive: true, ...(ca === undefined ? {} : { ca }) })
-  const talk: Talk = { signal, agent, refusal: undefined, retryAfterMs: 0 }
+  const talk: Talk = { signal, agent, refusal: undefined, retryAfterMs: 0, requests: 0 }
   try {
     const acme = await load()
     return await talks.run(talk, () => ordered(acme, options, talk))

@@ -15,6 +15,8 @@ export interface Talk {
   refusal: Refusal | undefined
   /** Of the last answer; 0: it did not say. */
   retryAfterMs: number
+  /** So far. */
+  requests: number
 }
 
 /** Which order a request belongs to: the client knows of no such thing. */
@@ -37,6 +39,9 @@ export interface WireAnswer {
 export async function send(request: WireRequest): Promise<WireAnswer> {
   const talk = talks.getStore()
   if (talk === undefined) throw new AcmeFailure('server', 'a request without an order')
+  talk.requests += 1
+  // The client makes an account again and again where the server names none.
+  if (talk.requests > REQUESTS_MAX) throw new AcmeFailure('server', 'it leads us round in circles')
   const answer = await exchange(request, talk)
   const { status, headers, text } = answer
   talk.retryAfterMs = retryAfterOf(headers['retry-after'], Date.now())
@@ -105,5 +110,7 @@ function jsonOf(text: string): unknown {
 
 /** Codes of OpenSSL's verdicts, and Node's on names. */
 const UNTRUSTED = /CERT|UNABLE_TO|SIGNATURE|ISSUER/
+/** An order takes about twenty, and two for each time it is asked about. */
+const REQUESTS_MAX = 300
 const ANSWER_BYTES_MAX = 1_048_576
 const SILENCE_MS = 30_000

@@ -34,7 +34,7 @@ import { BackendSessions } from './http2/backend-sessions.ts'
 import { ClientSessions } from './http2/client-sessions.ts'
 import { StreamClient } from './http2/stream-client.ts'
 import { StreamUpstream } from './http2/stream-upstream.ts'
-import type { Listening } from './wire.ts'
+import { type Listening, latin1Slice } from './wire.ts'
 
 export interface HttpShellOptions {
   readonly config: IngressConfig
@@ -64,8 +64,6 @@ export class HttpShell {
   #live = 0
   #accepted = 0
   #lost = 0
-  /** The memory of what a client sent, while it is dealt with: nobody else writes there. */
-  #owned: ArrayBufferLike | undefined
 
   constructor(options: HttpShellOptions) {
     const { config, hostFailed } = options
@@ -95,8 +93,7 @@ export class HttpShell {
   }
 
   step(event: IngressEvent): void {
-    if (event.type === 'client-data') this.#owned = event.bytes.buffer
-    else if (event.type === 'upstream-failed') this.#closeUpstream(event.upstream, false) // it is over
+    if (event.type === 'upstream-failed') this.#closeUpstream(event.upstream, false) // it is over
     this.#loop.step(event)
   }
 
@@ -179,7 +176,6 @@ export class HttpShell {
         const { upstream, head, bytes } = command
         const wire = this.#upstreams.get(upstream)
         if (next?.type === 'write-upstream' && next.upstream === upstream) wire?.gather(head, bytes)
-        else if (bytes?.buffer === this.#owned && bytes !== undefined) wire?.writeOwn(head, bytes)
         else wire?.write(head, bytes)
         return
       }
@@ -312,9 +308,5 @@ function tlsFactsOf({ servername }: TLSSocket): TlsFacts {
   return typeof asked === 'string' ? { serverName: asked.toLowerCase() } : {}
 }
 
-/** Of any view of bytes, not of Buffers alone. */
-const { latin1Slice } = Buffer.prototype as unknown as {
-  latin1Slice: (this: Uint8Array, from: number, to: number) => string
-}
 const latin1 = (bytes: Uint8Array, from: number, to: number): string =>
   latin1Slice.call(bytes, from, to)

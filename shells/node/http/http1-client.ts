@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { ClientEvent, ClientId } from '../../../core/http/events.ts'
 import { wasReset } from '../listener/stream/release-socket.ts'
+import { sharedBytes, takeOver } from './shared-reads.ts'
 import { SocketWire } from './socket-wire.ts'
 import type { Listening, Occurrence } from './wire.ts'
 
@@ -11,6 +12,7 @@ export type Origin = Pick<Extract<ClientEvent, { type: 'accepted' }>, 'port' | '
 export class Http1Client extends SocketWire {
   readonly id: ClientId
   readonly origin: Origin
+  #reads = 0
 
   /** `socket`: not read, and not ended. */
   constructor(id: ClientId, socket: Socket, origin: Origin, to: Listening) {
@@ -46,7 +48,26 @@ export class Http1Client extends SocketWire {
   }
 
   readonly #onData = (bytes: Uint8Array): void => {
-    if (!this.isReleased) this.to.step({ type: 'client-data', client: this.id, bytes })
+    if (this.isReleased) return
+    this.to.step({ type: 'client-data', client: this.id, bytes })
+    this.#reads += 1
+    if (this.#reads >= READS_OF_KEPT && !this.isReleased) this.#readCheaply()
+  }
+
+  /** Another socket costs as much as a few reads: it is for those that are kept. */
+  #readCheaply(): void {
+    const { stream } = this
+    const fresh = takeOver(stream, (length) => {
+      const bytes = sharedBytes(length)
+      if (!this.isReleased) this.to.step({ type: 'client-data', client: this.id, bytes })
+      return true
+    })
+    if (fresh === undefined) return
+    stream.removeAllListeners() // it has nothing to say any more
+    this.adopt(fresh)
+    fresh.on('end', this.#onEnd)
+    fresh.on('close', this.#onClose)
+    fresh.resume()
   }
 
   readonly #onEnd = (): void => {
@@ -58,3 +79,5 @@ export class Http1Client extends SocketWire {
   /** What carries a TLS socket may go without a word. */
   readonly #onClose = (): void => this.report('broken')
 }
+
+const READS_OF_KEPT = 4

@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import type { UpstreamId } from '../../../core/http/events.ts'
 import { isHostLimit, reasonOf } from '../socket-errors.ts'
+import { sharedBytes, sharedReads } from './shared-reads.ts'
 import { SocketWire } from './socket-wire.ts'
 import type { Listening, Occurrence } from './wire.ts'
 
@@ -13,8 +14,7 @@ export interface Address {
 /** Throws what the system says at once: a port out of range, for one. */
 export function connectHttp1(id: UpstreamId, address: Address, to: Listening): Http1Upstream {
   const { host, port } = address
-  // All are read into one buffer: what one of them brings is done with before another one is read.
-  const onread = { buffer: READ_BUFFER, callback: (length: number) => upstream.take(length) }
+  const onread = sharedReads((length) => upstream.take(length))
   const socket = connect({ host, port, noDelay: true, allowHalfOpen: true, onread })
   const upstream = new Http1Upstream(id, socket, to)
   return upstream
@@ -33,7 +33,7 @@ export class Http1Upstream extends SocketWire {
 
   /** So much is in the buffer; goes on reading. */
   take(length: number): true {
-    const bytes = READ_BUFFER.subarray(0, length)
+    const bytes = sharedBytes(length)
     if (!this.isReleased) this.to.step({ type: 'upstream-data', upstream: this.#id, bytes })
     return true
   }
@@ -59,5 +59,3 @@ export function failConnect(upstream: UpstreamId, error: unknown, to: Listening)
   if (isHost) to.hostFailed(reason)
   to.step({ type: 'upstream-failed', upstream, blame: isHost ? 'host' : 'backend', reason })
 }
-
-const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)

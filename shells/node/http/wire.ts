@@ -15,7 +15,7 @@ export type Occurrence = 'ended' | 'broken' | 'blocked' | 'writable' | 'finished
 
 /** What is written, read, paused and closed in the same way, whatever it is and whose. */
 export abstract class Wire<Stream extends Duplex> {
-  readonly stream: Stream
+  stream: Stream
   /** Nothing of it matters any more. */
   protected isReleased = false
   readonly #gathered: (string | Uint8Array)[] = []
@@ -25,9 +25,7 @@ export abstract class Wire<Stream extends Duplex> {
   /** Whatever becomes of it, its errors are heard from now on. */
   constructor(stream: Stream) {
     this.stream = stream
-    stream.on('error', (error) => this.onError(error))
-    stream.on('drain', this.#onDrain)
-    stream.on('finish', this.#onFinish)
+    this.adopt(stream)
   }
 
   protected abstract tell(what: Occurrence): void
@@ -39,6 +37,10 @@ export abstract class Wire<Stream extends Duplex> {
       this.#take(this.stream.write(joined(this.#gathered.splice(0))))
     } else if (bytes === undefined) {
       this.#take(this.stream.write(head, 'latin1'))
+    } else if (bytes.length < TEXT_BYTES_MAX) {
+      // Cheaper than a buffer that is made for it.
+      const text = latin1Slice.call(bytes, 0, bytes.length)
+      this.#take(this.stream.write(head + text, 'latin1'))
     } else {
       this.#take(this.stream.write(withHead(head, bytes)))
     }
@@ -48,13 +50,6 @@ export abstract class Wire<Stream extends Duplex> {
   gather(head: string, bytes: Uint8Array | undefined): void {
     if (head !== '') this.#gathered.push(head)
     if (bytes !== undefined) this.#gathered.push(bytes)
-  }
-
-  /** `bytes` stay as they are. */
-  writeOwn(head: string, bytes: Uint8Array): void {
-    const isAlone = head === '' && this.#gathered.length === 0
-    if (isAlone && bytes.length >= OWN_BYTES_MIN) this.#take(this.stream.write(bytes))
-    else this.write(head, bytes)
   }
 
   pause(): void {
@@ -72,6 +67,14 @@ export abstract class Wire<Stream extends Duplex> {
   }
 
   abstract close(reset: boolean): void
+
+  /** It is that one from now on. */
+  protected adopt(stream: Stream): void {
+    this.stream = stream
+    stream.on('error', this.#onError)
+    stream.on('drain', this.#onDrain)
+    stream.on('finish', this.#onFinish)
+  }
 
   /** Forgets those that hear from it here, but not its errors. */
   protected detach(): void {
@@ -93,6 +96,8 @@ export abstract class Wire<Stream extends Duplex> {
   protected onError(_error: Error): void {
     this.report('broken')
   }
+
+  readonly #onError = (error: Error): void => this.onError(error)
 
   readonly #onDrain = (): void => {
     if (!this.#isBlocked) return
@@ -136,5 +141,10 @@ function joined(pieces: readonly (string | Uint8Array)[]): Buffer {
   return whole
 }
 
-/** Less is copied into the pool of small buffers, so that it does not keep a large one. */
-const OWN_BYTES_MIN = 4_096
+/** Node writes so much of a string without a buffer, and without asking for memory. */
+const TEXT_BYTES_MAX = 4_096
+
+/** Of any view of bytes, not of Buffers alone. */
+export const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice: (this: Uint8Array, from: number, to: number) => string
+}

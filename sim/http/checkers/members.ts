@@ -4,7 +4,7 @@
  */
 import type { BackendId } from '../../../core/balance/group.ts'
 import type { IngressCommand } from '../../../core/http/commands.ts'
-import type { HttpListenerId } from '../../../core/http/events.ts'
+import type { HttpListenerId, UpstreamId } from '../../../core/http/events.ts'
 import type { Instant } from '../../../core/machine.ts'
 import type { HttpWorld } from '../world.ts'
 import type { HttpChecker, HttpStep } from './checker.ts'
@@ -14,10 +14,13 @@ export class Members implements HttpChecker {
   /** Left, and the ingress has not said yet that it is done with it. */
   readonly #leaving = new Map<HttpListenerId, Set<BackendId>>()
   readonly #before = new Map<HttpListenerId, readonly BackendId[]>()
+  /** Backends that failed before, for who waits for this connection. */
+  readonly #tried = new Map<UpstreamId, number>()
   readonly #wanted = new Set<HttpListenerId>()
   readonly #idle = new Set<HttpListenerId>()
 
   onStep({ event, commands }: HttpStep, world: HttpWorld): void {
+    if (event.type === 'upstream-failed') this.#checkRetry(event.upstream, commands, world)
     if (event.type !== 'apply-backends') return
     const { listener: id } = event
     const truth = world.operator.listeners.get(id)
@@ -99,6 +102,20 @@ export class Members implements HttpChecker {
       if (upstream.isUsed || truth?.phase === 'aborting') continue
       if (truth?.set.has(backend) === true) continue
       world.fail(NAME, `upstream ${upstream.id} is idle, and ${backend} left`)
+    }
+  }
+
+  /** Who goes to another backend because one failed has tried one more. */
+  #checkRetry(failed: UpstreamId, commands: readonly IngressCommand[], world: HttpWorld): void {
+    // With one that is over its client may begin the next.
+    if (commands.some(({ type }) => type === 'exchanged')) return
+    const before = this.#tried.get(failed) ?? 0
+    for (const command of commands) {
+      if (command.type !== 'connect') continue
+      this.#tried.set(command.upstream, before + 1)
+      const settings = world.operator.settingsOf(command.listener, 0)
+      if (before + 1 <= Math.max(...settings.map(({ retries }) => retries))) continue
+      world.fail(NAME, `one request tries ${before + 2} backends of ${command.listener}`)
     }
   }
 

@@ -49,12 +49,12 @@ export class Timeouts implements HttpChecker {
 
   /** Reckoned anew when it may be another. */
   #dueOf(client: ClientPeer, world: HttpWorld): Instant {
-    const { touches, wasEnded, becameTunnel } = client
+    const { touches, wasEnded, becameTunnel, isBlockedTold } = client
     const { triedAt } = world.backends
     const { revision } = world.operator
     const known = this.#due.get(client)
     const { told } = client
-    const flags = (wasEnded ? 1 : 0) + (becameTunnel ? 2 : 0)
+    const flags = (wasEnded ? 1 : 0) + (becameTunnel ? 2 : 0) + (isBlockedTold ? 4 : 0)
     const isKnown =
       known?.touches === touches &&
       known.triedAt === triedAt &&
@@ -85,12 +85,14 @@ function touch(client: ClientPeer, now: Instant): void {
 }
 
 function dueOfClient(client: ClientPeer, world: HttpWorld): Instant {
-  const { acceptedAt, wasEnded } = client
+  const { acceptedAt, wasEnded, isBlockedTold } = client
   const { operator } = world
   const current = client.requests.find(({ record }) => record === undefined)
   // For whom a connection is made cannot be seen: it may be for this one.
   const isSeeking = current?.headAt !== undefined
   const touchedAt = Math.max(client.touchedAt, isSeeking ? world.backends.triedAt : 0)
+  const isOver = wasEnded || current?.headAt === undefined
+  if (isBlockedTold && isOver && !client.becameTunnel) return touchedAt + takesMs(client, world)
   if (wasEnded && !client.becameTunnel) return touchedAt + CLOSING_MS
   const limits = operator.limitsSince(acceptedAt)
   const ports = Math.max(...limits.map((each) => Math.max(each.headTimeoutMs, each.keepAliveMs)))
@@ -112,6 +114,18 @@ function dueOfClient(client: ClientPeer, world: HttpWorld): Instant {
   return isEndless
     ? Number.POSITIVE_INFINITY
     : touchedAt + Math.max(longest, ...settings.map(({ tunnelIdleMs }) => tunnelIdleMs))
+}
+
+/** For an answer that is written, and waits to be taken. */
+function takesMs({ acceptedAt }: ClientPeer, world: HttpWorld): number {
+  const { operator } = world
+  return Math.max(
+    CLOSING_MS,
+    ...operator.settingsSince(acceptedAt).map(({ bodyTimeoutMs }) => bodyTimeoutMs),
+    ...operator
+      .limitsSince(acceptedAt)
+      .map((each) => Math.max(each.headTimeoutMs, each.keepAliveMs)),
+  )
 }
 
 function dueOfUpstream(upstream: UpstreamPeer, world: HttpWorld): Instant {

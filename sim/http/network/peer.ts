@@ -92,7 +92,7 @@ export abstract class Peer {
     if (!this.isBlocked && this.#untaken > world.options.faults.blocksAbove && stallMs > 0) {
       this.isBlocked = true
       world.soon(() => {
-        if (!this.isHeld) return
+        if (!this.isHeld || this.isBlockedTold) return
         this.isBlockedTold = true
         this.tellBlocked()
       })
@@ -152,10 +152,11 @@ export abstract class Peer {
     this.#untaken = 0
     if (!this.isBlocked) return this.taken()
     this.isBlocked = false
-    this.isBlockedTold = false
-    this.#pressedBytes = 0
     this.world.inProcess(0, () => {
-      if (this.isHeld) this.tellWritable()
+      if (!this.isHeld || this.isBlocked) return
+      this.isBlockedTold = false
+      this.#pressedBytes = 0
+      this.tellWritable()
     })
     this.taken()
   }

@@ -54,7 +54,11 @@ export const doors = mutantsOf('core/node/service/doors.ts', [
     "address === '::', [...proxies].sort()])",
     "address === '::', proxies])",
   ],
-  ['names do not matter among tenants', 'tls, route: host, terms', "tls, route: host && '*', terms"],
+  [
+    'names do not matter among tenants',
+    'tls, route: host, terms',
+    "tls, route: host && '*', terms",
+  ],
   [
     'TLS made anew goes through as it is',
     "tls === 'reoriginate' ? 'terminate' : tls",

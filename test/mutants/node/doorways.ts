@@ -4,16 +4,8 @@ import { mutantsOf } from '../mutant.ts'
 export const doorways = [
   ...mutantsOf('core/node/service/doors.ts', [
     ['what sleeps does not listen', "canSleep(spec) ? 'always' : bind", 'bind'],
-    [
-      'http and https are two listeners',
-      "speaksHttp({ protocol }) ? 'http' : 'tcp'",
-      'protocol',
-    ],
-    [
-      'http and tcp are one listener',
-      "speaksHttp({ protocol }) ? 'http' : 'tcp'",
-      "'tcp'",
-    ],
+    ['http and https are two listeners', "speaksHttp({ protocol }) ? 'http' : 'tcp'", 'protocol'],
+    ['http and tcp are one listener', "speaksHttp({ protocol }) ? 'http' : 'tcp'", "'tcp'"],
     [
       'a mapping of http shares its port',
       'const place = speaksHttp(endpoint)\n',
@@ -22,7 +14,11 @@ export const doorways = [
     ['paths do not matter among tenants', '`${host}${path}`', 'host'],
     ['hosts of requests do not matter among tenants', '`${host}${path}`', 'path'],
     ['what is read shares with what is not', "termsOf('requests', ", "termsOf('bytes', "],
-    ['http and https share a port', "=> ({ tls, route, terms: termsOf('req", "=> ({ tls: tls && false, route, terms: termsOf('req"],
+    [
+      'http and https share a port',
+      "=> ({ tls, route, terms: termsOf('req",
+      "=> ({ tls: tls && false, route, terms: termsOf('req",
+    ],
   ]),
   ...mutantsOf('core/node/service/sockets.ts', [
     [
@@ -37,17 +33,17 @@ export const doorways = [
     ],
     ['all paths of a host are one', "`${host ?? '*'}${path}`", "host ?? '*'"],
     ['everything is sent to https', 'http?.redirectHttps === true && service', 'service'],
-    ['nobody is sent to https', 'http?.redirectHttps === true && service', 'service?.key === "" && service'],
+    [
+      'nobody is sent to https',
+      'http?.redirectHttps === true && service',
+      'service?.key === "" && service',
+    ],
     [
       'https of other services is not seen',
       'const keys = [...(deployments.get(deployment)?.services ?? [])].sort()',
       'const keys = [...(deployments.get(deployment)?.services ?? [])].sort().slice(0, 1)',
     ],
-    [
-      'routes change places',
-      '[...routes].sort(([a], [b]) => (a < b ? -1 : 1))',
-      '[...routes]',
-    ],
+    ['routes change places', '[...routes].sort(([a], [b]) => (a < b ? -1 : 1))', '[...routes]'],
     [
       'https is read as it comes',
       "protocol === 'https' ? 'terminate' : 'off'",
@@ -85,7 +81,11 @@ export const doorways = [
       '  if (targetEndpoint !== undefined) return targetEndpoint\n',
       '',
     ],
-    ['who only redirects has a port', "if (http?.redirectHttps === true) {", "if (http?.redirectHttps === false && targetPort === 0) {"],
+    [
+      'who only redirects has a port',
+      'if (http?.redirectHttps === true) {',
+      'if (http?.redirectHttps === false && targetPort === 0) {',
+    ],
     ['one port is not shared over two steps', 'name : ownerOf(other, endpoints)', 'name : other'],
     ['what has a port of its own lends it', '&& isOther && isFree)', '&& isOther)'],
     ['two of one protocol share a port', '&& isOther && isFree)', '&& isFree)'],

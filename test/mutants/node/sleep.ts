@@ -47,11 +47,7 @@ export const sleep = [
       '  if (state.timers.at(`wake ${service.key}`) !== undefined) return\n  service',
       '  service',
     ],
-    [
-      'who woke it is refused meanwhile',
-      '  service.isWaking = true\n',
-      '',
-    ],
+    ['who woke it is refused meanwhile', '  service.isWaking = true\n', ''],
     [
       'it is being woken for ever',
       '  service.isWaking = false\n  service.wakeFailures = 0\n',
@@ -64,11 +60,7 @@ export const sleep = [
       '2 ** Math.min(service.wakeFailures - 1, DOUBLINGS_MAX)',
       'Math.min(service.wakeFailures, DOUBLINGS_MAX)',
     ],
-    [
-      'it refuses for hours',
-      'Math.min(doubled, WAKE_AGAIN_MAX_MS)',
-      'doubled * 2',
-    ],
+    ['it refuses for hours', 'Math.min(doubled, WAKE_AGAIN_MAX_MS)', 'doubled * 2'],
     [
       'what did not wake goes on trying',
       '  setWanted(step, service, 0)\n  const text = `could',
@@ -125,11 +117,7 @@ export const sleep = [
   ...mutantsOf('core/node/deploy.ts', [
     ['what people said holds whatever the file says', '  service.isPinned = false\n', ''],
     ['what may not sleep any more is woken on', '  service.isWaking &&= canSleep(spec)\n', ''],
-    [
-      'a new file is not tried at once',
-      '  step.state.timers.cancel(`wake ${service.key}`)\n',
-      '',
-    ],
+    ['a new file is not tried at once', '  step.state.timers.cancel(`wake ${service.key}`)\n', ''],
     [
       'what was idle before a new file stays awake',
       '  for (const service of updated) sleepIfIdle(step, service)\n',

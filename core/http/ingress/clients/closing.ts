@@ -1,6 +1,6 @@
 /** How clients are let go of. */
 import type { Instant } from '../../../machine.ts'
-import { CLOSING, type Client, enter, GONE, type IngressState, type Out } from '../state.ts'
+import { CLOSING, type Client, enter, GONE, type IngressState, type Out, READY } from '../state.ts'
 import { cancelTimer, setDue } from '../timers.ts'
 
 /**
@@ -18,11 +18,25 @@ export function endClient(
   enter(client, CLOSING)
   client.lingers = lingers
   client.queue = undefined
-  setDue(state, client, now + CLOSING_MS_MAX)
+  if (client.isBlocked) awaitTaking(state, client, now)
+  else setDue(state, client, now + CLOSING_MS_MAX)
   if (client.isPaused && !client.hasEnded) out.push({ type: 'resume-client', client: client.id })
   client.isPaused = false
   // The end of a stream went out with its answer.
   if (!client.isStream) out.push({ type: 'end-client', client: client.id })
+}
+
+/** It takes nothing for now of what was written; what waits in memory is lost when it is closed. */
+export function awaitTaking(state: IngressState, client: Client, now: Instant): void {
+  const { settings, port } = client
+  setDue(state, client, now + (settings?.bodyTimeoutMs ?? port.limits.headTimeoutMs))
+}
+
+/** It took everything: its time begins anew. */
+export function onTaken(state: IngressState, client: Client, now: Instant): void {
+  const { stage, port } = client
+  if (stage === READY) setDue(state, client, now + port.limits.keepAliveMs)
+  if (stage === CLOSING) setDue(state, client, now + CLOSING_MS_MAX)
 }
 
 export function closeWhenDone(state: IngressState, client: Client, out: Out): void {

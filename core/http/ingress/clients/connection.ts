@@ -91,7 +91,7 @@ export function onClientDue(state: IngressState, client: Client, now: Instant, o
   const { stage, upstream } = client
   const isTotal = now >= client.totalAt
   if (stage === READY || stage === CLOSING) {
-    closeClient(state, client, false, out)
+    closeClient(state, client, client.isBlocked, out)
   } else if (stage === IN_HEAD) {
     client.mustClose = true
     fail(state, client, 'request-timeout', now, out)

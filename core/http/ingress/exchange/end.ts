@@ -3,7 +3,7 @@ import type { Instant } from '../../../machine.ts'
 import type { ExchangeOutcome } from '../../commands.ts'
 import { type Answer, answerText, errorAnswer } from '../../forward/answer.ts'
 import { FIELD } from '../../head/fields.ts'
-import { closeClient, endClient } from '../clients/closing.ts'
+import { awaitTaking, closeClient, endClient } from '../clients/closing.ts'
 import { leaveListener } from '../control/use.ts'
 import {
   ASKING,
@@ -92,7 +92,7 @@ export function finish(
   // It takes no next request before it has taken this answer.
   client.outcome = outcome
   enter(client, DELIVERING)
-  setDue(state, client, now + (client.settings?.bodyTimeoutMs ?? client.port.limits.headTimeoutMs))
+  awaitTaking(state, client, now)
 }
 
 export function complete(
@@ -193,7 +193,6 @@ function record(
   }
   client.head = undefined
   client.listener = undefined
-  client.settings = undefined
   client.tried = NONE_TRIED
   client.retries = 0
   client.left = 0

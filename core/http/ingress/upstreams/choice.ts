@@ -26,7 +26,7 @@ import { checkOut, closeUpstream, connect } from './pool.ts'
 
 /**
  * Chooses a backend. After it the client is `asking` (a connection is at hand), `connecting`, `held`
- * or answered; `why` those it tried before failed it.
+ * or answered; `why` those it tried before failed it. `mayReuse`: an idle connection will do.
  */
 export function seek(
   state: IngressState,
@@ -34,6 +34,7 @@ export function seek(
   why: ExchangeOutcome,
   now: Instant,
   out: Out,
+  mayReuse = true,
 ): void {
   const listener = client.listener!
   const { group } = listener
@@ -58,7 +59,7 @@ export function seek(
   if (target.first !== undefined) target.first.before = client
   target.first = client
   const idleMsMax = isRepeatable(client) ? NEVER : client.config.freshUpstreamMs
-  if (checkOut(target, client, idleMsMax, now) !== undefined) {
+  if (mayReuse && checkOut(target, client, idleMsMax, now) !== undefined) {
     listener.counters.reused += 1
     enter(client, ASKING)
   } else {
@@ -108,7 +109,7 @@ export function lose(
       return
     }
     leaveTarget(state, client, out)
-    seekAgain(state, client, why, now, out)
+    seek(state, client, why, now, out, false)
     return
   }
   leaveTarget(state, client, out)

@@ -59,6 +59,11 @@ describe('a head that is taken', () => {
       head: { minor: 0, body: -2, wantsClose: true },
     },
     {
+      name: 'HTTP/1.0 that does not say that it stays',
+      text: lines('HTTP/1.0 200 OK', 'Content-Length: 1', ''),
+      head: { minor: 0, body: 1, wantsClose: true },
+    },
+    {
       name: 'HTTP/1.0 that stays',
       text: lines('HTTP/1.0 200 OK', 'Connection: keep-alive', 'Content-Length: 1', ''),
       head: { minor: 0, body: 1, wantsClose: false },

@@ -180,6 +180,79 @@ describe('a wake-up that fails', () => {
   })
 })
 
+describe('who waits for a wake-up that ends without one', () => {
+  test('says so anew after each nap, though the set is as empty as before', () => {
+    const shell = sleeping()
+    shell.answer = (command) => (command.type === 'create-replica' ? [] : undefined)
+    say(shell, 'listener-wanted')
+    expect(sets(shell)).toEqual([[0, 'hold']])
+    shell.scale('web', 0)
+    expect(sets(shell)).toEqual([
+      [0, 'hold'],
+      [0, 'hold'],
+    ])
+    shell.answer = () => undefined
+    say(shell, 'listener-wanted')
+    shell.pass(60_000)
+    expect(shell.service().state).toBe('healthy')
+  })
+
+  test('a start that takes longer than `idle_after` is not idleness', () => {
+    const shell = sleeping({ scale: { ...SLEEPY, idleAfterMs: 1_000 } })
+    shell.answer = (command) => (command.type === 'create-replica' ? [] : undefined)
+    say(shell, 'listener-wanted')
+    shell.pass(2_000)
+    say(shell, 'listener-idle')
+    expect(shell.service().replicas.wanted).toBe(1)
+  })
+
+  test('of several roles: nobody is refused while their own is on its way', () => {
+    const group = (role: string) => ({ role, count: 1, env: {}, affinity: 'spread' }) as const
+    const shell = sleeping({
+      replicaGroups: [group('primary'), group('read')],
+      endpoints: [endpointOf({ targetRole: 'read' })],
+    })
+    shell.answer = (command) =>
+      command.type === 'create-replica' && command.program.env.WEIR_ROLE === 'read' ? [] : undefined
+    say(shell, 'listener-wanted')
+    shell.pass(5_000)
+    expect(shell.service().replicas.ready).toBeGreaterThan(0)
+    expect(sets(shell).at(-1)).toEqual([0, 'hold'])
+  })
+
+  test('by hand: it is started again, and who waits is refused', () => {
+    const shell = sleeping()
+    shell.answer = (command) => (command.type === 'create-replica' ? [] : undefined)
+    say(shell, 'listener-wanted')
+    shell.scale('web', 1)
+    const { replica, attempt } = typed(shell.commands, 'create-replica').at(-1)!
+    shell.feed({ type: 'replica-create-failed', replica, attempt, reason: 'no', portsTaken: [] })
+    expect(shell.service().replicas.wanted).toBe(1)
+    expect(sets(shell).at(-1)).toEqual([0, 'refuse'])
+  })
+})
+
+test('why it could not be woken is said while it sleeps', () => {
+  const shell = sleeping()
+  shell.answer = (command) => (command.type === 'create-replica' ? [] : undefined)
+  say(shell, 'listener-wanted')
+  const { replica, attempt } = typed(shell.commands, 'create-replica').at(-1)!
+  shell.feed({ type: 'replica-create-failed', replica, attempt, reason: 'no disk', portsTaken: [] })
+  expect(shell.service().detail).toBe('could not be woken: web-1 no disk')
+})
+
+test('it is never more than its file allows', () => {
+  const shell = sleeping()
+  expect(typed(shell.scale('web', 4), 'reply')).toMatchObject([
+    {
+      result: {
+        ok: false,
+        text: 'hello/web has at most 3 replicas; change max in the file and deploy it',
+      },
+    },
+  ])
+})
+
 describe('going back to sleep', () => {
   test('when nothing has gone through for as long as the file says, counted from when it woke', () => {
     const shell = awake()

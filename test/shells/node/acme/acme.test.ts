@@ -189,7 +189,12 @@ test('an order is given up when the node stops, and nothing of it remains', asyn
   node.acme.want(['a.test'])
   await waitFor(() => expect(answers.texts.size).toBe(1))
   await waitFor(() => expect(server.steps).toContain('challenge'))
-  await node.stop()
+  let hasStopped = false
+  void node.stop().then(() => {
+    hasStopped = true
+  })
+  // Sooner than the server's silence would end it.
+  await vi.waitFor(() => expect(hasStopped).toBe(true), { timeout: 20_000, interval: 5 })
   expect(answers.texts.size).toBe(0)
   expect(acmeSaid(node)).toEqual([])
   expect(fs.readdirSync(directory)).toEqual(['.acme'])

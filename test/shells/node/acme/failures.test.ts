@@ -61,6 +61,14 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    name: 'the same from something in front of the server, which speaks no ACME',
+    cause: 'rate-limited',
+    says: ['status 429'],
+    given: ({ server }) => {
+      server.faults.newOrder = [{ status: 429, body: '<html>slow down</html>' }]
+    },
+  },
+  {
     name: 'a server that fails',
     cause: 'server',
     says: ['the server fails', 'out of order'],
@@ -91,6 +99,14 @@ const ROWS: readonly Row[] = [
     given: ({ server }) => {
       const body = { ...URLS, newNonce: 'http://127.0.0.1:1/x' }
       server.faults.directory = [{ status: 200, body }]
+    },
+  },
+  {
+    name: 'an account without a URL',
+    cause: 'server',
+    says: ['it leads us round in circles'],
+    given: ({ server }) => {
+      server.faults.newAccount = Array.from({ length: 1_000 }, () => ({ status: 200 }))
     },
   },
   {

@@ -30,7 +30,7 @@ afterAll(() => node?.stop())
 
 const lines = async () =>
   (await readFile(join(node.directory, 'access.log'), 'utf8').catch(() => ''))
-        .split('\n')
+    .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))
 

@@ -107,10 +107,7 @@ test(`${COUNT} idle sockets outlive a change of the configuration, and a restart
   for (const [at, client] of opened.entries()) expect(await client.ask(`${at}`)).toBe(`${at}`)
 
   const before = (await replicasOf(node, 'site'))[0]?.number
-  let isRestarted = false
-  const restarted = node.weir('restart', 'site').finally(() => {
-    isRestarted = true
-  })
+  expect(await node.weir('restart', 'site')).toMatchObject({ code: 0 })
   // somebody else is there for who comes now, and these go on until their time is over
   await until(async () => {
     const client = await byHttp1(`ws://127.0.0.1:${plain}/live`)
@@ -118,9 +115,7 @@ test(`${COUNT} idle sockets outlive a change of the configuration, and a restart
     client.socket.close()
     return said !== `here is site ${before}`
   })
-  expect(isRestarted).toBe(false)
   for (const { socket } of opened) expect(socket.readyState).toBe(WebSocket.OPEN)
   expect(await opened[0]?.ask('still there')).toBe('still there')
   for (const { closed } of opened) expect((await closed).code).toBe(1_006)
-  expect(await restarted).toMatchObject({ code: 0 })
 })

@@ -17,9 +17,9 @@ export interface Files {
   readonly [name: string]: string | undefined
 }
 
-/** Ready, with a certificate for localhost; who starts it stops it. */
-export async function startHttpNode(files: Files): Promise<RunningNode> {
-  const directory = await newDirectory()
+/** Ready, with a certificate for localhost; who starts it stops it. `made`: its directory. */
+export async function startHttpNode(files: Files, made?: string): Promise<RunningNode> {
+  const directory = made ?? (await newDirectory())
   await mkdir(join(directory, 'certificates'))
   place(join(directory, 'certificates'), { default: 'default' })
   const node = await RunningNode.start(

@@ -255,7 +255,34 @@ describe('proxy W46: clients that are slow', () => {
     expect(world.wait(1)).toEqual(['reset u1', '(1 GET request-timeout 200 A 0/5)', 'reset 1'])
   })
 
-  test('so is one that does not take its end', () => {
+  test('one that has all of it to take yet has as much time as one in the middle of it', () => {
+    const world = warm()
+    world.send(1, GET)
+    world.reply(1, OK)
+    expect(world.client(1, 'blocked')).toEqual(['pause 1'])
+    expect(world.wait(2_999)).toEqual([])
+    expect(world.client(1, 'writable')).toEqual(['resume 1'])
+    expect(world.wait(7_999)).toEqual(['close u1'])
+    expect(world.wait(1)).toEqual(['close 1'])
+    const other = warm()
+    other.send(1, 'GET / HTTP/1.1~Host: a~Connection: close~~')
+    other.reply(1, OK)
+    other.client(1, 'blocked')
+    expect(other.wait(2_999)).toEqual([])
+    expect(other.wait(1)).toEqual(['reset 1'])
+  })
+
+  test('also after the end of its connection was written', () => {
+    const world = warm({ listener: { bodyTimeoutMs: 60_000 } })
+    world.send(1, 'GET / HTTP/1.1~Host: a~Connection: close~~')
+    world.reply(1, OK)
+    world.client(1, 'blocked')
+    expect(world.wait(59_000)).toEqual(['close u1'])
+    expect(world.client(1, 'writable')).toEqual([])
+    expect(world.client(1, 'finished')).toEqual(['close 1'])
+  })
+
+  test('nor may it leave the end of it untaken', () => {
     const world = warm()
     world.send(1, GET)
     expect(world.client(1, 'blocked')).toEqual(['pause u1'])

@@ -301,6 +301,7 @@ describe('HTTP/2 to backends', () => {
     world.upstream(1, 'connected')
     expect(world.refuse(1)).toEqual(['connect u2 B h2c'])
     expect(world.upstream(2, 'connected')).toEqual(['u2 < :method: POST :path: / last'])
+    expect(world.ingress.counters).toMatchObject({ retried: 1, connectsFailed: 0 })
   })
 
   test('unless some of its body is gone', () => {

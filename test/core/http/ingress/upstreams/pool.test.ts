@@ -179,6 +179,17 @@ describe('an idle connection that its backend closes just as it is used', () => 
     expect(other.upstream(1, 'ended')).toEqual(['reset u1', 'connect u2 B http1'])
   })
 
+  test('on a fresh one there as well', () => {
+    const world = warm({ backends: 'AB' })
+    world.accept(2)
+    world.send(2, GET)
+    world.upstream(2, 'connected')
+    world.reply(2, OK)
+    world.send(1, GET)
+    world.backends('B')
+    expect(world.upstream(1, 'ended')).toEqual(['reset u1', 'drained web A', 'connect u3 B http1'])
+  })
+
   test('but not when it said something of an answer', () => {
     const world = warm()
     world.send(1, GET)
