@@ -40,8 +40,13 @@ export function performAct(world: HttpWorld, kind: HttpActKind): void {
       return sendSetLater(world, listener, draw.pick([5, 300, 20_000]))
     case 'refuse':
       return operator.set(listener, [], 'refuse')
-    case 'cut':
-      return operator.order({ type: 'cut-backend', listener, backend: draw.pick(BACKEND_IDS) })
+    case 'cut': {
+      const places = [...world.backends.live.values()].map(({ place }) => place)
+      // Where something is, if there is anything.
+      const at =
+        places.length > 0 ? draw.pick(places) : { listener, backend: draw.pick(BACKEND_IDS) }
+      return operator.order({ type: 'cut-backend', listener: at.listener, backend: at.backend })
+    }
     case 'routes': {
       const limits = draw.below(3) === 0 ? drawLimits(draw) : undefined
       return operator.routes(draw.pick(PORTS).id, operator.drawRoutes(), limits)

@@ -171,10 +171,10 @@ export const drawListenerConfig = (
   connectTimeoutMs: roomy(draw, 2_000, 10, 300),
   responseTimeoutMs: roomy(draw, 60_000, 20, 2_000),
   totalTimeoutMs: roomy(draw, 0, 50, 3_000),
-  tunnelIdleMs: roomy(draw, 3_600_000, 0, 50),
+  tunnelIdleMs: draw.pick([3_600_000, 0, 50, 50]),
   headBytesMax: roomy(draw, 32_768, 100, 300, 1_000),
   retries: draw.pick([0, 1, 1, 3]),
-  holdTimeoutMs: roomy(draw, 30_000, 20, 1_000),
+  holdTimeoutMs: draw.pick([30_000, 20, 20, 1_000]),
   requestsPerBackendMax: roomy(draw, 0, 1, 2),
   idleAfterMs: draw.pick([0, 0, 50, 5_000]),
   access: draw.below(6) === 0 ? DENY : [],
@@ -193,11 +193,11 @@ const drawClients = (percent: (of: number) => number, draw: Prng): HttpClientOpt
   flawedPercent: percent(20),
   oldPercent: percent(20),
   headPercent: percent(20),
-  upgradePercent: percent(25),
+  upgradePercent: percent(draw.pick([25, 70])),
   expectPercent: percent(50),
   closePercent: percent(20),
   dripsPercent: percent(25),
-  stallsPercent: percent(25),
+  stallsPercent: percent(draw.pick([25, 90])),
   leavesPercent: percent(25),
   endsPercent: percent(20),
   slowMsMax: draw.pick([50, 3_000, 40_000]),
@@ -208,7 +208,7 @@ const drawBackends = (percent: (of: number) => number, draw: Prng): HttpBackendO
   idleMs: draw.pick([3, 100, 5_000, 75_000, 75_000]),
   thinkMsMax: draw.pick([0, 5, 300]),
   bodyBytesMax: draw.pick([0, 20, 300, 2_000, 8_000]),
-  pieceMax: draw.pick([1, 20, 300, 300, 65_536, 65_536, 65_536, 65_536]),
+  pieceMax: draw.pick([1, 20, 300, 300, 300, 65_536, 65_536, 65_536]),
   interimPercent: percent(25),
   earlyPercent: percent(40),
   closePercent: percent(25),
@@ -217,7 +217,7 @@ const drawBackends = (percent: (of: number) => number, draw: Prng): HttpBackendO
   wrongPercent: percent(20),
   chattersPercent: percent(20),
   dripsPercent: percent(25),
-  stallsPercent: percent(25),
+  stallsPercent: percent(draw.pick([25, 90])),
   cutsPercent: percent(draw.pick([25, 80])),
   silentPercent: percent(15),
   slowMsMax: draw.pick([50, 3_000, 80_000]),
@@ -234,6 +234,7 @@ function drawWeights(calm: boolean, draw: Prng): Record<HttpActKind, number> {
     weights[kind] = Math.min(weights[kind], 1)
   }
   weights.set = Math.max(weights.set, 3)
+  weights.empty = Math.max(weights.empty, 1)
   return weights
 }
 
@@ -255,7 +256,7 @@ function drawFaults(maybe: (often: Ratio) => Ratio, draw: Prng): HttpFaults {
     connectLacks: maybe(ratio(1, 4 * oneIn())),
     streamRefused: maybe(ratio(1, oneIn())),
     lateMsMax: draw.pick([5, 500, 20_000]),
-    blocksAbove: draw.pick([1, 200, 200, 65_536]),
+    blocksAbove: draw.pick([1, 100, 200, 65_536]),
     clock,
   }
 }

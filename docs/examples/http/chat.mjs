@@ -21,6 +21,7 @@ server.on('upgrade', (request, socket, head) => {
   const name = request.headers['x-forwarded-for'] ?? 'somebody'
   people.add(socket)
   socket.on('error', () => {}) // the client broke off
+  socket.on('end', () => socket.end()) // or left without a word: sockets of a server stay half open
   socket.on('close', () => people.delete(socket))
   socket.write(frame(TEXT, `hello ${name}, ${people.size} here at chat replica ${replica}`))
   let heard = head

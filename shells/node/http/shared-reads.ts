@@ -22,8 +22,9 @@ export function takeOver(socket: Socket, callback: (length: number) => true): So
   const handle = accepted._handle
   const isKnown = typeof handle?.useUserBuffer === 'function' && socket.constructor === Socket
   const isOpen = !socket.destroyed && !socket.readableEnded && !socket.writableEnded
-  const isQuiet = !socket.isPaused() && socket.readableLength + socket.writableLength === 0
-  if (!isKnown || !isOpen || !isQuiet) return undefined
+  const isFree = !socket.isPaused() && !socket.writableNeedDrain
+  const isEmpty = socket.readableLength + socket.writableLength === 0
+  if (!isKnown || !isOpen || !isFree || !isEmpty) return undefined
   accepted._handle = null
   // `manualStart`: it is being read already.
   const options = { allowHalfOpen: true, manualStart: true, onread: sharedReads(callback) }

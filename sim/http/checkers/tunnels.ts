@@ -9,10 +9,10 @@ export class Tunnels implements HttpChecker {
       const request = client.requests.find(({ record }) => record === undefined)
       const upstream = request?.answer?.attempt?.upstream
       if (upstream === undefined || !upstream.isHeld || upstream.toldBroken) continue
-      if (client.toldEnded && !upstream.isBlocked && !upstream.wasEnded) {
+      if (client.toldEnded && !upstream.isBlockedTold && !upstream.wasEnded) {
         world.fail(NAME, `client ${client.id} said its last at ${now}, and its backend waits`)
       }
-      if (upstream.toldEnded && !client.isBlocked && !client.wasEnded) {
+      if (upstream.toldEnded && !client.isBlockedTold && !client.wasEnded) {
         world.fail(NAME, `upstream ${upstream.id} said its last at ${now}, and its client waits`)
       }
     }

@@ -112,7 +112,7 @@ function heldOf(world: HttpWorld): readonly SimRequest[] | undefined {
 
 /** Nothing of an answer to one before it is under way. */
 const isNext = ({ client, plan, headAt }: SimRequest): boolean =>
-  !client.isBlocked && headAt !== undefined && plan.flaw === undefined && !client.toldEnded
+  !client.isBlockedTold && headAt !== undefined && plan.flaw === undefined && !client.toldEnded
 
 /** Where routes led that were in force since it began. */
 function waysOf({ plan, client, begunAt = 0 }: SimRequest, world: HttpWorld): readonly HttpRoute[] {

@@ -54,6 +54,29 @@ export const sleep = [
       '  service.wakeFailures = 0\n',
     ],
     ['a success does not make up for failures', '  service.wakeFailures = 0\n', ''],
+    ['one role of several is enough for all', '  if (missing.size > 0) return\n', ''],
+    [
+      'who is on its way is there already',
+      'replica !== undefined && takesPart(replica.state)) missing',
+      'replica !== undefined) missing',
+    ],
+    [
+      'why it was not woken is said when it was',
+      "  service.wakeFailures = 0\n  service.wakeFailure = ''\n",
+      '  service.wakeFailures = 0\n',
+    ],
+    ['why it was not woken is not said', '  service.wakeFailure = reason\n', ''],
+    [
+      'what people want goes to sleep when it fails',
+      '  if (service.isPinned) return whenAwake(step, service) // people want it: it is started again\n',
+      '',
+    ],
+    ['one nap is like the other', '    service.naps += 1\n', ''],
+    [
+      'what is put to sleep is being woken',
+      '    service.naps += 1\n    service.isWaking = false\n',
+      '    service.naps += 1\n',
+    ],
     ['a crash puts it to sleep', '  if (!service.isWaking) return\n', ''],
     [
       'it is not tried less often each time',
@@ -71,21 +94,17 @@ export const sleep = [
       '): void {\n  for (const listener of service.listeners) state.toApply.add(listener)\n',
       '): void {\n',
     ],
+    ['what people scaled goes to sleep', '|| isPinned || isWaking) return', '|| isWaking) return'],
     [
-      'what people scaled goes to sleep',
-      "stage !== 'running' || isPinned) return",
-      "stage !== 'running') return",
+      'what is slow to start goes to sleep',
+      '|| isPinned || isWaking) return',
+      '|| isPinned) return',
     ],
     ['what is stopped goes to sleep', "|| stage !== 'running' || isPinned", '|| isPinned'],
     [
       'what goes on at a place that is gone does not keep it awake',
       "each.state === 'open' ? !each.isIdle : isHeldBy(each)",
       "each.state === 'open' && !each.isIdle",
-    ],
-    [
-      'a place that is gone keeps it awake',
-      "each.state === 'open' ? !each.isIdle : isHeldBy(each)",
-      '!each.isIdle',
     ],
     ['one endpoint that is idle is enough', '.some(isUsed)', '.every(isUsed)'],
     [
@@ -116,6 +135,7 @@ export const sleep = [
   ]),
   ...mutantsOf('core/node/deploy.ts', [
     ['what people said holds whatever the file says', '  service.isPinned = false\n', ''],
+    ['why the file before did not wake is said on', "  service.wakeFailure = ''\n", ''],
     ['what may not sleep any more is woken on', '  service.isWaking &&= canSleep(spec)\n', ''],
     ['a new file is not tried at once', '  step.state.timers.cancel(`wake ${service.key}`)\n', ''],
     [
@@ -142,6 +162,11 @@ export const sleep = [
   ...mutantsOf('core/node/operator.ts', [
     ['what people put to sleep stays asleep', 'isPinned = replicas > 0', 'isPinned = true'],
     [
+      'people scale beyond what the file allows',
+      "spec.scale.mode === 'adaptive' && replicas > spec.scale.max",
+      "spec.scale.mode === 'adaptive' && replicas < 0",
+    ],
+    [
       'people wait for what failed to wake, too',
       '  step.state.timers.cancel(`wake ${service.key}`)\n',
       '',
@@ -165,7 +190,11 @@ export const sleep = [
     ],
   ]),
   ...mutantsOf('core/node/service/replicas.ts', [
-    ['who came up is still waited for', '    if (takesPart(next)) noteAwake(service)\n', ''],
+    [
+      'who came up is still waited for',
+      '    if (service.isWaking && takesPart(next)) noteAwake(step, service)\n',
+      '',
+    ],
   ]),
   ...mutantsOf('core/node/service/standing.ts', [
     [
@@ -184,7 +213,6 @@ export const sleep = [
       'isAsleep(service)',
     ],
     ['what sleeps is not well', "new Set(['healthy', 'asleep'])", "new Set(['healthy'])"],
-    ['what people scaled is ready before it is there', '&& !updating && !isPinned', '&& !updating'],
   ]),
   ...mutantsOf('core/node/service/listeners.ts', [
     [
@@ -192,6 +220,7 @@ export const sleep = [
       '  if (service !== undefined) sleepIfIdle(step, service)\n',
       '',
     ],
+    ['nobody hears of another nap', '  napsOf(step, listener) === listener.naps &&\n', ''],
     [
       'nobody hears whether who comes may wait',
       '  whenEmpty(step, listener) === listener.whenEmpty &&\n',

@@ -8,6 +8,7 @@ import {
 import type { Socket } from 'node:net'
 import type { PortLimits } from '../../../../core/http/config.ts'
 import type { ClientId, StreamHead } from '../../../../core/http/events.ts'
+import { releaseSocket } from '../../listener/stream/release-socket.ts'
 import type { Origin } from '../http1-client.ts'
 import type { Listening } from '../wire.ts'
 import { pseudoEnd } from './fields.ts'
@@ -28,7 +29,11 @@ export class ClientSession {
   readonly origin: Origin
   readonly #options: ClientSessionOptions
   readonly #session: ServerHttp2Session
+  readonly #socket: Socket
   #live = 0
+  /** Streams that nobody has use for any more, and when their last words have to be said. */
+  readonly #leaving = new Map<ServerHttp2Stream, number>()
+  #leavingTimer: NodeJS.Timeout | undefined
   #isClosing = false
   #last: NodeJS.Timeout | undefined
   /** Ends it when it has no stream for long. */
@@ -39,6 +44,7 @@ export class ClientSession {
     const { limits, fieldsMax } = options
     this.origin = origin
     this.#options = options
+    this.#socket = socket
     socket.on('error', () => {}) // the session tells, or it is over
     const session = performServerHandshake(socket, {
       maxHeaderListPairs: fieldsMax + PSEUDO_FIELDS_MAX,
@@ -72,21 +78,40 @@ export class ClientSession {
 
   destroy(): void {
     this.#session.destroy()
+    // A socket that takes nothing would never come to its end.
+    releaseSocket(this.#socket, true)
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     const { nextClient, opened, to } = this.#options
     const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-    const client = new StreamClient(nextClient(), stream, isLast, to)
+    const client = new StreamClient(nextClient(), stream, isLast, to, () => this.#expectClose(stream))
     this.#live += 1
-    stream.once('close', () => this.#onStreamClosed())
+    stream.once('close', () => this.#onStreamClosed(stream))
     opened(client)
     const { id } = client
     to.step({ type: 'stream-opened', client: id, ...this.origin, head: headOf(raw), isLast })
     client.read()
   }
 
-  #onStreamClosed(): void {
+  /** Its end is to be with the kernel soon. A client that reads nothing at all keeps it from that. */
+  #expectClose(stream: ServerHttp2Stream): void {
+    if (stream.destroyed) return
+    this.#leaving.set(stream, performance.now() + LAST_WORDS_MS)
+    if (this.#leavingTimer === undefined) this.#watchLeaving()
+  }
+
+  #watchLeaving(): void {
+    this.#leavingTimer = undefined
+    const [first] = this.#leaving.values()
+    if (first === undefined) return
+    const waitMs = first - performance.now()
+    if (waitMs <= 0) return this.destroy()
+    this.#leavingTimer = setTimeout(() => this.#watchLeaving(), waitMs).unref()
+  }
+
+  #onStreamClosed(stream: ServerHttp2Stream): void {
+    this.#leaving.delete(stream)
     this.#live -= 1
     if (this.#live > 0) return
     if (this.#isClosing) this.#destroySoon()
@@ -106,6 +131,8 @@ export class ClientSession {
   #onClose(): void {
     clearTimeout(this.#idle)
     clearTimeout(this.#last)
+    clearTimeout(this.#leavingTimer)
+    this.#leaving.clear()
     this.#options.closed(this)
   }
 }

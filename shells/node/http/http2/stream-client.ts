@@ -16,8 +16,18 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
   /** Nobody wants the rest of the request: it is refused when the answer is out. */
   #isRefused = false
 
-  constructor(id: ClientId, stream: ServerHttp2Stream, isLast: boolean, to: Listening) {
+  readonly #released: () => void
+
+  /** `released`: the machine is done with it, whether or not its end has reached the client. */
+  constructor(
+    id: ClientId,
+    stream: ServerHttp2Stream,
+    isLast: boolean,
+    to: Listening,
+    released: () => void,
+  ) {
     super(stream)
+    this.#released = released
     this.id = id
     this.#to = to
     this.#hasEnded = isLast
@@ -61,6 +71,7 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
 
   close(reset: boolean): void {
     this.detach()
+    this.#released()
     const { stream } = this
     if (reset || !stream.writableEnded) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
     if (this.#hasEnded) return // both sides have: it closes itself

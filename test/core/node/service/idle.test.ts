@@ -2,16 +2,17 @@
 import { describe, expect, test } from 'vitest'
 import type { NodeCommand } from '../../../../core/node/commands.ts'
 import type { ListenerEvent } from '../../../../core/node/events.ts'
+import { defaultNodeConfig, NodeMachine } from '../../../../core/node/node.ts'
 import type { ListenerId } from '../../../../core/services/identity.ts'
 import type { ScaleSpec, ServiceSpec } from '../../../../core/spec/deployment.ts'
 import {
   deploymentOf,
   endpointOf,
-  type ObedientShell,
+  ObedientShell,
   serviceOf,
   udpEndpointOf,
 } from '../obedient-shell.ts'
-import { node, notices, remove, typed } from './samples.ts'
+import { deploy, node, notices, remove, replies, settled, typed } from './samples.ts'
 
 const scaled = (min: number, max: number): ScaleSpec => ({
   mode: 'adaptive',
@@ -62,6 +63,7 @@ describe('who sleeps', () => {
     const shell = node({ ...SLEEPY, endpoints: [udpEndpointOf(), endpointOf()] })
     expect(shell.service().state).toBe('asleep')
     expect(Object.entries(told(shell))).toEqual([[expect.stringContaining('http'), 'hold']])
+    expect(settled(shell.commands)).toEqual(['ready'])
   })
 })
 
@@ -121,23 +123,120 @@ describe('what keeps it awake', () => {
   })
 })
 
-test('people who send to sleep what failed to wake let it be tried at once', () => {
-  const shell = node(SLEEPY)
-  shell.answer = (command) =>
-    command.type === 'start-replica'
-      ? [
-          {
-            type: 'replica-start-failed',
-            replica: command.replica,
-            attempt: command.attempt,
-            reason: 'no such file',
-          },
-        ]
-      : undefined
-  say(shell, 'listener-wanted')
-  expect(told(shell)).toEqual({ [HTTP]: 'refuse' })
+describe('one that failed to wake', () => {
+  const dying = (of = 'web'): ObedientShell => {
+    const shell = node(SLEEPY)
+    shell.answer = (command) => {
+      if (command.type !== 'start-replica' || !command.replica.includes(of)) return undefined
+      const { replica, attempt } = command
+      return [{ type: 'replica-start-failed', replica, attempt, reason: 'no such file' }]
+    }
+    return shell
+  }
+
+  test('is tried at once when people send it to sleep', () => {
+    const shell = dying()
+    say(shell, 'listener-wanted')
+    expect(told(shell)).toEqual({ [HTTP]: 'refuse' })
+    shell.scale('web', 0)
+    expect(told(shell)).toEqual({ [HTTP]: 'hold' })
+  })
+
+  test('is started when people ask for it, and holds nobody before', () => {
+    const shell = dying()
+    say(shell, 'listener-wanted')
+    shell.answer = () => undefined
+    shell.scale('web', 2)
+    shell.pass(5_000)
+    expect(shell.service()).toMatchObject({ state: 'healthy', replicas: { ready: 2 } })
+  })
+
+  test('is not ready while it refuses', () => {
+    const shell = dying()
+    const app = serviceOf({ endpoints: [endpointOf({ port: 9090 })] })
+    const { answer } = shell
+    const held: NodeCommand[] = []
+    shell.answer = (command) => {
+      if (command.type !== 'start-replica' || !command.replica.includes('app')) {
+        return answer(command)
+      }
+      held.push(command)
+      return []
+    }
+    const before = shell.commands.length
+    shell.deploy(deploymentOf({ web: serviceOf(SLEEPY), app }))
+    say(shell, 'listener-wanted')
+    shell.feed(...held.flatMap((command) => shell.obey(command)))
+    shell.pass(999)
+    expect(shell.service('app').state).toBe('healthy')
+    expect(settled(shell.commands.slice(before))).toEqual([])
+    shell.pass(1)
+    expect(settled(shell.commands.slice(before))).toEqual(['ready'])
+  })
+
+  test('is woken again, whatever the file says of crashes', () => {
+    const shell = node({ ...SLEEPY, errors: { onInitFailure: 'fail', onPanic: 'isolate' } })
+    shell.answer = (command) => (command.type === 'verify-replica' ? [] : undefined)
+    say(shell, 'listener-wanted')
+    shell.crash(1)
+    expect(shell.service().state).toBe('asleep')
+    shell.answer = () => undefined
+    shell.pass(1_000)
+    say(shell, 'listener-wanted')
+    shell.pass(5_000)
+    expect(shell.service().state).toBe('healthy')
+  })
+
+  test('leaves nothing to do when it is removed', () => {
+    const shell = dying()
+    say(shell, 'listener-wanted')
+    remove(shell, 'hello')
+    expect(shell.machine.view(shell.now).services).toEqual([])
+    expect(shell.machine.state.timers.at('wake hello/web')).toBeUndefined()
+  })
+})
+
+test('one that people sent to sleep is woken, and falls asleep again', () => {
+  const shell = awake()
   shell.scale('web', 0)
-  expect(told(shell)).toEqual({ [HTTP]: 'hold' })
+  shell.pass(60_000)
+  say(shell, 'listener-wanted')
+  shell.pass(400_000)
+  say(shell, 'listener-idle')
+  expect(wanted(shell)).toBe(0)
+})
+
+test('one whose groups must run is not sent to sleep', () => {
+  const replicaGroups = [{ role: 'primary', count: 1, env: {}, affinity: 'spread' }] as const
+  expect(replies(node({ replicaGroups }).scale('web', 0))).toMatchObject([
+    { ok: false, code: 'invalid' },
+  ])
+  const sleepy = node({ ...SLEEPY, replicaGroups })
+  say(sleepy, 'listener-wanted')
+  expect(replies(sleepy.scale('web', 0))).toMatchObject([{ ok: true }])
+})
+
+test('one that is removed while it falls asleep leaves nothing to do', () => {
+  const shell = awake()
+  say(shell, 'listener-idle')
+  remove(shell, 'hello')
+  shell.pass(60_000)
+  expect(shell.machine.view(shell.now).services).toEqual([])
+  expect(shell.machine.state.timers.at('sleep hello/web')).toBeUndefined()
+})
+
+test('one is refused that would wake with more than a service may have', () => {
+  const shell = new ObedientShell()
+  shell.machine = new NodeMachine({ ...defaultNodeConfig(1), replicasMax: 2 })
+  shell.boot()
+  const group = (role: string, count: number) =>
+    ({ role, count, env: {}, affinity: 'spread' }) as const
+  const groups = (count: number) => ({
+    ...SLEEPY,
+    replicaGroups: [group('primary', 1), group('read', count)],
+  })
+  expect(replies(deploy(shell, groups(2)))).toMatchObject([{ ok: false, code: 'invalid' }])
+  expect(replies(deploy(shell, groups(1)))).toMatchObject([{ ok: true }])
 })
 
 test('one that may not sleep by a new file holds nobody, though it is being woken', () => {
