@@ -2,6 +2,7 @@
 import type { ListenerFact } from '../balance/facts.ts'
 import type { BackendId } from '../balance/group.ts'
 import type { ClientId, HttpListenerId, UpstreamId } from './events.ts'
+import type { HeadFault } from './head/fault.ts'
 
 export type IngressCommand = ClientCommand | UpstreamCommand | IngressFact
 
@@ -84,6 +85,8 @@ export type UpstreamCommand =
       readonly type: 'close-upstream'
       readonly upstream: UpstreamId
       readonly reset: boolean
+      /** Of h2c: its session gave no answer in time, and may be dead. It takes no other stream. */
+      readonly isSuspect?: boolean
     }
 
 export type IngressFact =
@@ -111,6 +114,8 @@ export interface ExchangeRecord {
   /** Of the final answer; 0: none was sent. 101, or 200 of a CONNECT: it became a tunnel. */
   readonly status: number
   readonly outcome: ExchangeOutcome
+  /** Of a `bad-request`: what is wrong with it, if that can be said. */
+  readonly fault?: HeadFault | undefined
   /** Of the bodies, without framing; of a tunnel everything. */
   readonly bytesIn: number
   readonly bytesOut: number

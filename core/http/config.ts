@@ -49,7 +49,7 @@ export const defaultIngressConfig: IngressConfig = {
   pipelinedBytesMax: 65_536,
   heldMax: 1_000,
   heldBytesMax: 16 * 1_048_576,
-  idlePerBackendMax: 64,
+  idlePerBackendMax: 512,
   idleUpstreamMs: 60_000,
   freshUpstreamMs: 1_000,
   pseudonym: 'weir',

@@ -121,7 +121,12 @@ export type ClientEvent =
 
 export type UpstreamEvent =
   // answers `connect`
-  | { readonly type: 'upstream-connected'; readonly upstream: UpstreamId }
+  | {
+      readonly type: 'upstream-connected'
+      readonly upstream: UpstreamId
+      /** Of h2c: the session was there before, and the backend may be about to leave it. */
+      readonly isReused?: boolean
+    }
   // answers `connect`; of HTTP/2 also: the backend says that it did not look at this stream
   | {
       readonly type: 'upstream-failed'

@@ -24,7 +24,7 @@ export function unbuilt(deployment: Deployment): readonly Unbuilt[] {
     }
     ofRuntime(spec, at)
     ofReplicas(spec, deployment, at)
-    if (spec.health !== undefined) ofHealth(spec.health, at)
+    if (spec.health !== undefined) ofHealth(spec.health, spec, at)
     for (const [index, endpoint] of spec.endpoints.entries()) {
       ofEndpoint(endpoint, spec, notes(found, ['services', name, 'endpoints', index]))
     }
@@ -97,10 +97,17 @@ function ofReplicas(spec: ServiceSpec, { services }: Deployment, at: Note): void
   }
 }
 
-function ofHealth(health: HealthSpec, at: Note): void {
+function ofHealth(health: HealthSpec, { endpoints }: ServiceSpec, at: Note): void {
   const { check, startup, liveness } = health
-  if (check.type === 'http' && parseHealthUrl(check.url)?.scheme === 'https') {
-    at('refuse', ['health', 'check', 'url'], 'checks over https are not built yet')
+  if (check.type === 'http') {
+    const { scheme, port } = parseHealthUrl(check.url) ?? {}
+    const path = ['health', 'check', 'url']
+    if (scheme === 'https') at('refuse', path, 'checks over https are not built yet')
+    const asked = endpoints.find((each) => port === undefined || each.port === port)
+    if (asked?.http?.backend === 'h2c') {
+      const why = `the check speaks HTTP/1.1, and ${asked.name} is backend: h2c`
+      at('warn', path, `${why}: unless the program speaks both, write check: { type: tcp }`)
+    }
   }
   if (startup !== undefined) at('refuse', ['health', 'startup'], 'startup checks are not built yet')
   if (liveness !== undefined) {

@@ -100,7 +100,7 @@ function faultOf(
     return `redirect_https leads to ${what}, which is internal, and this one is public: who is sent there cannot come; write expose: public there`
   }
   const { host, path } = plain
-  const asked = `${host ?? 'any host'}${path === '/' ? '' : path}`
+  const asked = `${host ?? 'any host'}${path === '/' ? '' : host === undefined ? `, path ${path}` : path}`
   const other = offers.find(({ endpoint }) => endpoint.host !== undefined)?.endpoint
   const advice =
     host === undefined && other !== undefined

@@ -9,6 +9,7 @@ import type { NodeCommand, Reply } from '../../core/node/commands.ts'
 import type { NodeEvent } from '../../core/node/events.ts'
 import { defaultNodeConfig, type NodeConfig, NodeMachine } from '../../core/node/node.ts'
 import type { NodeView } from '../../core/node/view.ts'
+import type { PolicyPlace } from '../../core/policy/policy.ts'
 import type { JsonValue } from '../../core/spec/deployment.ts'
 import { acmeHostsOf } from '../../core/spec/node/acme-hosts.ts'
 import { defaultNodeSettings, type NodeSettings } from '../../core/spec/node/settings.ts'
@@ -256,7 +257,7 @@ const operatedNode = (
   return {
     version: () => answer,
     view,
-    deploy: (source) => deploy(desk, source, settings).finally(wantCertificates),
+    deploy: (source) => deploy(desk, source, settings, placesOf(view())).finally(wantCertificates),
     whenSettled: (name, answer) => desk.whenSettled(name, () => isKnown(name), answer),
     remove: (deployment) => desk.remove(deployment).finally(wantCertificates),
     scale: (service, replicas) => desk.ask({ type: 'scale', service, replicas }),
@@ -304,13 +305,21 @@ const internalAddressesTo =
     pump.send({ type: 'internal-addresses', addresses })
   }
 
+/** What is deployed, as clients come to it. */
+const placesOf = ({ listeners }: NodeView): readonly PolicyPlace[] =>
+  listeners.map(({ deployment, service, endpoint, address }) => {
+    const port = Number(address.slice(address.lastIndexOf(':') + 1))
+    return { deployment, service, endpoint, port }
+  })
+
 async function deploy(
   desk: OperatorDesk,
   source: DeploySource,
   settings: NodeSettings,
+  places: readonly PolicyPlace[],
 ): Promise<DeployAnswer> {
   const { text, file, directory } = source
-  const admitted = admitDeployment(text, file, settings, directory)
+  const admitted = admitDeployment(text, file, settings, directory, places)
   if (!admitted.ok) return { ok: false, code: 'invalid', problems: admitted.problems }
   const { deployment, warnings } = admitted
   const reply = await desk.deploy({ type: 'deploy', deployment, directory })

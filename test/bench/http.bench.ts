@@ -33,6 +33,8 @@ interface Peer {
   readonly plain: number
   readonly tls?: number
   readonly pid: number
+  /** It knows no end of a message, let alone that a connection ends with one. */
+  readonly isBare?: boolean
 }
 
 interface Round extends Result {
@@ -40,7 +42,7 @@ interface Round extends Result {
   readonly cpu: number
 }
 
-interface Kind extends Omit<Load, 'url' | 'seconds'> {
+interface Kind extends Omit<Load, 'url'> {
   readonly what: string
   readonly path: string
   readonly rounds: number
@@ -59,7 +61,7 @@ const bench: Bench = {
     const stops: Stops = []
     try {
       const { peers, backend } = await startPeers(stops, report)
-      await Promise.all(peers.map((peer) => measure(peer, WARM_UP, WARM_UP_SECONDS)))
+      await Promise.all(peers.map((peer) => measure(peer, WARM_UP)))
       for (const kind of KINDS) await reportKind(peers, kind, report)
       await reportRoutes(stops, backend, report)
     } finally {
@@ -95,7 +97,7 @@ async function startPeers(
   for (const [role, what] of Object.entries(NODE_PEERS)) {
     const [port = 0] = await freePorts(1)
     const child = await startNode(stops, 'node-peers.ts', [role, port, backend], port)
-    peers.push({ what, plain: port, pid: child.pid as number })
+    peers.push({ what, plain: port, pid: child.pid as number, isBare: role === 'bare' })
   }
   return { peers, backend }
 }
@@ -126,11 +128,14 @@ async function reportKind(peers: readonly Peer[], kind: Kind, report: Report): P
     return
   }
   const rounds = new Map<Peer, Round[]>()
-  for (const peer of peers) if (!kind.isTls || peer.tls !== undefined) rounds.set(peer, [])
+  for (const peer of peers) {
+    const isLacking = kind.isTls ? peer.tls === undefined : kind.isFresh && peer.isBare
+    if (!isLacking) rounds.set(peer, [])
+  }
   // A first one is not counted: connections are made, and code is compiled.
   for (let round = -1; round < kind.rounds; round++) {
     for (const [peer, done] of rounds) {
-      const result = await measure(peer, kind, 1)
+      const result = await measure(peer, kind)
       if (round >= 0) done.push(result)
     }
   }
@@ -157,7 +162,7 @@ async function reportRoutes(stops: Stops, backend: number, report: Report): Prom
     const child = await startNode(stops, 'routes-process.ts', [plain, backend, routes], plain)
     peers.push({ what: `${count(routes)} routes`, plain, pid: child.pid as number })
   }
-  await Promise.all(peers.map((peer) => measure(peer, ROUTED, WARM_UP_SECONDS)))
+  await Promise.all(peers.map((peer) => measure(peer, { ...ROUTED, seconds: WARM_UP.seconds })))
   await reportKind(peers, ROUTED, report)
 }
 
@@ -179,13 +184,13 @@ async function reportMachine(report: Report): Promise<void> {
   row('finding a route of 10,000', many)
 }
 
-async function measure(peer: Peer, kind: Omit<Kind, 'what'>, seconds: number): Promise<Round> {
-  const { isTls, path, streams, rounds: _, ...load } = kind
+async function measure(peer: Peer, kind: Kind): Promise<Round> {
+  const { isTls, path, streams, ...load } = kind
   const url = isTls
     ? `https://127.0.0.1:${peer.tls}${path}`
     : `http://127.0.0.1:${peer.plain}${path}`
   const before = cpuOf(peer)
-  const whole = { ...load, url, seconds }
+  const whole = { ...load, url }
   const result = await (streams === undefined ? request(whole) : requestByHttp2(whole, streams))
   return { ...result, cpu: (cpuOf(peer) - before) / result.requests }
 }
@@ -226,33 +231,23 @@ const count = (value: number): string => Math.round(value).toLocaleString('en')
 const WEIR = 'weir'
 const NODE_PEERS = { bare: 'bare sockets in Node', 'http-proxy': 'http-proxy', undici: 'undici' }
 const NO_BACKEND = `${NGINX}, which is the backend, is not installed`
+const small = { path: '/', connections: 32, seconds: 1, rounds: 5 }
+const large = { ...small, path: '/large', rounds: 3 }
+/** Longer, for it begins with as many connections. */
+const many = { connections: 256, seconds: 3, rounds: 3 }
 const KINDS: readonly Kind[] = [
-  { what: 'small, 32 kept', path: '/', connections: 32, rounds: 9 },
-  { what: 'small, 256 kept', path: '/', connections: 256, rounds: 5 },
-  { what: '64 kB, 32 kept', path: '/large', connections: 32, rounds: 5 },
-  { what: '64 kB, 256 kept', path: '/large', connections: 256, rounds: 3 },
-  { what: 'small, 32 fresh', path: '/', connections: 32, isFresh: true, rounds: 5 },
-  { what: 'small, 256 fresh', path: '/', connections: 256, isFresh: true, rounds: 3 },
-  { what: '64 kB, 32 fresh', path: '/large', connections: 32, isFresh: true, rounds: 3 },
-  { what: '64 kB, 256 fresh', path: '/large', connections: 256, isFresh: true, rounds: 3 },
-  { what: 'TLS: small, 32 kept', path: '/', connections: 32, isTls: true, rounds: 5 },
-  { what: 'TLS: 64 kB, 32 kept', path: '/large', connections: 32, isTls: true, rounds: 3 },
-  {
-    what: 'HTTP/2: small, 4 x 32 streams',
-    path: '/',
-    connections: 4,
-    streams: 32,
-    isTls: true,
-    rounds: 3,
-  },
+  { ...small, what: 'small, 32 kept', rounds: 9 },
+  { ...small, ...many, what: 'small, 256 kept' },
+  { ...large, what: '64 kB, 32 kept' },
+  { ...large, ...many, what: '64 kB, 256 kept' },
+  { ...small, what: 'small, 32 fresh', isFresh: true },
+  { ...small, ...many, what: 'small, 256 fresh', isFresh: true, seconds: 1 },
+  { ...large, what: '64 kB, 32 fresh', isFresh: true },
+  { ...large, ...many, what: '64 kB, 256 fresh', isFresh: true, seconds: 1 },
+  { ...small, what: 'TLS: small, 32 kept', isTls: true },
+  { ...large, what: 'TLS: 64 kB, 32 kept', isTls: true },
+  { ...small, what: 'HTTP/2: small, 4 x 32 streams', connections: 4, streams: 32, isTls: true },
 ]
-const ROUTED: Kind = {
-  what: 'small, 32 kept',
-  path: '/some/path',
-  host: 'last.example',
-  connections: 32,
-  rounds: 5,
-}
-const WARM_UP: Omit<Kind, 'what'> = { path: '/', connections: 16, rounds: 1 }
+const ROUTED = { ...small, what: 'small, 32 kept', path: '/some/path', host: 'last.example' }
 /** All at once: V8 compiles well what ran some ten thousands of times. */
-const WARM_UP_SECONDS = 20
+const WARM_UP = { ...small, what: 'warm-up', connections: 16, seconds: 20 }

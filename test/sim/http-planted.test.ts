@@ -375,6 +375,11 @@ const PLANTED: readonly Planted[] = [
     checker: 'http routes',
     says: /requests at one time/,
     seeds: 60,
+    closer: (drawn) => ({
+      ...drawn,
+      listeners: drawn.listeners.map((each) => ({ ...each, requestsPerBackendMax: 1 })),
+      weights: { ...drawn.weights, 'configure-listener': 0 },
+    }),
   },
   {
     bug: 'routes are not looked at',

@@ -19,7 +19,7 @@ export function requestHead(head: RequestHead, passage: Passage): string {
   const keepsHost = !isStream && head.target.charCodeAt(0) === SLASH && fields.has(FIELD.host)
   let text = `${webSocketKey === '' ? head.method : 'GET'} ${passage.path}${head.query} HTTP/1.1\r\n`
   if (!keepsHost) text += `Host: ${head.authority}\r\n`
-  text += fields.lines(keptOf(passage, keepsHost ? 0 : HOST))
+  text += fields.lines(keptOf(head, passage, keepsHost ? 0 : HOST))
   if (webSocketKey !== '') text += `Sec-WebSocket-Key: ${webSocketKey}\r\n`
   if (passage.requestBody === CHUNKED) text += 'Transfer-Encoding: chunked\r\n'
   else if (isStream && needsLength(head)) text += 'Content-Length: 0\r\n'
@@ -41,7 +41,7 @@ export function requestFields(head: RequestHead, passage: Passage): string[] {
   if (authority !== '') to.push(':authority', authority)
   to.push(':path', passage.path + head.query)
   if (protocol !== '') to.push(':protocol', protocol)
-  for (const each of fields.pairs(keptOf(passage, HOST))) to.push(each)
+  for (const each of fields.pairs(keptOf(head, passage, HOST))) to.push(each)
   if (takesTrailers(fields)) to.push('te', 'trailers')
   return pushLines(to, addedLines(head, passage))
 }
@@ -113,12 +113,16 @@ const takesTrailers = (fields: Fields): boolean =>
 const needsLength = ({ method, fields }: RequestHead): boolean =>
   /^P(?:OST|UT|ATCH)$/.test(method) && !fields.has(FIELD.contentLength)
 
-const keptOf = ({ isTrusted, keepsExpect }: Passage, host: number): FieldTable =>
-  KEPT[host | (isTrusted ? TRUSTED : 0) | (keepsExpect ? 0 : EXPECT)]!
+function keptOf({ isStream }: RequestHead, passage: Passage, host: number): FieldTable {
+  const trusted = passage.isTrusted ? TRUSTED : 0
+  const tunnel = isStream && passage.requestUpgrade !== '' ? TUNNEL : 0
+  return KEPT[host | trusted | tunnel | (passage.keepsExpect ? 0 : EXPECT)]!
+}
 
 const HOST = 1
 const TRUSTED = 2
 const EXPECT = 4
+const TUNNEL = 8
 
 /** Of one connection; some of requests alone. */
 export const OF_CONNECTION: readonly FieldId[] = [
@@ -151,13 +155,16 @@ const CLAIMS = [
   FIELD.xClientIp,
   FIELD.xClusterClientIp,
 ]
-const KEPT: readonly FieldTable[] = [0, 1, 2, 3, 4, 5, 6, 7].map((drops) =>
+/** Of a WebSocket that is a stream: its bytes are no body, and its key is not the client's to say. */
+const OF_TUNNEL = [FIELD.contentLength, FIELD.secWebsocketKey]
+const KEPT: readonly FieldTable[] = Array.from({ length: 16 }, (_, drops) =>
   keepsAllBut([
     ...OF_CONNECTION,
     ...OURS,
     ...(drops & TRUSTED ? [] : CLAIMS),
     ...(drops & HOST ? [FIELD.host] : []),
     ...(drops & EXPECT ? [FIELD.expect] : []),
+    ...(drops & TUNNEL ? OF_TUNNEL : []),
   ]),
 )
 

@@ -8,7 +8,7 @@ import { OF_CONNECTION, pushLines } from './request.ts'
 /** For an HTTP/1 client: the whole head. */
 export function responseHead(head: ResponseHead, passage: Passage): string {
   const { status, fields } = head
-  let text = `HTTP/1.1 ${status} ${head.reason}\r\n${fields.lines(KEPT)}`
+  let text = `HTTP/1.1 ${status} ${head.reason}\r\n${fields.lines(isBare(status) ? KEPT_BARE : KEPT)}`
   // also what a client could ask for instead (RFC 9110, 15.5.22)
   const isUpgrade = status === SWITCHING_PROTOCOLS || status === UPGRADE_REQUIRED
   if (status < 200 && !isUpgrade) return `${text}\r\n`
@@ -26,7 +26,8 @@ export function responseHead(head: ResponseHead, passage: Passage): string {
 
 /** For an HTTP/2 client: name, value, name, value...; names in lower case, without the status. */
 export function responseFields(head: ResponseHead, passage: Passage): string[] {
-  const pairs = head.fields.pairs(KEPT_OF_STREAM)
+  const isShort = isBare(head.status) || head.status === RESET_CONTENT
+  const pairs = head.fields.pairs(isShort ? KEPT_BARE_OF_STREAM : KEPT_OF_STREAM)
   return head.status < 200 ? pairs : pushLines(pairs, addedLines(head, passage))
 }
 
@@ -45,9 +46,16 @@ function addedLines({ fields }: ResponseHead, { elapsedMs, hsts }: Passage): str
 
 const KEPT: FieldTable = keepsAllBut(OF_CONNECTION)
 /** RFC 8441, 5: a WebSocket over HTTP/2 has no key to accept. */
-const KEPT_OF_STREAM: FieldTable = keepsAllBut([...OF_CONNECTION, FIELD.secWebsocketAccept])
+const OF_STREAM = [...OF_CONNECTION, FIELD.secWebsocketAccept]
+const KEPT_OF_STREAM: FieldTable = keepsAllBut(OF_STREAM)
+const KEPT_BARE: FieldTable = keepsAllBut([...OF_CONNECTION, FIELD.contentLength])
+const KEPT_BARE_OF_STREAM: FieldTable = keepsAllBut([...OF_STREAM, FIELD.contentLength])
+
+/** A length must not be told there (RFC 9110, 8.6); some break off when it is. */
+const isBare = (status: number): boolean => status < 200 || status === 204
 
 const SWITCHING_PROTOCOLS = 101
 const UPGRADE_REQUIRED = 426
+const RESET_CONTENT = 205
 const HSTS = 'Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n'
 const NO_HSTS = /^$|^\[|(?:^|\.)(?:localhost|\d+)\.?(?::\d*)?$/i

@@ -30,6 +30,8 @@ export function requestOf(
   if (protocol !== undefined && (method !== 'CONNECT' || !isAll(protocol, TOKEN))) return 'method'
   const body = bodyOf(fields, 1)
   if (typeof body === 'string') return body
+  // What follows an extended CONNECT is no body, and must not be taken for one (RFC 8441, 5).
+  if (protocol !== undefined && body !== UNFRAMED) return 'length'
   if (isLast && body > 0) return 'length'
   head.body = isLast ? 0 : body === UNFRAMED ? CHUNKED : body
   head.expectsContinue = fields.has(FIELD.expect)

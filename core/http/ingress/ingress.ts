@@ -9,7 +9,7 @@ import type { IngressCommand } from '../commands.ts'
 import { defaultIngressConfig, type IngressConfig } from '../config.ts'
 import type { ClientEvent, HttpListenerId, IngressEvent, UpstreamEvent } from '../events.ts'
 import { type Latin1, latin1Of } from '../head/latin1.ts'
-import { awaitTaking, onTaken } from './clients/closing.ts'
+import { awaitTaking, onFinished } from './clients/closing.ts'
 import {
   onAccepted,
   onClientBroken,
@@ -29,7 +29,20 @@ import { onApplyRoutes, onClosePort, onConfigure } from './control/ports.ts'
 import { type IngressCounters, type ListenerCounters, zeroIngressCounters } from './counters.ts'
 import { complete } from './exchange/end.ts'
 import { idPrefixOf } from './exchange/ids.ts'
-import { CLOSING, DELIVERING, type IngressState, type Out, READY } from './state.ts'
+import { awaitMore } from './exchange/request.ts'
+import { touch } from './exchange/tunnel.ts'
+import {
+  ANSWERING,
+  ASKING,
+  CLOSING,
+  type Client,
+  DELIVERING,
+  type IngressState,
+  type Out,
+  READY,
+  TUNNEL,
+} from './state.ts'
+import { setDue } from './timers.ts'
 import {
   onUpstreamBroken,
   onUpstreamConnected,
@@ -230,16 +243,25 @@ function onClientEvent(
       break
     case 'client-writable':
       client.isBlocked = false
-      onTaken(state, client, now)
+      onMoved(state, client, now)
       if (client.stage === DELIVERING) complete(state, client, client.outcome, now, out)
       break
     case 'client-finished':
-      client.isFinished = true
+      onFinished(state, client, now)
       break
     default:
       unreachable(event)
   }
   settle(state, client, now, out)
+}
+
+/** One side has taken what waited for it: what waited behind that may begin to move only now. */
+function onMoved(state: IngressState, client: Client, now: Instant): void {
+  const { stage } = client
+  if (stage === READY) setDue(state, client, now + client.port.limits.keepAliveMs)
+  else if (stage === CLOSING) awaitTaking(state, client, now)
+  else if (stage === TUNNEL) touch(state, client, now)
+  else if (stage === ASKING || stage === ANSWERING) awaitMore(state, client, now)
 }
 
 function onUpstreamEvent(
@@ -253,6 +275,7 @@ function onUpstreamEvent(
   const { client } = upstream
   switch (event.type) {
     case 'upstream-connected':
+      upstream.isReused = event.isReused === true
       onUpstreamConnected(state, upstream, now, out)
       break
     case 'upstream-failed':
@@ -275,6 +298,7 @@ function onUpstreamEvent(
       break
     case 'upstream-writable':
       upstream.isBlocked = false
+      if (client !== undefined) onMoved(state, client, now)
       break
     case 'upstream-finished':
       upstream.isFinished = true

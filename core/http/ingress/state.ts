@@ -9,6 +9,7 @@ import type { ClientId, HttpListenerId, PortId, UpstreamId, WhenEmpty } from '..
 import { addressText, trusts } from '../forward/client.ts'
 import { Passage } from '../forward/passage.ts'
 import { ChunkedReader } from '../framing/chunked.ts'
+import type { HeadFault } from '../head/fault.ts'
 import type { Fields } from '../head/fields.ts'
 import type { Latin1 } from '../head/latin1.ts'
 import type { HeadLimits } from '../head/lines.ts'
@@ -195,7 +196,9 @@ export class Client {
   upstream: Upstream | undefined = undefined
   tried: readonly BackendId[] = NONE_TRIED
   retries = 0
-  /** Of the body of the request, to come: a length, or `CHUNKED`. */
+  /** It went to the same backend again, as the HTTP/2 session with it was going away. */
+  wasRepeated = false
+  /** Of the body of the request, to come: a length, `CHUNKED` or `END_DUE`. */
   left = 0
   chunks: ChunkedReader | undefined = undefined
   /** Of the body of the request: bytes that went on. */
@@ -206,6 +209,8 @@ export class Client {
   writesChunks = false
   /** Of the final answer. */
   status = 0
+  /** Why the request cannot be read. */
+  fault: HeadFault | undefined = undefined
   backend: BackendId | undefined = undefined
   /** Of the body of the answer: bytes that went on. */
   bytesOut = 0
@@ -263,7 +268,7 @@ export class Upstream {
   isPaused = false
   hasEnded = false
   isFinished = false
-  /** Of the body of the answer, to come: a length, `CHUNKED` or `UNTIL_CLOSE`. */
+  /** Of the body of the answer, to come: a length, `CHUNKED`, `UNTIL_CLOSE` or `END_DUE`. */
   left = 0
   chunks: ChunkedReader | undefined = undefined
   /** Of the body of the answer: bytes that went on. */
@@ -292,6 +297,12 @@ export function freshChunks(state: IngressState, owner: Client | Upstream): void
   if (owner.chunks === undefined) owner.chunks = new ChunkedReader(state.latin1)
   else owner.chunks.reset()
 }
+
+/** Of a stream's body: all of it came, of the length it told; trailers may follow. */
+export const END_DUE = -4
+
+/** All of the body of its request is there. */
+export const isAsked = ({ left }: Client): boolean => left === 0 || left === END_DUE
 
 /** An instant that does not come, and a limit that is none. */
 export const NEVER = Number.POSITIVE_INFINITY

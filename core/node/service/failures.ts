@@ -41,7 +41,7 @@ export function recordFailure(
   const label = `${service.name}-${slot.number}`
   const looping = isCrashLoop(slot.crashesAt.length)
   const then = whatNext(step, service, slot, policy)
-  if (policy === 'isolate' && !service.isWaking) slot.isolated = true
+  if (policy === 'isolate' && (!service.isWaking || service.isPinned)) slot.isolated = true
   if (policy === 'shutdown' && service.stage === 'running') {
     service.stage = 'halted'
     service.haltReason = `${label} ${reason} (errors.on_panic is shutdown)`
@@ -59,7 +59,8 @@ export function recordFailure(
 
 function whatNext({ now }: Step, service: Service, slot: Slot, policy: Failure['policy']): string {
   if (service.stage !== 'running') return 'the service is being stopped'
-  if (service.isWaking && policy !== 'shutdown') return 'the service sleeps on'
+  const sleepsOn = service.isWaking && !service.isPinned
+  if (sleepsOn && policy !== 'shutdown') return 'the service sleeps on'
   if (policy === 'isolate') return 'it stays out until `weir restart`'
   if (policy === 'shutdown') return 'the service is stopped'
   const delayMs = slot.startAt - now

@@ -67,8 +67,10 @@ export const isServed = (
     .every((each) => SERVED.has(each.state) || isMissed(each) || needNot(each))
 
 /** Nobody comes by UDP for one that sleeps: a datagram wakes nothing. */
-const mayLack = (service: Service, { endpoint }: Listener): boolean =>
-  isAsleep(service) && endpoint.protocol === 'udp'
+const mayLack = (service: Service, listener: Listener): boolean =>
+  isAsleep(service) &&
+  listener.endpoint.protocol === 'udp' &&
+  listener.sentVersion === listener.appliedVersion
 
 /** Tried, and not for the first time. */
 export const isFailing = ({ failures }: SocketView): boolean => failures > 0

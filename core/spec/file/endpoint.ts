@@ -1,5 +1,5 @@
 /** Ports a service is reached at, and how traffic to them is spread. */
-import { parseIp } from '../../net/address.ts'
+import { formatIp, parseIp } from '../../net/address.ts'
 import type {
   BalanceSpec,
   EndpointProtocol,
@@ -7,7 +7,7 @@ import type {
   StreamSpec,
   UdpSpec,
 } from '../deployment.ts'
-import { networkFault } from '../grammar/addresses.ts'
+import { addressOfHost, networkFault } from '../grammar/addresses.ts'
 import { ENDPOINT_NAME } from '../grammar/names.ts'
 import { PATH, pathFault, plainPath } from '../grammar/paths.ts'
 import { checkKeys } from '../rules/endpoint-keys.ts'
@@ -22,7 +22,8 @@ import { role } from './scale.ts'
 
 const NAME =
   /^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
-const HOST = new RegExp(NAME.source.replace('^', '^(\\*\\.)?'))
+/** Or an IPv6 address in brackets. */
+const HOST = new RegExp(`${NAME.source.replace('^', '^(\\*\\.)?')}|^\\[[0-9A-Fa-f:.]+\\]$`)
 /** RFC 1035, 2.3.4, as text without the last dot. */
 const NAME_MAX = 253
 
@@ -225,7 +226,7 @@ const endpointFields = {
       charactersMax: NAME_MAX,
       fault: hostFault,
     }),
-    'Name that requests must be for, of tcp with tls the server name asked for; any other when not said. *.example.com is one label more. Not for udp, nor for tcp without tls.',
+    'Name that requests must be for, of tcp with tls the server name asked for; any other when not said. *.example.com is one label more; an address is 10.0.0.1 or "[fd00::1]". Not for udp, nor for tcp without tls.',
   ),
   expose: byDefault(
     oneOf(['public', 'internal'], { hints: { private: 'write internal' } }),
@@ -257,7 +258,7 @@ export const endpoint: Shape<EndpointSpec> = placed(
     (read, path, reading): EndpointSpec => {
       const { name, protocol, port, expose } = read
       checkKeys(read, path, reading)
-      const host = read.host?.toLowerCase()
+      const host = plainHost(read.host)
       const { rise, fall, strategy, fail_open } = read.balance ?? DEFAULT_BALANCE
       const spread: BalanceSpec = {
         strategy: strategy ?? (protocol === 'udp' ? 'hrw' : 'round_robin'),
@@ -294,14 +295,27 @@ function streamOf(protocol: EndpointProtocol, stream: StreamSpec, host?: string)
   return { ...stream, backendName: host }
 }
 
+/** An address in its usual form, as clients write it. */
+function plainHost(written: string | undefined): string | undefined {
+  const ip = written?.startsWith('[') ? addressOfHost(written) : undefined
+  return ip === undefined ? written?.toLowerCase() : `[${formatIp(ip)}]`
+}
+
 /** Completes `host ...`. */
 function hostFault(written: string): string | undefined {
   if (written === '*') return 'must not be "*"; remove it to have every host'
-  const [, name] = /^([^:/]+):\d+$/.exec(written) ?? []
+  const [, name] = /^([^:/]+|\[[^\]]*\]):\d+$/.exec(written) ?? []
   if (name !== undefined && HOST.test(name)) {
-    return `must be without the port, which is a key of its own: write ${name}`
+    return `must be without the port, which is a key of its own: write ${asYaml(name)}`
   }
   const [, named] = /^[a-z]+:\/\/([^/:]+)/i.exec(written) ?? []
   if (named !== undefined && HOST.test(named)) return `must be a name, not a URL: write ${named}`
-  return undefined
+  if (parseIp(written)?.family === 6 && !written.includes('%')) {
+    return `must be in brackets: write ${asYaml(`[${written}]`)}`
+  }
+  const isAddress = !written.startsWith('[') || addressOfHost(written) !== undefined
+  return isAddress ? undefined : `must be an IPv6 address in brackets, not ${quote(written)}`
 }
+
+/** Brackets begin a list. */
+const asYaml = (host: string): string => (host.startsWith('[') ? `"${host}"` : host)

@@ -27,6 +27,13 @@ function networkOfOne(written: IpAddress): string {
   return ip.family === 4 ? `${formatIp(ip)}/32` : `${formatIp({ ...ip, zone: '' })}/128`
 }
 
+/** Of a host that is one: IPv4 as it is, IPv6 in brackets (RFC 3986, 3.2.2). */
+export function addressOfHost(host: string): IpAddress | undefined {
+  if (!host.startsWith('[')) return host.includes(':') ? undefined : parseIp(host)
+  const ip = host.endsWith(']') ? parseIp(host.slice(1, -1)) : undefined
+  return ip?.family === 6 && ip.zone === '' ? ip : undefined
+}
+
 /**
  * Of an address to listen on. One that is link-local (RFC 4291, 2.5.6) is the same on every link: the
  * system refuses it without its interface (RFC 4007, 11), and knows that one by name.

@@ -1,6 +1,6 @@
 /** Which names a node gets certificates for by itself. */
-import { parseIp } from '../../net/address.ts'
 import type { EndpointSpec, ServiceSpec } from '../deployment.ts'
+import { addressOfHost } from '../grammar/addresses.ts'
 import type { AcmeSettings } from './settings.ts'
 
 /** In order, each once. `services`: those of all deployments of the node. */
@@ -30,4 +30,4 @@ const isProvable = (endpoint: EndpointSpec): endpoint is EndpointSpec & { host: 
 
 /** `localhost` and the like are nobody's to prove. */
 const isWholeName = (host: string): boolean =>
-  host.includes('.') && !host.startsWith('*') && parseIp(host) === undefined
+  host.includes('.') && !host.startsWith('*') && addressOfHost(host) === undefined

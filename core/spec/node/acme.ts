@@ -7,8 +7,8 @@ import { given, mapped, type Shape } from '../schema/shape.ts'
 import { quote, show, subject } from '../schema/words.ts'
 import type { AcmeSettings } from './settings.ts'
 
-/** Let's Encrypt, which checks names at port 80 and nowhere else. */
-export const PUBLIC_DIRECTORIES = {
+/** Let's Encrypt. */
+const PUBLIC_DIRECTORIES = {
   letsencrypt: 'https://acme-v02.api.letsencrypt.org/directory',
   staging: 'https://acme-staging-v02.api.letsencrypt.org/directory',
 } as const

@@ -24,7 +24,7 @@ export const accessLog: Shape<AccessLogSettings> = mapped(
       max_bytes: byDefault(
         sizeWithin(64 * KI, 1024 * GI),
         '64Mi',
-        'Size at which the file is put aside and a new one begun.',
+        'Size at which the file is put aside and a new one begun; at least 64Ki.',
       ),
       keep: byDefault(integer(0, 1000), 3, 'Files put aside that are kept: FILE.1 is the latest.'),
     },
@@ -53,7 +53,7 @@ export const limits: Shape<NodeLimits> = mapped(
     held_bytes: byDefault(
       sizeWithin(64 * KI, GI),
       '16Mi',
-      'What those may have sent by then, together.',
+      'What those may have sent by then, together; from 64Ki to 1Gi.',
     ),
   }),
   (read): NodeLimits => ({

@@ -1,26 +1,30 @@
 /** What a deployment needs of the node it is to run on, and what this node has not got. */
 import { formatSocketAddress, parseIp } from '../../net/address.ts'
+import type { PolicyPlace } from '../../policy/policy.ts'
 import { bindingsOf, isPublishedOnLoopback, isSingleMember } from '../../publish/bindings.ts'
 import { overlaps, type Reach, reachOf } from '../../publish/ports/overlap.ts'
 import { membershipOf, namespaceOf, targetOf } from '../../services/port-mappings.ts'
 import type { Unbuilt } from '../built.ts'
 import type { Deployment, EndpointSpec, ServiceSpec } from '../deployment.ts'
+import { addressOfHost } from '../grammar/addresses.ts'
 import type { Path } from '../problem.ts'
-import { PUBLIC_DIRECTORIES } from './acme.ts'
 import { acmeHostsOf } from './acme-hosts.ts'
+import { idleRules } from './idle-rules.ts'
 import type { NodeSettings } from './settings.ts'
 
-/** What is found on the machine where the settings say, as far as it is known. */
+/** What is found on the machine, as far as it is known. */
 export interface NodeFinds {
   /** `example.com`, `*.example.com`, `default`: what the directory has a certificate and a key for. */
   readonly certificateNames?: ReadonlySet<string>
+  /** What other deployments have there. */
+  readonly others?: readonly PolicyPlace[]
 }
 
 /** In the words of {@link Unbuilt}: refused where the deployment could not be what it says. */
 export function unmetNeeds(
   deployment: Deployment,
   settings: NodeSettings,
-  { certificateNames }: NodeFinds = {},
+  { certificateNames, others }: NodeFinds = {},
 ): readonly Unbuilt[] {
   const found: Unbuilt[] = []
   for (const [name, spec] of Object.entries(deployment.services)) {
@@ -31,10 +35,10 @@ export function unmetNeeds(
     else if (certificateNames !== undefined) {
       found.push(...uncertified(name, spec, path, { ...settings, directory, certificateNames }))
     }
-    found.push(...unproved(spec, path, deployment, settings))
     if (settings.internalAddresses.length === 0) found.push(...loopback(spec, path))
     found.push(...takenByMetrics(spec, path, settings))
   }
+  found.push(...idleRules(deployment, settings, others))
   return found
 }
 
@@ -84,7 +88,7 @@ function lackOf(host: string | undefined, directory: string): string {
   if (host === undefined) {
     return ` has no host and ${directory} no default certificate: who asks for a name without a pair of its own there is turned away; ${cure}`
   }
-  if (parseIp(host) !== undefined) {
+  if (addressOfHost(host) !== undefined) {
     return ` is for an address, which TLS never asks for (RFC 6066, 3), and ${directory} has no default certificate; ${cure}`
   }
   return `: no certificate in ${directory} is for ${host}; ${pairText(host)}, or those of default`
@@ -92,7 +96,7 @@ function lackOf(host: string | undefined, directory: string): string {
 
 /** As a node chooses for the name that a client asks for: its own pair, its wildcard's. */
 function isCertified(host: string, names: ReadonlySet<string>): boolean {
-  if (parseIp(host) !== undefined) return false
+  if (addressOfHost(host) !== undefined) return false
   return names.has(host) || names.has(host.replace(/^[^.]*/, '*'))
 }
 
@@ -100,32 +104,6 @@ function pairText(name: string): string {
   const stem = name.replace(/^\*/, '_')
   return `put ${stem}.crt and ${stem}.key there`
 }
-
-/** Names are proved over http at port 80 (RFC 8555, 8.3), which somebody has to answer. */
-function unproved(
-  spec: ServiceSpec,
-  path: Path,
-  { services }: Deployment,
-  { acme }: NodeSettings,
-): readonly Unbuilt[] {
-  const isPublic = Object.values<string>(PUBLIC_DIRECTORIES).includes(acme?.directory ?? '')
-  if (acme === undefined || !isPublic || Object.values(services).some(answersAt80)) return []
-  const names = acmeHostsOf(acme, [spec])
-  return spec.endpoints.flatMap(({ protocol, host }, index): Unbuilt[] => {
-    if (protocol !== 'https' || host === undefined || !names.includes(host)) return []
-    const asked = `to get a certificate for ${host}, port 80 of it is asked over http`
-    const advice = 'add { protocol: http, port: 80, expose: public }, or lead port 80 to such a one'
-    const message = `${asked}, and no public http endpoint of this deployment is there; ${advice}`
-    return [{ path: [...path, 'endpoints', index, 'host'], level: 'warn', message }]
-  })
-}
-
-const answersAt80 = ({ rtype, endpoints }: ServiceSpec): boolean =>
-  rtype === 'service' &&
-  endpoints.some(
-    ({ protocol, port, expose }) =>
-      (protocol === 'http' || protocol === 'websocket') && port === 80 && expose === 'public',
-  )
 
 function loopback(
   { localhostReachability, endpoints }: ServiceSpec,

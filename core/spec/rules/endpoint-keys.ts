@@ -1,6 +1,6 @@
 /** Keys of an endpoint that mean nothing, or cannot work, beside what else it says. */
-import { parseIp } from '../../net/address.ts'
 import type { EndpointProtocol, EndpointSpec, HttpSpec, StreamSpec } from '../deployment.ts'
+import { addressOfHost } from '../grammar/addresses.ts'
 import type { Path } from '../problem.ts'
 import { isMap } from '../schema/objects.ts'
 import type { Reading } from '../schema/reading.ts'
@@ -68,7 +68,7 @@ function checkHost({ protocol, host, stream }: WrittenKeys, path: Path, reading:
   if ((stream?.tls ?? 'off') === 'off') {
     const advice = 'remove it, or write stream: { tls: terminate }'
     reading.report(at, `host needs tls: plain tcp does not say whom it is for; ${advice}`)
-  } else if (parseIp(host) !== undefined) {
+  } else if (addressOfHost(host) !== undefined) {
     const why = 'a client never asks TLS for an address (RFC 6066, 3)'
     reading.report(at, `host must be a name: ${why}; remove it, or write the name`, 'value')
   }

@@ -11,6 +11,7 @@ import type {
 import { isL7 } from '../file/endpoint.ts'
 import type { Path } from '../problem.ts'
 import type { Reading } from '../schema/reading.ts'
+import { given } from '../schema/shape.ts'
 
 export type Claim = EndpointClaim | AddressClaim | ProgramClaim
 
@@ -35,16 +36,17 @@ export type Sharing = 'http' | 'https' | 'tls'
 
 export interface EndpointClaim extends Asked, Listening {
   readonly kind: 'endpoint'
-  readonly expose: EndpointSpec['expose']
+  /** Here and below: absent where the file cannot be read, and nothing follows from it. */
+  readonly expose?: EndpointSpec['expose']
   /**
    * `none`: the port is its alone. Of the others those of one kind share it: http and https by host
    * and path, TLS over tcp by the server name.
    */
   readonly sharing: 'none' | Sharing
   /** What of the port is this one's: host and path, of TLS over tcp the host alone. */
-  readonly route: string
+  readonly route?: string
   /** Networks whose PROXY protocol headers are believed, in one order. */
-  readonly trusted: string
+  readonly trusted?: string
 }
 
 /** On an address that the file names. */
@@ -67,9 +69,13 @@ export function claimsOf(
   const endpoints: Claim[] = []
   const addresses: Claim[] = []
   const programs: Claim[] = []
+  const addEndpoints = (specs: readonly EndpointSpec[], owner: string): void => {
+    const known = specs.filter((each) => !isTlsUnknown(each, reading))
+    endpoints.push(...known.map((each) => endpointClaim(each, owner, reading)))
+  }
   for (const [name, spec] of Object.entries(services)) {
     const owner = `service ${name}`
-    for (const endpoint of spec.endpoints) endpoints.push(endpointClaim(endpoint, owner, reading))
+    addEndpoints(spec.endpoints, owner)
     for (const mapping of spec.portMappings) {
       if (mapping.hostPort !== undefined) {
         addresses.push(mappingClaim(mapping, mapping.hostPort, spec, owner, reading))
@@ -78,30 +84,42 @@ export function claimsOf(
     if (spec.runtime === 'process') programs.push(...programClaims(spec, owner, reading))
   }
   for (const [name, spec] of Object.entries(externals)) {
-    const owner = `external ${name}`
-    for (const endpoint of spec.endpoints) endpoints.push(endpointClaim(endpoint, owner, reading))
+    addEndpoints(spec.endpoints, `external ${name}`)
   }
   return [...endpoints, ...addresses, ...apiClaims(api, reading), ...programs]
 }
 
+/** Whether it can share its port hangs on it. */
+const isTlsUnknown = (endpoint: EndpointSpec, reading: Reading): boolean =>
+  endpoint.protocol === 'tcp' && reading.isSpoilt([...reading.pathOf(endpoint), 'stream', 'tls'])
+
 function endpointClaim(endpoint: EndpointSpec, owner: string, reading: Reading): EndpointClaim {
-  const { port, name, path, expose, stream } = endpoint
+  const { port, name, expose, stream } = endpoint
+  const path = reading.pathOf(endpoint)
+  const isKnown = (...keys: string[]): boolean =>
+    keys.every((key) => !reading.isSpoilt([...path, key]))
   const sharing = sharingOf(endpoint)
-  const host = endpoint.host ?? 'any host'
   return {
     kind: 'endpoint',
     namespace: namespaceOf(endpoint),
     port,
     owner,
     what: `endpoint ${name} of ${owner}`,
-    at: [...reading.pathOf(endpoint), 'port'],
+    at: [...path, 'port'],
     hosts: expose === 'public' ? ['0.0.0.0', '::'] : ['127.0.0.1', '::1'],
     place: `${owner}, endpoint ${name}`,
-    expose,
     sharing,
-    route: sharing === 'tls' ? host : `${host}${path}`,
-    trusted: [...stream.acceptProxyProtocol].sort().join(' '),
+    ...given({
+      expose: isKnown('expose') ? expose : undefined,
+      route: isKnown('host', 'path') ? routeOf(endpoint, sharing) : undefined,
+      trusted: isKnown('stream') ? [...stream.acceptProxyProtocol].sort().join(' ') : undefined,
+    }),
   }
+}
+
+function routeOf({ host, path }: EndpointSpec, sharing: EndpointClaim['sharing']): string {
+  if (sharing === 'tls') return host ?? 'any host'
+  return host === undefined ? `any host, path ${path}` : `${host}${path}`
 }
 
 function sharingOf({ protocol, stream }: EndpointSpec): EndpointClaim['sharing'] {

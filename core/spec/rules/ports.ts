@@ -81,7 +81,7 @@ class Port {
       return
     }
     this.#shared ??= claim
-    addFirst(this.#routes, `${claim.sharing} ${claim.route}`, claim)
+    if (claim.route !== undefined) addFirst(this.#routes, `${claim.sharing} ${claim.route}`, claim)
   }
 
   /** All endpoints of a port overlap: public is everywhere, and internal may be on loopback. */
@@ -105,19 +105,20 @@ class Port {
 
   /** One socket takes what comes in for all of them. */
   #termsConflict({ expose, trusted }: EndpointClaim, other: EndpointClaim): string | undefined {
-    if (expose !== other.expose) {
+    if (expose !== other.expose && expose !== undefined && other.expose !== undefined) {
       const opened = expose === 'public' ? 'that one' : 'this one'
       const is = `${this.#name} is ${other.expose} for ${other.what} and would be ${expose} here`
       return `${is}: sharing it would open ${opened} to everybody; give both the same expose, or choose another port`
     }
-    if (trusted === other.trusted) return undefined
+    if (trusted === other.trusted || trusted === undefined) return undefined
+    if (other.trusted === undefined) return undefined
     const differs = `${other.what} on ${this.#name} trusts other senders of PROXY headers`
     return `${differs}; give both the same accept_proxy_protocol, or choose another port`
   }
 
   #routeConflict({ sharing, route }: EndpointClaim): string | undefined {
     const same = this.#routes.get(`${sharing} ${route}`)
-    if (same === undefined) return undefined
+    if (same === undefined || route === undefined) return undefined
     const choice = sharing === 'tls' ? 'port or host' : 'port, host or path'
     return `${same.what} serves ${route} on ${this.#name} already; choose another ${choice}`
   }

@@ -16,7 +16,7 @@ export function checkService(spec: ServiceSpec, tree: unknown, reading: Reading)
   reportTwice(spec.replicaGroups, (each) => each.role, 'role', 'a replica group', reading)
   reportTwice(spec.storage, (each) => each.target, 'target', 'a storage entry', reading)
   if (!reading.isSpoilt([...path, 'replica_groups'])) checkGroups(spec, path, reading)
-  if (!reading.isSpoilt([...path, 'endpoints'])) checkTargets(spec, reading)
+  checkTargets(spec, tree, path, reading)
   checkSleep(spec, path, reading)
   checkUpdate(spec, path, reading)
   checkEndpointHealth(spec, tree, reading)
@@ -36,15 +36,25 @@ function checkSchedule({ rtype, schedule }: ServiceSpec, path: Path, reading: Re
 }
 
 /** An endpoint may lead to the port of another one, of the same kind as far as the kernel tells. */
-function checkTargets({ endpoints }: ServiceSpec, reading: Reading): void {
-  const names = new Set(endpoints.map(({ name }) => name))
+function checkTargets(
+  { endpoints }: ServiceSpec,
+  tree: unknown,
+  path: Path,
+  reading: Reading,
+): void {
+  // endpoints that could not be read included
+  const written = writtenAt(tree, [...path, 'endpoints'])
+  const names = Array.isArray(written)
+    ? written.map((_, at) => writtenAt(written, [at, 'name']))
+    : []
   for (const endpoint of endpoints) {
     const { targetEndpoint: target, targetPort, name } = endpoint
     if (target === undefined) continue
     const other = endpoints.find((each) => each.name === target)
+    if (other === undefined && !names.every((name) => isText(name) && name !== target)) continue
     const fault =
       other === undefined
-        ? `target ${target} is no endpoint of the service${reading.didYouMean(target, names)}`
+        ? `target ${target} is no endpoint of the service${reading.didYouMean(target, names.filter(isText))}`
         : target === name
           ? 'target must be another endpoint; remove it'
           : targetPort !== undefined
@@ -57,6 +67,8 @@ function checkTargets({ endpoints }: ServiceSpec, reading: Reading): void {
     if (fault !== undefined) reading.report([...reading.pathOf(endpoint), 'target'], fault, 'value')
   }
 }
+
+const isText = (value: unknown): value is string => typeof value === 'string'
 
 /** What is at zero replicas is woken by those who come to its ports, but not by datagrams. */
 function checkSleep(spec: ServiceSpec, path: Path, reading: Reading): void {

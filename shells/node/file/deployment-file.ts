@@ -2,6 +2,7 @@
  * Deployment files: YAML text in, a {@link Deployment} or problems as `FILE:LINE:COLUMN: message`
  * out. Nothing an operator can write makes it throw, hang or eat the memory.
  */
+import type { PolicyPlace } from '../../../core/policy/policy.ts'
 import { type Unbuilt, unbuilt } from '../../../core/spec/built.ts'
 import { decodeDeployment } from '../../../core/spec/decode.ts'
 import type { Deployment } from '../../../core/spec/deployment.ts'
@@ -48,17 +49,19 @@ export function loadDeployment(
 
 /**
  * What can be run on a node with these settings: fields whose work is not built yet are refused when
- * ignoring them would lie. Paths in the file are relative to `directory` and become absolute.
+ * ignoring them would lie. Paths in the file are relative to `directory` and become absolute. `places`:
+ * what is deployed on the node, this deployment's earlier self included.
  */
 export function admitDeployment(
   text: string,
   file: string,
   settings: NodeSettings = defaultNodeSettings,
   directory: string = process.cwd(),
+  places: readonly PolicyPlace[] = [],
 ): LoadedDeployment {
   return load(text, file, (relative) => {
     const deployment = withAbsolutePaths(relative, directory)
-    const found = [...unbuilt(deployment), ...needsOf(deployment, settings)]
+    const found = [...unbuilt(deployment), ...needsOf(deployment, settings, places)]
     return {
       deployment,
       refused: [...found.filter(isRefused), ...backendCaProblems(deployment)],
@@ -68,10 +71,15 @@ export function admitDeployment(
 }
 
 /** Whoever starts the node says what is wrong with a directory that cannot be read. */
-function needsOf(deployment: Deployment, settings: NodeSettings): readonly Unbuilt[] {
+function needsOf(
+  deployment: Deployment,
+  settings: NodeSettings,
+  places: readonly PolicyPlace[] = [],
+): readonly Unbuilt[] {
   const { certificates } = settings
   const found = certificates === undefined ? undefined : findCertificates(certificates)
-  const finds: NodeFinds = found?.ok ? { certificateNames: found.names } : {}
+  const others = places.filter((place) => place.deployment !== deployment.name)
+  const finds: NodeFinds = { others, ...(found?.ok ? { certificateNames: found.names } : {}) }
   return unmetNeeds(deployment, settings, finds)
 }
 

@@ -1,5 +1,6 @@
 /** What holds for every machine, and for every handle and buffer of this one. */
 import type { IngressCommand } from '../../../core/http/commands.ts'
+import type { ClientPeer } from '../network/client-peer.ts'
 import type { HttpWorld } from '../world.ts'
 import type { HttpChecker, HttpStep } from './checker.ts'
 
@@ -32,10 +33,12 @@ export class HttpUniversal implements HttpChecker {
       const { clientsMax } = world.operator.config
       if (live.size > clientsMax) world.fail(BUFFERS, `${live.size} clients are let in`)
     } else if (command.type === 'close-client') {
-      const { isBlockedTold, toldGone, requests, id } = world.clients.of(command.client)
+      const client = world.clients.of(command.client)
+      const { isBlockedTold, toldGone, requests, id } = client
       const last = requests.findLast(({ record }) => record !== undefined)
+      const isOwed = isBlockedTold && !toldGone && last?.record?.outcome === 'done'
       // Whoever takes nothing for too long sees a reset.
-      if (isBlockedTold && !toldGone && !command.reset && last?.record?.outcome === 'done') {
+      if (isOwed && !(command.reset && isSlow(client, world))) {
         world.fail(HANDLES, `client ${id} is let go before it has its answer`)
       }
     }
@@ -100,6 +103,15 @@ export class HttpUniversal implements HttpChecker {
       world.fail(NAME, `at the end it waits for ${world.ingress.deadline()}`)
     }
   }
+}
+
+function isSlow({ blockedAt, acceptedAt }: ClientPeer, world: HttpWorld): boolean {
+  const { operator } = world
+  const least = Math.min(
+    ...operator.settingsSince(acceptedAt).map(({ bodyTimeoutMs }) => bodyTimeoutMs),
+    ...operator.limitsSince(acceptedAt).map(({ headTimeoutMs }) => headTimeoutMs),
+  )
+  return world.machineNow() - blockedAt >= least
 }
 
 const NAME = 'http universal'

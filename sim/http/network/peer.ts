@@ -4,6 +4,7 @@
  * the events and commands of its contract, which a subclass knows by their names.
  */
 
+import type { Instant } from '../../../core/machine.ts'
 import { toBytes } from '../wire/content.ts'
 import type { HttpWorld } from '../world.ts'
 
@@ -35,6 +36,7 @@ export abstract class Peer {
   isBlocked = false
   /** The process knows. */
   isBlockedTold = false
+  blockedAt: Instant = 0
   /** Bytes that the process was told. */
   told = 0
   /** Of them, those that came last. */
@@ -94,6 +96,7 @@ export abstract class Peer {
       world.soon(() => {
         if (!this.isHeld || this.isBlockedTold) return
         this.isBlockedTold = true
+        this.blockedAt = world.machineNow()
         this.tellBlocked()
       })
     }

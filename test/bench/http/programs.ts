@@ -94,7 +94,7 @@ export async function startHaproxy(place: Place): Promise<ChildProcess> {
     `
 global
   nbthread 1
-  maxconn 20000
+  maxconn 4096
   ssl-default-bind-options ssl-min-ver TLSv1.2
 defaults
   mode http

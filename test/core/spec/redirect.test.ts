@@ -104,12 +104,12 @@ describe('without anywhere to go they are refused', () => {
           https('b', 1, { path: '/ab' }),
         ),
       },
-      `${none('any host/a')} ${ADD}, expose: internal }`,
+      `${none('any host, path /a')} ${ADD}, expose: internal }`,
     ],
     [
       'https of a path that only begins alike',
       { web: service(plain({ path: '/ab' }), https('a', 1, { path: '/a' })) },
-      `${none('any host/ab')} ${ADD}, expose: internal }`,
+      `${none('any host, path /ab')} ${ADD}, expose: internal }`,
     ],
     [
       'https of a job, which is not run',

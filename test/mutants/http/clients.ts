@@ -102,11 +102,6 @@ export const clients = [
       'isBlocked && upstream.hasEnded && !upstream.isConnected',
     ],
     [
-      'HTTP/2 begins in the middle of a connection',
-      'client.requests < 2 && bytes[at] ===',
-      'bytes[at] ===',
-    ],
-    [
       'who left waits on for a service',
       "    cutOff(state, client, 'client-gone', false, now, out)\n",
       '',

@@ -15,11 +15,6 @@ export const exchange = [
     ],
     ['who closes is not let go', '    head.wantsClose ||\n', ''],
     [
-      'a port that closes takes the next request',
-      '    head.wantsClose ||\n    port.isClosing ||\n',
-      '    head.wantsClose ||\n',
-    ],
-    [
       'the address that a proxy speaks for does not count',
       '  client.address = origin.address\n',
       '',
@@ -188,7 +183,6 @@ export const exchange = [
       'if (!client.isBlocked) {\n    complete',
       'if (client.id > 0) {\n    complete',
     ],
-    ['who sent its end may ask again', ' || (client.hasEnded && queue === undefined)', ''],
     [
       'a connection is kept as long as for a head',
       'now + port.limits.keepAliveMs',
@@ -208,11 +202,6 @@ export const exchange = [
       'a backend changes to what nobody offered',
       "if (passage.requestUpgrade === '' || !isOffered) {",
       'if (passage.requestUpgrade === "") {',
-    ],
-    [
-      'a backend changes unasked',
-      "if (passage.requestUpgrade === '' || !isOffered) {",
-      'if (!isOffered) {',
     ],
     ['a tunnel ends with the time of its exchange', '  client.totalAt = NEVER\n', ''],
     [

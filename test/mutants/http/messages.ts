@@ -3,6 +3,11 @@ import { mutantsOf } from '../mutant.ts'
 /** What is a message at all, and where it ends. */
 export const messages = [
   ...mutantsOf('core/http/framing/chunked.ts', [
+    [
+      'trailers that were cut are those of the next body',
+      'if (this.#trailerReader?.isEmpty === false)',
+      'if (this.#trailerReader === null)',
+    ],
     ['a chunk may end anyhow', "        if (octet !== CR) this.fault = 'chunk-end'\n", ''],
     [
       'a chunk may end with half of a line end',
@@ -94,6 +99,11 @@ export const messages = [
   ]),
   ...mutantsOf('core/http/head/request.ts', [
     [
+      'what HTTP/1.1 meant HTTP/1.0 means',
+      'if (!this.isSame || head.minor !== this.#minor) {',
+      'if (!this.isSame) {',
+    ],
+    [
       'a connection of HTTP/1.0 is kept',
       ' || (minor === 0 && (options & KEEP_ALIVE) === 0)\n    // HTTP',
       '\n    // HTTP',
@@ -124,6 +134,11 @@ export const messages = [
     ['HTTP/1.9 is HTTP/1', 'return major === 1 && minor <= 1 ?', 'return major === 1 ?'],
   ]),
   ...mutantsOf('core/http/head/response.ts', [
+    [
+      'what a GET meant a HEAD means',
+      'if (this.isSame && isLike) return undefined',
+      'if (this.isSame) return undefined',
+    ],
     ['a HEAD has its body', "requestMethod === 'HEAD' || status === 304", 'status === 304'],
     ['304 has a body', "requestMethod === 'HEAD' || status === 304", "requestMethod === 'HEAD'"],
     ['204 may have a body', "return body > 0 ? 'length' : 'transfer-encoding'", 'return 0'],
@@ -138,6 +153,25 @@ export const messages = [
       "return this.refuse('status-line')\n    }\n    if (at === stop",
       'break\n    }\n    if (at === stop',
     ],
+  ]),
+  ...mutantsOf('core/http/head/lines.ts', [
+    [
+      'a head that is as long as the one before is the same',
+      'return this.text.slice(from - this.start) === this.#section',
+      'return this.text.length - from + this.start === this.#section.length',
+    ],
+    [
+      'a head that was taken under other limits is taken again',
+      'limits !== this.#limits || end',
+      'end',
+    ],
+    ['a line may be as long as a head', 'Math.min(headStop, at + lineBytesMax + 2)', 'headStop'],
+    [
+      'any number of fields is taken',
+      "if (fields.count >= fieldsMax) return this.refuse('too-many-fields')",
+      "if (fields.count < 0) return this.refuse('too-many-fields')",
+    ],
+    ['a space before a colon is none', 'if (isNamed) return', 'if (nameTo < from) return'],
   ]),
   ...mutantsOf('core/http/head/stream-head.ts', [
     [

@@ -41,7 +41,7 @@ export const doorways = [
     [
       'https of other services is not seen',
       'const keys = [...(deployments.get(deployment)?.services ?? [])].sort()',
-      'const keys = [...(deployments.get(deployment)?.services ?? [])].sort().slice(0, 1)',
+      'const keys = [...(deployments.get(deployment)?.services ?? [])].sort().slice(-1)',
     ],
     ['routes change places', '[...routes].sort(([a], [b]) => (a < b ? -1 : 1))', '[...routes]'],
     [
@@ -124,6 +124,28 @@ export const doorways = [
       'a strategy of requests is for the next listener',
       "protocol: 'http', http, balance: balanceOf(balance)",
       "protocol: 'http', http, balance: balanceOf({ ...balance, strategy: 'round_robin' })",
+    ],
+  ]),
+  ...mutantsOf('core/node/listener-config.ts', [
+    ['no limit of backends is told', '  requestsPerBackendMax: spec.requestsPerBackendMax,\n', ''],
+    ['no number of retries is told', '  retries: spec.retries,\n', ''],
+    ['tunnels are not told how long', '  tunnelIdleMs: spec.tunnelIdleTimeoutMs,\n', ''],
+    ['backends speak HTTP/1.1 whatever the file says', '  backend: spec.backend,\n', ''],
+    [
+      'nobody is trusted',
+      '  trustedProxies: prefixesOf(trustedProxies),\n  clientsMax',
+      '  clientsMax',
+    ],
+    ['any number may be held', '  heldMax: limits.heldRequestsMax,\n', ''],
+    [
+      'connections are kept as long as heads',
+      'keepAliveMs: idleTimeoutMs',
+      'keepAliveMs: headTimeoutMs',
+    ],
+    [
+      'requests are led to the first of a doorway',
+      '{ id: HTTP_DOORWAY, tls: route.tls }',
+      '{ id: route.http[0]?.listener ?? HTTP_DOORWAY, tls: route.tls }',
     ],
   ]),
 ]

@@ -179,11 +179,6 @@ export const sleep = [
   ]),
   ...mutantsOf('core/node/service/failures.ts', [
     [
-      'a wake-up that failed isolates',
-      "if (policy === 'isolate' && !service.isWaking)",
-      "if (policy === 'isolate')",
-    ],
-    [
       'who waits for what does not come up waits on',
       '  failWaking(step, service, `${label} ${reason}`)\n',
       '',

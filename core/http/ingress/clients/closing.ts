@@ -1,6 +1,6 @@
 /** How clients are let go of. */
 import type { Instant } from '../../../machine.ts'
-import { CLOSING, type Client, enter, GONE, type IngressState, type Out, READY } from '../state.ts'
+import { CLOSING, type Client, enter, GONE, type IngressState, type Out } from '../state.ts'
 import { cancelTimer, setDue } from '../timers.ts'
 
 /**
@@ -18,25 +18,33 @@ export function endClient(
   enter(client, CLOSING)
   client.lingers = lingers
   client.queue = undefined
-  if (client.isBlocked) awaitTaking(state, client, now)
-  else setDue(state, client, now + CLOSING_MS_MAX)
+  awaitTaking(state, client, now)
   if (client.isPaused && !client.hasEnded) out.push({ type: 'resume-client', client: client.id })
   client.isPaused = false
   // The end of a stream went out with its answer.
   if (!client.isStream) out.push({ type: 'end-client', client: client.id })
 }
 
-/** It takes nothing for now of what was written; what waits in memory is lost when it is closed. */
+/**
+ * Until it has taken all that was written: what waits in memory, told of as blocked or not, is lost when
+ * it is closed, and it shall not take what it has for all of it.
+ */
 export function awaitTaking(state: IngressState, client: Client, now: Instant): void {
   const { settings, port } = client
   setDue(state, client, now + (settings?.bodyTimeoutMs ?? port.limits.headTimeoutMs))
 }
 
-/** It took everything: its time begins anew. */
-export function onTaken(state: IngressState, client: Client, now: Instant): void {
-  const { stage, port } = client
-  if (stage === READY) setDue(state, client, now + port.limits.keepAliveMs)
-  if (stage === CLOSING) setDue(state, client, now + CLOSING_MS_MAX)
+/** It took everything, and the end. */
+export function onFinished(state: IngressState, client: Client, now: Instant): void {
+  client.isFinished = true
+  client.isBlocked = false
+  if (client.stage === CLOSING) setDue(state, client, now + LINGER_MS)
+}
+
+/** It has asked for nothing for too long, or its port is closed. */
+export function endIdle(state: IngressState, client: Client, now: Instant, out: Out): void {
+  if (client.requests === 0) closeClient(state, client, false, out)
+  else endClient(state, client, false, now, out)
 }
 
 export function closeWhenDone(state: IngressState, client: Client, out: Out): void {
@@ -57,4 +65,4 @@ export function forgetClient(state: IngressState, client: Client): void {
   state.clients.delete(client.id)
 }
 
-const CLOSING_MS_MAX = 5_000
+const LINGER_MS = 5_000

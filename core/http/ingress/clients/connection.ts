@@ -14,12 +14,13 @@ import {
   HELD,
   IN_HEAD,
   type IngressState,
+  isAsked,
   type Out,
   READY,
   TUNNEL,
 } from '../state.ts'
 import { setDue } from '../timers.ts'
-import { closeClient } from './closing.ts'
+import { closeClient, endIdle } from './closing.ts'
 import { beginRequest } from './reading.ts'
 
 type Event<T extends ClientEvent['type']> = Extract<ClientEvent, { type: T }>
@@ -48,8 +49,12 @@ export function onStreamOpened(
   beginRequest(state, client, now)
   const head = requestOf(event.head, event.isLast, client.port.limits)
   client.hasEnded = event.isLast
-  if (typeof head === 'string') fail(state, client, 'bad-request', now, out, statusOf(head))
-  else begin(state, client, head, NO_BYTES, 0, now, out)
+  if (typeof head === 'string') {
+    client.fault = head
+    fail(state, client, 'bad-request', now, out, statusOf(head))
+  } else {
+    begin(state, client, head, NO_BYTES, 0, now, out)
+  }
 }
 
 function admit(
@@ -82,23 +87,31 @@ export function onClientTrailers(client: Client, { fields }: Event<'client-trail
 
 export function onClientBroken(state: IngressState, client: Client, now: Instant, out: Out): void {
   const { stage } = client
-  if (stage === READY || stage === CLOSING) closeClient(state, client, true, out)
-  else cutOff(state, client, 'client-gone', true, now, out)
+  if (stage === READY || stage === CLOSING) {
+    closeClient(state, client, true, out)
+    return
+  }
+  // A tunnel that both have ended owes nobody anything.
+  const isOver = stage === TUNNEL && client.hasEnded && client.upstream!.hasEnded
+  cutOff(state, client, isOver ? 'done' : 'client-gone', true, now, out)
 }
 
 /** Its time is over. */
 export function onClientDue(state: IngressState, client: Client, now: Instant, out: Out): void {
   const { stage, upstream } = client
   const isTotal = now >= client.totalAt
-  if (stage === READY || stage === CLOSING) {
-    closeClient(state, client, client.isBlocked, out)
+  if (stage === CLOSING) {
+    closeClient(state, client, !client.isFinished, out)
+  } else if (stage === READY) {
+    if (client.isBlocked) closeClient(state, client, true, out)
+    else endIdle(state, client, now, out)
   } else if (stage === IN_HEAD) {
     client.mustClose = true
     fail(state, client, 'request-timeout', now, out)
   } else if (stage === DELIVERING) {
     cutOff(state, client, isTotal ? 'total-timeout' : 'request-timeout', true, now, out)
   } else if (stage === TUNNEL) {
-    cutOff(state, client, 'idle', false, now, out)
+    cutOff(state, client, 'idle', client.isBlocked, now, out)
   } else if (isTotal) {
     fail(state, client, 'total-timeout', now, out)
   } else if (stage === HELD) {
@@ -106,7 +119,7 @@ export function onClientDue(state: IngressState, client: Client, now: Instant, o
   } else if (stage === ANSWERING) {
     fail(state, client, client.isBlocked ? 'request-timeout' : 'response-timeout', now, out)
   } else {
-    const isItsTurn = client.isBlocked || (client.left !== 0 && !upstream!.isBlocked)
+    const isItsTurn = client.isBlocked || (!isAsked(client) && !upstream!.isBlocked)
     fail(state, client, isItsTurn ? 'request-timeout' : 'response-timeout', now, out)
   }
 }

@@ -1,7 +1,7 @@
 /** What comes from clients: heads, bodies, what follows them, and how much of it is read. */
 import type { Instant } from '../../../machine.ts'
 import { begin } from '../exchange/begin.ts'
-import { cutOff, fail } from '../exchange/end.ts'
+import { cutOff, fail, leave } from '../exchange/end.ts'
 import { requestId } from '../exchange/ids.ts'
 import { endStreamBody, forward } from '../exchange/request.ts'
 import { relayUp, settleTunnel } from '../exchange/tunnel.ts'
@@ -15,13 +15,14 @@ import {
   HELD,
   IN_HEAD,
   type IngressState,
+  isAsked,
   type Out,
   READY,
   TUNNEL,
   type Upstream,
 } from '../state.ts'
 import { setDue } from '../timers.ts'
-import { closeClient, closeWhenDone, endClient, forgetClient } from './closing.ts'
+import { closeWhenDone, endIdle, forgetClient } from './closing.ts'
 import { enqueue, queued, takeQueue } from './queue.ts'
 
 export function onClientBytes(
@@ -75,7 +76,7 @@ function receive(
       state.counters.bytesDropped += bytes.length - at
       client.lingers = true
       return bytes.length
-    } else if (client.left !== 0) {
+    } else if (!isAsked(client)) {
       const isSent = stage === ASKING || stage === ANSWERING
       if (!isSent || upstream!.isBlocked) return at
       at = forward(state, client, '', bytes, at, now, out)
@@ -139,6 +140,7 @@ function readHead(
   }
   if (reading === 'refused') {
     client.mustClose = true
+    client.fault = reader.fault
     fail(state, client, 'bad-request', now, out, reader.status)
   }
   return bytes.length
@@ -179,12 +181,11 @@ function settleEnd(state: IngressState, client: Client, now: Instant, out: Out):
     if (isSent && queue === undefined && client.left !== 0) endStreamBody(state, client, now, out)
   } else if (stage === READY) {
     if (queue !== undefined && client.isBlocked) return
-    if (client.requests === 0) closeClient(state, client, false, out)
-    else endClient(state, client, false, now, out)
+    endIdle(state, client, now, out)
     closeWhenDone(state, client, out)
   } else if (stage <= HELD) {
     // It has waited for nothing so far, and is not likely to wait on with half of a connection.
-    cutOff(state, client, 'client-gone', false, now, out)
+    leave(state, client, 'client-gone', now, out)
   } else if (client.left !== 0 && queue === undefined && stage <= ANSWERING) {
     cutOff(state, client, 'client-gone', true, now, out)
   }

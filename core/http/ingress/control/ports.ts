@@ -2,7 +2,7 @@
 import type { IngressConfig } from '../../config.ts'
 import type { ControlEvent } from '../../events.ts'
 import { RouteTable } from '../../routes/table.ts'
-import { closeClient, endClient } from '../clients/closing.ts'
+import { endIdle } from '../clients/closing.ts'
 import { type IngressState, type Port, READY } from '../state.ts'
 
 type Event<T extends ControlEvent['type']> = Extract<ControlEvent, { type: T }>
@@ -42,10 +42,7 @@ export function onClosePort(state: IngressState, { port: id }: Event<'close-port
   const clients = port.clients.values()
   state.chores.push((now, out) => {
     const next = clients.next()
-    if (!next.done && next.value.stage === READY) {
-      if (next.value.requests === 0) closeClient(state, next.value, false, out)
-      else endClient(state, next.value, false, now, out)
-    }
+    if (!next.done && next.value.stage === READY) endIdle(state, next.value, now, out)
     return !next.done
   })
 }

@@ -8,9 +8,11 @@ import {
   ANSWERING,
   ASKING,
   type Client,
+  END_DUE,
   enter,
   freshChunks,
   type IngressState,
+  isAsked,
   type Out,
   TUNNEL,
   type Upstream,
@@ -53,7 +55,6 @@ function readAnswerHead(
   const reading = reader?.read(bytes, at, listener.limits, client.head!.method) ?? 'refused'
   if (reading === 'more') return bytes.length
   if (reading === 'refused') {
-    upstream.target.failures += 1
     fail(state, client, 'bad-response', now, out)
     return bytes.length
   }
@@ -104,7 +105,7 @@ export function onFinalHead(
   enter(client, ANSWERING)
   client.status = status
   client.answeredAt = now
-  upstream.left = body
+  upstream.left = body === 0 && mayHaveTrailers(client, upstream, status) ? END_DUE : body
   upstream.keepMs = head.wantsClose ? 0 : keepMsOf(state, head)
   if (body === CHUNKED && upstream.reader !== undefined) freshChunks(state, upstream)
   passage.elapsedMs = now - client.beganAt
@@ -112,11 +113,15 @@ export function onFinalHead(
   if (isStream) {
     const fields = responseFields(head, passage)
     client.writesChunks = false
-    out.push({ type: 'respond', client: client.id, status, fields, isLast: body === 0 })
-  } else {
-    if (upstream.reader === undefined && needsLength(client, head)) {
-      head.fields.append('content-length', '0')
+    const isLast = upstream.left === 0 || status === RESET_CONTENT
+    out.push({ type: 'respond', client: client.id, status, fields, isLast })
+    if (isLast) {
+      const isClean = body === 0 && at === bytes.length
+      endAnswer(state, client, upstream, isClean, now, out)
+      return bytes.length
     }
+  } else {
+    if (needsLength(client, upstream, head)) head.fields.append('content-length', '0')
     const isTold = body >= 0 || passage.clientMinor === 1
     // Whether the rest of the request comes is not known: nothing behind it shall be a request.
     if (client.left !== 0 || client.port.isClosing || !isTold) client.mustClose = true
@@ -141,7 +146,6 @@ function pass(
 ): number {
   const to = relay(upstream, client, prefix, bytes, at, out)
   if (to < 0) {
-    upstream.target.failures += 1
     cutOff(state, client, 'bad-response', true, now, out)
     return bytes.length
   }
@@ -172,20 +176,29 @@ function endAnswer(
   now: Instant,
   out: Out,
 ): void {
-  const isAsked = client.left === 0
+  const isWhole = isAsked(client)
   takeFrom(client, upstream)
-  if (isClean && isAsked && upstream.reader !== undefined) park(state, upstream, now, out)
-  else closeUpstream(state, upstream, !isAsked, out)
+  // A backend that was offered another protocol, and did not take it, may yet see the request in
+  // its own way: nothing else is asked behind that.
+  const mayPark = isClean && isWhole && client.passage.requestUpgrade === ''
+  if (mayPark && upstream.reader !== undefined) park(state, upstream, now, out)
+  else closeUpstream(state, upstream, !isWhole, out)
   finish(state, client, 'done', now, out)
 }
 
 /** Only the end of its stream says that it has no body. */
-const needsLength = (client: Client, { body, status, fields }: ResponseHead): boolean =>
+const needsLength = (client: Client, upstream: Upstream, { body, status, fields }: ResponseHead) =>
+  upstream.reader === undefined &&
   body === 0 &&
-  status !== 204 &&
-  status !== 304 &&
-  client.head!.method !== 'HEAD' &&
+  hasContent(client, status) &&
   !fields.has(FIELD.contentLength)
+
+/** Its body is empty, as it told, and its end is yet to come. */
+const mayHaveTrailers = (client: Client, { reader, hasEnded }: Upstream, status: number) =>
+  reader === undefined && !hasEnded && status !== RESET_CONTENT && hasContent(client, status)
+
+const hasContent = ({ head }: Client, status: number): boolean =>
+  status !== 204 && status !== 304 && head!.method !== 'HEAD'
 
 /** A backend says when it closes; a request on its way then would be lost. */
 function keepMsOf({ config }: IngressState, { keepAliveMs }: ResponseHead): number {
@@ -194,3 +207,4 @@ function keepMsOf({ config }: IngressState, { keepAliveMs }: ResponseHead): numb
 }
 
 const KEPT_LESS_MS = 1_000
+const RESET_CONTENT = 205

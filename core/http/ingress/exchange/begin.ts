@@ -10,7 +10,7 @@ import { CHUNKED } from '../../head/meaning.ts'
 import type { RequestHead } from '../../head/request.ts'
 import { isEvasive, strippedPath } from '../../routes/path.ts'
 import { sayBusy } from '../control/use.ts'
-import { ASKING, type Client, freshChunks, type IngressState, type Out } from '../state.ts'
+import { ASKING, type Client, END_DUE, freshChunks, type IngressState, type Out } from '../state.ts'
 import { seek } from '../upstreams/choice.ts'
 import { answerOwn, fail } from './end.ts'
 import { webSocketKey } from './ids.ts'
@@ -29,7 +29,7 @@ export function begin(
   const { port, passage, config } = client
   client.head = head
   client.headAt = now
-  client.left = head.body
+  client.left = head.body === 0 && client.isStream && !client.hasEnded ? END_DUE : head.body
   if (head.body === CHUNKED && !client.isStream) freshChunks(state, client)
   client.mustClose =
     head.wantsClose ||
@@ -87,6 +87,7 @@ function lead(
   const route = client.port.routes.find(head.authority, head.path)
   if (route === undefined) {
     if (!isEvasive(head.path)) return fail(state, client, 'no-route', now, out)
+    client.fault = 'target'
     return fail(state, client, 'bad-request', now, out, 400)
   }
   client.hasRoute = true
@@ -94,19 +95,21 @@ function lead(
     client.route = route
     client.routeName = `${route.host ?? '*'}${route.path}`
   }
+  const listener = state.listeners.get(route.listener)
+  const isOpen = listener?.phase === 'open'
+  if (isOpen) {
+    client.listener = listener
+    client.settings = listener.config
+    listener.live += 1
+  }
   if (route.redirectTo !== undefined && !isSecure(client, head)) {
     const to = redirectAnswer(head.authority, head.path, head.query, route.redirectTo)
-    if (to === undefined) return fail(state, client, 'bad-request', now, out, 400)
-    return answerOwn(state, client, to, 'redirected', now, out)
+    if (to !== undefined) return answerOwn(state, client, to, 'redirected', now, out)
+    client.fault = 'host'
+    return fail(state, client, 'bad-request', now, out, 400)
   }
-  const listener = state.listeners.get(route.listener)
-  if (listener === undefined || listener.phase !== 'open') {
-    return fail(state, client, 'no-route', now, out)
-  }
+  if (!isOpen) return fail(state, client, 'no-route', now, out)
   const settings = listener.config
-  client.listener = listener
-  client.settings = settings
-  listener.live += 1
   if (settings.access.length > 0 && !admits(settings.access, client.address)) {
     return fail(state, client, 'forbidden', now, out)
   }
@@ -122,7 +125,7 @@ function lead(
 
 const isSecure = (client: Client, { fields }: RequestHead): boolean =>
   client.isSecure ||
-  (client.trustsPeer && fields.get(FIELD.xForwardedProto)?.toLowerCase() === 'https')
+  (client.trustsPeer && HTTPS.test(fields.get(FIELD.xForwardedProto) ?? ''))
 
 /**
  * A change of protocol is offered on where the backend can take it and where nothing else is on the
@@ -147,4 +150,6 @@ function mayUpgrade(state: IngressState, client: Client, head: RequestHead): boo
 }
 
 const CHALLENGE_PATH = '/.well-known/acme-challenge/'
+/** What the first of several proxies says, to which the client came. */
+const HTTPS = /^https[ \t]*(?:,|$)/i
 const H2C = /(?:^|[\s,])(?:h2c|tls\/)/

@@ -6,12 +6,13 @@
 import { CHUNK_END, chunkHead, lastChunk, TRAILERS_KEPT } from '../../framing/chunked.ts'
 import type { Fields } from '../../head/fields.ts'
 import { CHUNKED } from '../../head/meaning.ts'
-import { Client, type Out, type Upstream } from '../state.ts'
+import { Client, END_DUE, type Out, type Upstream } from '../state.ts'
 
 /**
  * Takes bytes of the body from `at` on and writes them on, behind `prefix` (which is written in any
  * case). Returns where what follows the body begins, or the length of `bytes`; -1 where it is
- * nothing that can be read. With `source.left` at 0 the body is over, and its end was written.
+ * nothing that can be read, or more than was told. With `source.left` at 0 the body is over, and its
+ * end was written.
  */
 export function relay(
   source: Client | Upstream,
@@ -26,6 +27,7 @@ export function relay(
     if (prefix !== '') write(sink, prefix, undefined, out)
     return at
   }
+  if (left === END_DUE) return -1
   if (left === CHUNKED && source.reader !== undefined) {
     return relayChunks(source, sink, prefix, bytes, at, out)
   }
@@ -34,7 +36,11 @@ export function relay(
   source.moved += to - at
   if (left > 0) {
     source.left = left - (to - at)
-    if (source.left === 0) endBody(sink, '', undefined, out)
+    if (source.left === 0) {
+      // What a stream says of its length is not its end (RFC 9113, 8.1).
+      if (source.reader === undefined) source.left = END_DUE
+      else endBody(sink, '', undefined, out)
+    }
   } else if (sink.writesChunks) {
     write(sink, CHUNK_END, undefined, out)
   }

@@ -39,9 +39,9 @@ export function fail(
     cutOff(state, client, outcome, true, now, out)
     return
   }
-  dropUpstream(state, client, true, out)
+  dropUpstream(state, client, outcome, true, out)
   const accept = client.head?.fields.get(FIELD.accept) ?? ''
-  const answer = errorAnswer(outcome, status, accept, client.passage.requestId)
+  const answer = errorAnswer(outcome, status, accept, client.passage.requestId, client.fault)
   answerOwn(state, client, answer, outcome, now, out)
 }
 
@@ -103,11 +103,11 @@ export function complete(
   out: Out,
 ): void {
   const { queue, port } = client
-  const isAsked = client.left === 0
+  const isWhole = client.left === 0
   record(state, client, outcome, now, out)
   const mustClose = client.mustClose || port.isClosing || (client.hasEnded && queue === undefined)
   if (client.isStream || mustClose) {
-    endClient(state, client, !client.isStream && (!isAsked || queue !== undefined), now, out)
+    endClient(state, client, !client.isStream && (!isWhole || queue !== undefined), now, out)
   } else {
     enter(client, READY)
     setDue(state, client, now + port.limits.keepAliveMs)
@@ -123,19 +123,45 @@ export function cutOff(
   now: Instant,
   out: Out,
 ): void {
-  dropUpstream(state, client, reset, out)
+  dropUpstream(state, client, outcome, reset, out)
   if (client.stage === HELD) unhold(state, client)
   leaveTarget(state, client, out)
   record(state, client, outcome, now, out)
   closeClient(state, client, reset, out)
 }
 
+/** It has no backend so far, and waits for no answer; those before it may be on their way yet. */
+export function leave(
+  state: IngressState,
+  client: Client,
+  outcome: ExchangeOutcome,
+  now: Instant,
+  out: Out,
+): void {
+  if (client.requests < 2) {
+    cutOff(state, client, outcome, false, now, out)
+    return
+  }
+  if (client.stage === HELD) unhold(state, client)
+  record(state, client, outcome, now, out)
+  endClient(state, client, false, now, out)
+}
+
 /** Closes it: it is not fit for another exchange. */
-export function dropUpstream(state: IngressState, client: Client, reset: boolean, out: Out): void {
+function dropUpstream(
+  state: IngressState,
+  client: Client,
+  outcome: ExchangeOutcome,
+  reset: boolean,
+  out: Out,
+): void {
   const { upstream } = client
   if (upstream === undefined) return
+  const isLate = outcome === 'response-timeout'
+  const isItsFault = isLate || outcome === 'bad-response' || outcome === 'upstream-closed'
+  if (isItsFault && client.stage !== TUNNEL) upstream.target.failures += 1
   takeFrom(client, upstream)
-  closeUpstream(state, upstream, reset, out)
+  closeUpstream(state, upstream, reset, out, isLate && upstream.reader === undefined)
 }
 
 /** They have nothing to do with each other any more. */
@@ -168,6 +194,7 @@ function record(
       requestId: passage.requestId,
       status: client.status,
       outcome,
+      fault: client.fault,
       bytesIn: client.moved,
       bytesOut: client.bytesOut,
       retries: client.retries,
@@ -189,12 +216,15 @@ function record(
     counters.bytesIn += client.moved
     counters.bytesOut += client.bytesOut
     if (client.stage === TUNNEL) listener.tunnels -= 1
-    leaveListener(state, listener, outcome !== 'forbidden', now, out)
+    const isUse = outcome !== 'forbidden' && outcome !== 'redirected'
+    leaveListener(state, listener, isUse, now, out)
   }
   client.head = undefined
   client.listener = undefined
   client.tried = NONE_TRIED
   client.retries = 0
+  client.wasRepeated = false
+  client.fault = undefined
   client.left = 0
   client.moved = 0
   client.status = 0

@@ -1,9 +1,10 @@
 /** The request on its way to a backend. */
 import type { Instant } from '../../../machine.ts'
 import { requestFields, requestHead } from '../../forward/request.ts'
+import { statusOf } from '../../head/fault.ts'
 import { CHUNKED } from '../../head/meaning.ts'
 import { takeQueue } from '../clients/queue.ts'
-import { ASKING, type Client, type IngressState, type Out } from '../state.ts'
+import { ASKING, type Client, type IngressState, isAsked, type Out } from '../state.ts'
 import { setDue } from '../timers.ts'
 import { relay, relayEnd } from './body.ts'
 import { cutOff, fail } from './end.ts'
@@ -49,13 +50,20 @@ export function forward(
 ): number {
   const to = relay(client, client.upstream!, prefix, bytes, at, out)
   if (to < 0) {
-    fail(state, client, 'bad-request', now, out, 400)
+    const fault = client.chunks!.fault!
+    client.fault = fault
+    fail(state, client, 'bad-request', now, out, statusOf(fault))
     return bytes.length
   }
-  const { settings, left, stage } = client
-  const isAsked = left === 0 && stage === ASKING
-  setDue(state, client, now + (isAsked ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs))
+  awaitMore(state, client, now)
   return to
+}
+
+/** Something moved: of the request, until it is whole; then the answer is to come. */
+export function awaitMore(state: IngressState, client: Client, now: Instant): void {
+  const { settings, stage } = client
+  const isAnswerDue = stage === ASKING && isAsked(client)
+  setDue(state, client, now + (isAnswerDue ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs))
 }
 
 /** Of a stream, when all that came of it was forwarded: its end is that of the body. */
@@ -66,9 +74,7 @@ export function endStreamBody(state: IngressState, client: Client, now: Instant,
     return
   }
   relayEnd(client, client.upstream!, client.trailers, out)
-  const { settings, stage } = client
-  const waitMs = stage === ASKING ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs
-  setDue(state, client, now + waitMs)
+  awaitMore(state, client, now)
 }
 
 const NO_BYTES = new Uint8Array(0)

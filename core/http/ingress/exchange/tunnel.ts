@@ -91,7 +91,8 @@ export function settleTunnel(
   if (client.isFinished && upstream.isFinished) cutOff(state, client, 'done', false, now, out)
 }
 
-function touch(state: IngressState, client: Client, now: Instant): void {
+/** Something moved. */
+export function touch(state: IngressState, client: Client, now: Instant): void {
   const { tunnelIdleMs } = client.settings!
   setDue(state, client, tunnelIdleMs > 0 ? now + tunnelIdleMs : NEVER)
 }

@@ -77,7 +77,8 @@ function dial(state: IngressState, client: Client, target: Target, now: Instant,
  * Its backend was lost before anything of an answer came. `wasRefused`: it said so, and `upstream` is
  * forgotten. Repeated where that does no harm: nothing
  * was sent; or the method is idempotent, and nothing of a body is gone. An idle connection that the
- * backend closes just as it is used (nginx does after 1,000 requests) costs none of the retries.
+ * backend closes just as it is used (nginx does after 1,000 requests), or a session of HTTP/2 that it
+ * leaves, costs none of the retries: another one to the same backend will do.
  */
 export function lose(
   state: IngressState,
@@ -97,11 +98,17 @@ export function lose(
     fail(state, client, why, now, out)
     return
   }
+  const isOld = isUnsent ? upstream.isConnected : upstream.isReused
+  // A stream may meet the same session again, so that it is repeated but once.
+  const mayBeSame = upstream.reader !== undefined || !client.wasRepeated
+  const isStale = isOld && mayBeSame && why === 'upstream-closed'
   if (!wasRefused) {
+    if (!isStale && why === 'upstream-closed') target!.failures += 1
     takeFrom(client, upstream)
     closeUpstream(state, upstream, true, out)
   }
-  if (!isUnsent && upstream.isReused && why === 'upstream-closed') {
+  if (isStale) {
+    client.wasRepeated = true
     client.listener!.counters.staleReuses += 1
     state.counters.staleReuses += 1
     if (target!.member.isCandidate) {

@@ -99,6 +99,7 @@ export function onUpstreamHead(
   const client = upstream.client!
   if (client.stage !== ASKING) return // two heads: the session should not let it through
   upstream.hasAnswered = true
+  if (status >= 200) upstream.hasEnded = isLast
   const head = responseOf(status, fields, client.head!.method, isLast, upstream.listener.limits)
   if (typeof head === 'string') fail(state, client, 'bad-response', now, out)
   else if (status < 200) onInterimHead(state, client, upstream, head, now, out)
@@ -129,7 +130,6 @@ export function onUpstreamEnded(
     const kept = typeof trailers === 'string' ? undefined : trailers
     endAnswerBody(state, client, upstream, kept, now, out)
   } else {
-    upstream.target.failures += 1
     cutOff(state, client, 'upstream-closed', true, now, out)
   }
 }
@@ -148,7 +148,6 @@ export function onUpstreamBroken(
   if (client.stage === ASKING) {
     lose(state, client, upstream, 'upstream-closed', false, now, out)
   } else {
-    if (client.stage === ANSWERING) upstream.target.failures += 1
     fail(state, client, 'upstream-closed', now, out)
   }
 }

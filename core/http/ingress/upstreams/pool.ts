@@ -87,9 +87,12 @@ export function closeUpstream(
   upstream: Upstream,
   reset: boolean,
   out: Out,
+  isSuspect = false,
 ): void {
   forgetUpstream(state, upstream)
-  out.push({ type: 'close-upstream', upstream: upstream.id, reset })
+  const { id } = upstream
+  if (isSuspect) out.push({ type: 'close-upstream', upstream: id, reset, isSuspect })
+  else out.push({ type: 'close-upstream', upstream: id, reset })
 }
 
 export function forgetUpstream(state: IngressState, upstream: Upstream): void {

@@ -22,8 +22,8 @@ export interface BackendSessionOptions {
 export class BackendSession {
   readonly #options: BackendSessionOptions
   readonly #session: ClientHttp2Session
-  /** Upstreams that wait for it to be connected. */
-  readonly #waiting = new Set<UpstreamId>()
+  /** Upstreams that wait for it to be connected, longest first, and since when. */
+  readonly #waiting = new Map<UpstreamId, number>()
   #isConnected = false
   /** Upstreams that were promised a stream of it, or have one. */
   #live = 0
@@ -36,10 +36,9 @@ export class BackendSession {
   /** Throws what the system says at once: a port out of range, for one. */
   constructor({ host, port }: Address, options: BackendSessionOptions) {
     this.#options = options
-    const socket = connect({ host, port, noDelay: true })
-    const name = host.includes(':') ? `[${host}]` : host
-    const session = connectHttp2(`http://${name}:${port}`, {
-      createConnection: () => socket,
+    // The name is for nobody: requests say themselves whom they are for, and not every host is one.
+    const session = connectHttp2('http://backend', {
+      createConnection: () => connect({ host, port, noDelay: true }),
       settings: { enablePush: false },
       ...AS_THEY_CAME,
     })
@@ -67,13 +66,16 @@ export class BackendSession {
   promise(upstream: UpstreamId): void {
     this.#live += 1
     if (this.#isConnected) this.#options.to.step({ type: 'upstream-connected', upstream })
-    else this.#waiting.add(upstream)
+    else this.#waiting.set(upstream, performance.now())
   }
 
   /** A stream that was promised, or was there, is needed no more. */
   release(upstream: UpstreamId): void {
     this.#live -= 1
+    const since = this.#waiting.get(upstream)
     this.#waiting.delete(upstream)
+    // Others would wait as long for nothing, and come to wait here again and again.
+    if (since !== undefined && performance.now() - since > STUCK_MS) this.#options.closing(this)
     if (this.#live > 0) return
     this.#idle.refresh()
     if (!this.#isConnected) this.destroy() // nobody waits for it: another one is tried next
@@ -97,7 +99,7 @@ export class BackendSession {
   #onConnect(): void {
     if (this.#session.destroyed) return // Node says it all the same
     this.#isConnected = true
-    for (const upstream of this.#waiting) {
+    for (const upstream of this.#waiting.keys()) {
       this.#options.to.step({ type: 'upstream-connected', upstream })
     }
     this.#waiting.clear()
@@ -117,7 +119,7 @@ export class BackendSession {
     this.#options.closing(this)
     this.#options.closed(this)
     const error = this.#error ?? new Error('the connection was closed')
-    for (const upstream of this.#waiting) failConnect(upstream, error, this.#options.to)
+    for (const upstream of this.#waiting.keys()) failConnect(upstream, error, this.#options.to)
     this.#waiting.clear()
   }
 }
@@ -127,3 +129,5 @@ const AS_THEY_CAME = { strictSingleValueFields: false }
 /** Of one connection, whatever the backend allows; then there is another one. */
 export const STREAMS_MAX = 100
 const LAST_WORDS_MS = 5_000
+/** By then the kernel has asked the backend a second time (RFC 6298, 2.1), and soon does so seldom. */
+const STUCK_MS = 1_000

@@ -15,6 +15,8 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
   #trailing: 'none' | 'owed' | 'taken' = 'none'
   /** Nobody wants the rest of the request: it is refused when the answer is out. */
   #isRefused = false
+  /** Not read so far. */
+  #isNew = true
 
   readonly #released: () => void
 
@@ -32,12 +34,13 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
     this.#to = to
     this.#hasEnded = isLast
     stream.on('wantTrailers', () => this.#sendTrailers())
-    stream.on('close', () => this.report('broken'))
+    stream.on('close', () => this.#onClose())
   }
 
   /** Unless it is paused: then once it is resumed. */
   read(): void {
     const { stream } = this
+    this.#isNew = false
     stream.on('trailers', (_trailers, _flags, raw) => {
       this.#trailersIn = raw
     })
@@ -73,7 +76,7 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
     this.detach()
     this.#released()
     const { stream } = this
-    if (reset || !stream.writableEnded) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    if (reset || !stream.writableEnded) stream.close(this.#codeOfReset())
     if (this.#hasEnded) return // both sides have: it closes itself
     if (this.#trailing === 'owed') this.#isRefused = true
     else this.#refuse()
@@ -81,6 +84,13 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
 
   protected tell(what: Occurrence): void {
     this.#to.step({ type: `client-${what}`, client: this.id })
+  }
+
+  /** Also of one that is over as it should be: that both sides have ended was told before. */
+  #onClose(): void {
+    const { writableFinished, rstCode } = this.stream
+    const isWhole = this.#hasEnded && writableFinished && rstCode === constants.NGHTTP2_NO_ERROR
+    if (!isWhole) this.report('broken')
   }
 
   #onEnd(): void {
@@ -101,6 +111,12 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
       return
     }
     if (this.#isRefused) this.#refuse()
+  }
+
+  /** Who was not let in may ask again (RFC 9113, 8.7): nothing was done with it. */
+  #codeOfReset(): number {
+    const isUntouched = this.#isNew && !this.stream.headersSent
+    return isUntouched ? constants.NGHTTP2_REFUSED_STREAM : constants.NGHTTP2_INTERNAL_ERROR
   }
 
   /** After the answer, so that it counts (RFC 9113, 8.1). */

@@ -1,5 +1,6 @@
 /** Where requests are led, where several services listen at one place. */
 import { describe, expect, test } from 'vitest'
+import { entranceConfigOf, HTTP_DOORWAY } from '../../../../core/node/listener-config.ts'
 import { defaultNodeConfig, NodeMachine } from '../../../../core/node/node.ts'
 import type { EndpointSpec, ScaleSpec } from '../../../../core/spec/deployment.ts'
 import { plainHttp, plainStream } from '../../../../core/spec/plain-endpoint.ts'
@@ -66,6 +67,14 @@ describe('a port that several share', () => {
     const commands = deploy(shell, { endpoints: [other] }, 'two')
     const types = typesOf(commands).filter((type) => /route-socket|close-listener/.test(type))
     expect(types).toEqual(['route-socket', 'route-socket', 'close-listener'])
+  })
+
+  test('is one route of its entrance, whatever is behind it', () => {
+    const shell = node(web({ path: '/a' }), 'one')
+    deploy(shell, web({ path: '/b' }), 'two')
+    const [use] = [...shell.bound.values()].map((each) => each.use)
+    if (use?.kind !== 'tcp') throw new Error('it takes connections')
+    expect(entranceConfigOf(use).routes).toEqual([{ id: HTTP_DOORWAY, tls: 'off' }])
   })
 
   test('says whether TLS ends at it', () => {

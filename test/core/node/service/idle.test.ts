@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { NodeCommand } from '../../../../core/node/commands.ts'
 import type { ListenerEvent } from '../../../../core/node/events.ts'
 import { defaultNodeConfig, NodeMachine } from '../../../../core/node/node.ts'
-import type { ListenerId } from '../../../../core/services/identity.ts'
+import { type ListenerId, serviceKey } from '../../../../core/services/identity.ts'
 import type { ScaleSpec, ServiceSpec } from '../../../../core/spec/deployment.ts'
 import {
   deploymentOf,
@@ -24,6 +24,7 @@ const scaled = (min: number, max: number): ScaleSpec => ({
 })
 const SLEEPY = { scale: scaled(0, 3) }
 const TWO = [endpointOf(), endpointOf({ name: 'admin', port: 8081 })]
+const WEB = serviceKey('hello', 'web')
 const HTTP = 'hello/web/http#1' as ListenerId
 const ADMIN = 'hello/web/admin#2' as ListenerId
 
@@ -71,6 +72,7 @@ describe('what keeps it awake', () => {
   test('an endpoint that was idle and is used again, when another one falls idle', () => {
     const shell = awake({ endpoints: TWO })
     shell.pass(400_000)
+    say(shell, 'listener-idle')
     say(shell, 'listener-busy')
     say(shell, 'listener-idle', ADMIN)
     expect(wanted(shell)).toBe(1)
@@ -96,7 +98,7 @@ describe('what keeps it awake', () => {
 
   test('a use: nothing is looked at again before it falls idle', () => {
     const shell = awake()
-    const sleepAt = () => shell.machine.state.timers.at('sleep hello/web')
+    const sleepAt = () => shell.machine.state.timers.at(`sleep ${WEB}`)
     say(shell, 'listener-idle')
     expect(sleepAt()).toBe(301_000)
     say(shell, 'listener-busy')
@@ -151,6 +153,25 @@ describe('one that failed to wake', () => {
     expect(shell.service()).toMatchObject({ state: 'healthy', replicas: { ready: 2 } })
   })
 
+  test('says so until there is another file, or it wakes', () => {
+    const shell = dying()
+    say(shell, 'listener-wanted')
+    expect(shell.service().detail).toContain('could not be woken')
+    shell.deploy(deploymentOf({ web: serviceOf({ ...SLEEPY, labels: { version: '2' } }) }))
+    expect(shell.service().detail).not.toContain('could not be woken')
+    say(shell, 'listener-wanted')
+    expect(shell.service().detail).toContain('could not be woken')
+    shell.pass(2_000)
+    shell.answer = () => undefined
+    say(shell, 'listener-wanted')
+    shell.pass(5_000)
+    expect(shell.service()).toMatchObject({ state: 'healthy' })
+    shell.scale('web', 0)
+    shell.pass(60_000)
+    expect(shell.service()).toMatchObject({ state: 'asleep' })
+    expect(shell.service().detail).not.toContain('could not be woken')
+  })
+
   test('is not ready while it refuses', () => {
     const shell = dying()
     const app = serviceOf({ endpoints: [endpointOf({ port: 9090 })] })
@@ -192,7 +213,7 @@ describe('one that failed to wake', () => {
     say(shell, 'listener-wanted')
     remove(shell, 'hello')
     expect(shell.machine.view(shell.now).services).toEqual([])
-    expect(shell.machine.state.timers.at('wake hello/web')).toBeUndefined()
+    expect(shell.machine.state.timers.at(`wake ${WEB}`)).toBeUndefined()
   })
 })
 
@@ -222,7 +243,7 @@ test('one that is removed while it falls asleep leaves nothing to do', () => {
   remove(shell, 'hello')
   shell.pass(60_000)
   expect(shell.machine.view(shell.now).services).toEqual([])
-  expect(shell.machine.state.timers.at('sleep hello/web')).toBeUndefined()
+  expect(shell.machine.state.timers.at(`sleep ${WEB}`)).toBeUndefined()
 })
 
 test('one is refused that would wake with more than a service may have', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseIp } from '../../../../core/net/address.ts'
 import { parseCidr } from '../../../../core/net/cidr.ts'
-import { listenFault, networkFault } from '../../../../core/spec/grammar/addresses.ts'
+import { addressOfHost, listenFault, networkFault } from '../../../../core/spec/grammar/addresses.ts'
 
 const NETWORK = 'must be a network such as 10.0.0.0/8, not'
 const NETWORKS: readonly [string, string | undefined][] = [
@@ -74,3 +74,12 @@ const LISTEN: readonly [string, string | undefined][] = [
 for (const [written, fault] of LISTEN) {
   test(`${written} to listen on`, () => expect(listenFault(parseIp(written)!)).toBe(fault))
 }
+
+test('of a host that is an address, the address', () => {
+  for (const host of ['10.0.0.1', '[::1]', '[fd00::1]', '[::ffff:10.0.0.1]']) {
+    expect(addressOfHost(host)).toEqual(parseIp(host.replace(/[[\]]/g, '')))
+  }
+  for (const host of ['a.test', '::1', '[::1', '[10.0.0.1]', '[fe80::1%eth0]', '[]', '']) {
+    expect(addressOfHost(host)).toBeUndefined()
+  }
+})

@@ -104,6 +104,9 @@ describe('names that nobody has a certificate for', () => {
       'endpoint a of service web is for an address, which TLS never asks for (RFC 6066, 3), and /certs has no default certificate; put default.crt and default.key there',
     ])
     expect(messagesWith('default')).toEqual([])
+    const six = webWith({ endpoints: [{ name: 'a', protocol: 'https', port: 1, host: '[::1]' }] })
+    const found = unmetNeeds(deploymentOf(six), settings, { certificateNames: new Set(['[::1]']) })
+    expect(found.map(({ message }) => message)).toEqual([expect.stringContaining('is for an address')])
   })
 
   test('what is not known is not judged', () => {
@@ -128,6 +131,7 @@ describe('names that the node gets certificates for', () => {
       { name: 'wild', port: 1, host: '*.w.test', ...OUT },
       { name: 'address', port: 1, host: '10.0.0.1', ...OUT },
       { name: 'local', port: 1, host: 'localhost', ...OUT },
+      { name: 'six', port: 1, host: '[64:ff9b::1.2.3.4]', ...OUT },
       { name: 'inside', port: 2, host: 'i.test', protocol: 'https' },
       { name: 'lines', port: 3, host: 'l.test', ...OUT, protocol: 'tcp', stream: { tls: true } },
     ],
@@ -138,7 +142,7 @@ describe('names that the node gets certificates for', () => {
       deploymentOf(TREE),
       { ...defaultNodeSettings, certificates: '/certs', acme: { ...acme, ...more } },
       { certificateNames: new Set() },
-    ).map(({ path, message }) => `${path.slice(2).join('.')} ${/port 80/.test(message) ? 80 : ''}`)
+    ).map(({ path }) => path.slice(2).join('.'))
 
   test('auto: those of public https, of all services, each once', () => {
     const job = { rtype: 'job', endpoints: services.web!.endpoints } as const
@@ -155,29 +159,10 @@ describe('names that the node gets certificates for', () => {
   })
 
   test('are not missed in the directory', () => {
-    expect(found({})).toEqual([2, 3, 4, 5, 6].map((index) => `endpoints.${index}.host `))
+    expect(found({})).toEqual([2, 3, 4, 5, 6, 7].map((index) => `endpoints.${index}.host`))
     expect(found({ hosts: ['i.test', 'l.test', 'a.test', 'b.test'] })).toEqual(
-      [2, 3, 4].map((index) => `endpoints.${index}.host `),
+      [2, 3, 4, 5].map((index) => `endpoints.${index}.host`),
     )
-  })
-
-  test("Let's Encrypt asks at port 80, and somebody must be there", () => {
-    const directory = 'https://acme-v02.api.letsencrypt.org/directory'
-    const settings = { ...defaultNodeSettings, certificates: '/c', acme: { ...acme, directory } }
-    const messages = (...more: Tree[]) =>
-      unmetNeeds(
-        deploymentOf(
-          webWith({ endpoints: [{ name: 'a', port: 443, host: 'a.test', ...OUT }, ...more] }),
-        ),
-        settings,
-      ).map(({ level, message }) => `${level}: ${message}`)
-    const missed = [
-      'warn: to get a certificate for a.test, port 80 of it is asked over http, and no public http endpoint of this deployment is there; add { protocol: http, port: 80, expose: public }, or lead port 80 to such a one',
-    ]
-    expect(messages()).toEqual(missed)
-    expect(messages({ name: 'b', protocol: 'http', port: 80 })).toEqual(missed)
-    expect(messages({ name: 'b', protocol: 'tcp', port: 80, expose: 'public' })).toEqual(missed)
-    expect(messages({ name: 'b', protocol: 'http', port: 80, expose: 'public' })).toEqual([])
   })
 })
 

@@ -176,6 +176,30 @@ describe('keys that cannot work are refused', () => {
       [`=${AT}/host: host must be without the port, which is a key of its own: write a.test`],
     ],
     [
+      'an IPv6 address without brackets',
+      endpointWith({ host: 'FD00::1' }),
+      [`=${AT}/host: host must be in brackets: write "[FD00::1]"`],
+    ],
+    [
+      'an IPv6 address with its port',
+      endpointWith({ host: '[::1]:8080' }),
+      [
+        `=${AT}/host: host must be without the port, which is a key of its own: write "[::1]"`,
+      ],
+    ],
+    [
+      'brackets around anything else',
+      endpointWith({ host: '[10.0.0.1]' }),
+      [`=${AT}/host: host must be an IPv6 address in brackets, not "[10.0.0.1]"`],
+    ],
+    [
+      'an IPv6 address for TLS over tcp',
+      tcp({ tls: true }, { host: '[::1]' }),
+      [
+        `=${AT}/host: host must be a name: a client never asks TLS for an address (RFC 6066, 3); remove it, or write the name`,
+      ],
+    ],
+    [
       'a URL for a host',
       endpointWith({ host: 'https://a.test/x' }),
       [`=${AT}/host: host must be a name, not a URL: write a.test`],
@@ -276,4 +300,12 @@ describe('what is settled', () => {
       drainTimeoutMs: 0,
     })
   })
+})
+
+test('a host may be an address, IPv6 in brackets and in its usual form', () => {
+  const hostOf = (host: string) =>
+    deploymentOf(endpointWith({ host })).services.web!.endpoints[0]!.host
+  expect(hostOf('10.0.0.1')).toBe('10.0.0.1')
+  expect(hostOf('[FD00:0::1]')).toBe('[fd00::1]')
+  expect(hostOf('A.Test')).toBe('a.test')
 })

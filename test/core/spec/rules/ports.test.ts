@@ -129,7 +129,7 @@ const CLASHES: readonly Row[] = [
     name: 'proxy W11: an equal host and path within one service',
     services: { a: service(['http', 80, { path: '/a' }], ['websocket', 80, { path: '/a/' }]) },
     problems: [
-      '=/services/a/endpoints/1/port: endpoint e0 of service a serves any host/a on tcp port 80 already; choose another port, host or path',
+      '=/services/a/endpoints/1/port: endpoint e0 of service a serves any host, path /a on tcp port 80 already; choose another port, host or path',
     ],
   },
   {
@@ -140,7 +140,7 @@ const CLASHES: readonly Row[] = [
     },
     problems: [
       '=/services/b/endpoints/0/port: endpoint e0 of service a serves a.test/ on tcp port 443 already; choose another port, host or path',
-      '=/services/b/endpoints/1/port: endpoint e1 of service a serves any host/ on tcp port 443 already; choose another port, host or path',
+      '=/services/b/endpoints/1/port: endpoint e1 of service a serves any host, path / on tcp port 443 already; choose another port, host or path',
     ],
   },
   {
@@ -210,6 +210,56 @@ describe('services W32: who may not', () => {
   for (const { name, services, problems } of CLASHES) {
     test(name, () => expect(problemsOf(fileOf(services))).toEqual(problems))
   }
+})
+
+describe('what is not understood conflicts with nothing', () => {
+  const HOST = '=/services/b/endpoints/0/host'
+  const ROWS: readonly [string, Tree, string][] = [
+    [
+      'a host',
+      service(['http', 80, { host: 'x.test:80' }]),
+      `${HOST}: host must be without the port, which is a key of its own: write x.test`,
+    ],
+    [
+      'a path',
+      service(['http', 80, { path: '/api/*' }]),
+      '=/services/b/endpoints/0/path: path must be a prefix without "*": write /api',
+    ],
+    [
+      'a key that is misspelt',
+      service(['http', 80, { hots: 'x.test' }]),
+      '/services/b/endpoints/0/hots: unknown key hots in an endpoint; did you mean host?',
+    ],
+    [
+      'who may come',
+      service(['http', 80, { path: '/b', expose: 'pubic' }]),
+      '=/services/b/endpoints/0/expose: expose must be public or internal, not "pubic"; did you mean public?',
+    ],
+    [
+      'who is believed',
+      service(['http', 80, { path: '/b', stream: { accept_proxy_protocol: ['x'] } }]),
+      '=/services/b/endpoints/0/stream/accept_proxy_protocol/0: accept_proxy_protocol[0] must be a network such as 10.0.0.0/8, not "x"',
+    ],
+    [
+      'whether there is TLS',
+      service(['tcp', 81, { stream: { tls: 'termiante' }, host: 'x.test' }]),
+      '=/services/b/endpoints/0/stream/tls: tls must be off, terminate, reoriginate or passthrough, not "termiante"; did you mean terminate?',
+    ],
+  ]
+  const a = service(
+    ['http', 80, { expose: 'public', stream: { accept_proxy_protocol: ['10.0.0.0/8'] } }],
+    ['tcp', 81, { stream: { tls: true } }],
+  )
+  for (const [name, b, problem] of ROWS) {
+    const isOfTerms = /"x"|pubic/.test(problem)
+    const other = isOfTerms ? a : service(['http', 80], ['tcp', 81, { stream: { tls: true } }])
+    test(name, () => expect(problemsOf(fileOf({ a: other, b }))).toEqual([problem]))
+  }
+
+  test('and what is understood still does', () => {
+    const b = service(['https', 80, { host: 'x.test:80' }])
+    expect(problemsOf(fileOf({ a, b }))).toHaveLength(2)
+  })
 })
 
 test('in containers a target port is nobody else’s', () => {

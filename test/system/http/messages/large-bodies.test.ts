@@ -20,7 +20,7 @@ import type { Sunk } from '../peers/origin.ts'
 const GIGABYTE = 2 ** 30
 const MEGABYTE = 2 ** 20
 /** What the collector of a process that does nothing else may leave lying about for a while. */
-const GROWTH_MAX = 96 * MEGABYTE
+const GROWTH_MAX = 128 * MEGABYTE
 
 let node: RunningNode
 let [plain, tls, h2c]: readonly number[] = []

@@ -85,7 +85,7 @@ describe('a change of protocol', () => {
     const world = new World({ listener: { backend: 'h2c' } })
     world.accept(1)
     world.send(1, 'GET /chat HTTP/1.1~Host: a~Connection: upgrade~Upgrade: websocket~~')
-    expect(world.upstream(1, 'connected')).toEqual(['u1 < :method GET :path /chat last'])
+    expect(world.upstream(1, 'connected')).toEqual(['u1 < :method: GET :path: /chat last'])
   })
 
   test('of a stream is not there before its backend says 101', () => {
@@ -108,4 +108,15 @@ test('trailers of a stream that are not valid are left out', () => {
   expect(
     world.step({ type: 'client-trailers', client: client(2), fields: ['Upper-Case', '1'] }),
   ).toEqual(['u1 < 0~~'])
+})
+
+test('a client that took all at last has its whole time to close', () => {
+  const world = warm()
+  world.send(1, 'GET / HTTP/1.1~Host: a~Connection: close~~')
+  expect(world.reply(1, OK)).toContain('end 1')
+  world.client(1, 'blocked')
+  expect(world.wait(2_000)).toEqual([])
+  world.client(1, 'writable')
+  expect(world.wait(4_999).filter((line) => !line.endsWith('u1'))).toEqual([])
+  expect(world.wait(1)).toEqual(['close 1'])
 })

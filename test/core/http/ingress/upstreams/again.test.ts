@@ -48,6 +48,15 @@ describe('an idle connection', () => {
     expect(other.send(1, GET)).toEqual(['connect u2 A http1'])
   })
 
+  test('that was used is as young as after its first use', () => {
+    const world = warm()
+    world.wait(3_000)
+    world.send(1, GET)
+    world.reply(1, OK)
+    expect(world.wait(4_999)).toEqual([])
+    expect(world.wait(1)).toEqual(['close u1'])
+  })
+
   test('is not kept for longer than we want, however long its backend would', () => {
     const world = warm()
     world.send(1, GET)
