@@ -181,6 +181,10 @@ export function onRestart(step: Step, event: Of<'restart'>): void {
     const text = `${service.key} waits for its dependencies; nothing of it runs yet`
     return reply(step, request, { ok: true, text })
   }
+  if (service.state === 'asleep') {
+    const text = `${service.key} sleeps; nothing of it runs, and the next one who comes starts it anew`
+    return reply(step, request, { ok: true, text })
+  }
   const what = number === undefined ? 'its replicas one after the other' : `replica ${number}`
   reply(step, request, { ok: true, text: `${service.key}: restarting ${what}` })
 }

@@ -331,7 +331,7 @@ function viewListeners(state: NodeState, service: Service): ListenerView[] {
     const open = [...listener.claims.values()].map(({ claim, purpose }): ListenerView => {
       const socket = sockets.get(claim.id)
       const address = addressOf(placeOf(claim, socket))
-      return { ...row, purpose, address, ...rest, ...standingOf(state, service, claim, socket) }
+      return { ...row, purpose, address, ...rest, ...standingOf(state, service, claim, socket, sent.size) }
     })
     return [...open, ...viewEnding(state, listener, { ...row, ...rest, detail: '' })]
   })
@@ -418,8 +418,14 @@ function standingOf(
   { conflicts }: Service,
   { namespace, host, port }: Claim,
   socket: SocketView | undefined,
+  backends: number,
 ): Pick<ListenerView, 'state' | 'detail'> {
-  if (socket !== undefined) return { state: viewState(socket), detail: socket.reason }
+  if (socket !== undefined) {
+    const state = viewState(socket)
+    // It may be another one's backend that the port is served by.
+    const isEmpty = state === 'serving' && backends === 0
+    return { state: isEmpty ? 'listening' : state, detail: socket.reason }
+  }
   const conflict = conflicts.find(
     (each) => each.namespace === namespace && each.host === host && each.port === port,
   )

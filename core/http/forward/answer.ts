@@ -3,6 +3,7 @@
  * that there is nothing to escape; the request id leads whoever may know to the access log.
  */
 import type { ExchangeOutcome } from '../commands.ts'
+import { DETAIL_OF_FAULT, type HeadFault } from '../head/fault.ts'
 import { hostOf } from '../routes/table.ts'
 import { isRequestId } from './request.ts'
 
@@ -16,17 +17,18 @@ export interface Answer {
 
 /**
  * What a refusal says (RFC 9457, or a page for people); `status` where the outcome leaves it open
- * (`bad-request`).
+ * (`bad-request`), and what is wrong with the request.
  */
 export function errorAnswer(
   outcome: ExchangeOutcome,
   status: number,
   accept: string,
   requestId: string,
+  fault?: HeadFault,
 ): Answer {
   const code = STATUS[outcome] ?? (outcome === 'bad-request' ? status : 503)
   const title = REASONS[code] ?? 'Error'
-  const detail = DETAILS[code] ?? ''
+  const detail = fault === undefined ? (DETAILS[code] ?? '') : DETAIL_OF_FAULT[fault]
   const id = isRequestId(requestId) ? requestId : ''
   const isHtml = prefersHtml(accept.slice(0, ACCEPT_MAX).toLowerCase())
   const body = isHtml
@@ -55,6 +57,9 @@ export function redirectAnswer(
   const to = `${port === 443 ? '' : `:${port}`}${path.startsWith('/') ? path : '/'}${query}`
   return answer(308, '', ['location', `https://${host}${to}`])
 }
+
+/** Of nothing in particular: whatever may be done here, the next one knows. */
+export const EMPTY: Answer = { status: 204, fields: ['cache-control', 'no-store'], body: '' }
 
 /** Of ACME's HTTP-01 (RFC 8555, 8.3). */
 export const challengeAnswer = (text: string): Answer =>
@@ -117,6 +122,7 @@ const STATUS: { readonly [outcome in ExchangeOutcome]?: number } = {
 /** RFC 9110, 15; RFC 6585. */
 const REASONS: { readonly [status: number]: string } = {
   200: 'OK',
+  204: 'No Content',
   308: 'Permanent Redirect',
   400: 'Bad Request',
   403: 'Forbidden',

@@ -19,7 +19,8 @@ export function requestHead(head: RequestHead, passage: Passage): string {
   const keepsHost = !isStream && head.target.charCodeAt(0) === SLASH && fields.has(FIELD.host)
   let text = `${webSocketKey === '' ? head.method : 'GET'} ${passage.path}${head.query} HTTP/1.1\r\n`
   if (!keepsHost) text += `Host: ${head.authority}\r\n`
-  text += fields.lines(keptOf(head, passage, keepsHost ? 0 : HOST))
+  const lines = fields.lines(keptOf(head, passage, keepsHost ? 0 : HOST))
+  text += isTraced(head) ? lines.replace(MAX_FORWARDS, oneLess) : lines
   if (webSocketKey !== '') text += `Sec-WebSocket-Key: ${webSocketKey}\r\n`
   if (passage.requestBody === CHUNKED) text += 'Transfer-Encoding: chunked\r\n'
   else if (isStream && needsLength(head)) text += 'Content-Length: 0\r\n'
@@ -41,7 +42,10 @@ export function requestFields(head: RequestHead, passage: Passage): string[] {
   if (authority !== '') to.push(':authority', authority)
   to.push(':path', passage.path + head.query)
   if (protocol !== '') to.push(':protocol', protocol)
-  for (const each of fields.pairs(keptOf(head, passage, HOST))) to.push(each)
+  const pairs = fields.pairs(keptOf(head, passage, HOST))
+  const max = isTraced(head) ? pairs.indexOf('max-forwards') + 1 : 0
+  if (max > 0) pairs[max] = pairs[max]!.replace(MAX, oneLess)
+  for (const each of pairs) to.push(each)
   if (takesTrailers(fields)) to.push('te', 'trailers')
   return pushLines(to, addedLines(head, passage))
 }
@@ -54,6 +58,13 @@ export function pushLines(to: string[], lines: string): string[] {
   }
   return to
 }
+
+/** Whether it says how many may pass it on (RFC 9110, 7.6.2), and we are one of them. */
+export const isTraced = ({ fields, method }: RequestHead): boolean =>
+  fields.has(FIELD.maxForwards) && (method === 'OPTIONS' || method === 'TRACE')
+
+const oneLess = (_all: string, name: string, count: string): string =>
+  `${name}${Math.max(0, Number(count) - 1)}`
 
 /** Whether one that a trusted proxy gave a request is fit to be written anywhere. */
 export const isRequestId = (text: string): boolean => REQUEST_ID.test(text)
@@ -169,5 +180,7 @@ const KEPT: readonly FieldTable[] = Array.from({ length: 16 }, (_, drops) =>
 )
 
 const SLASH = 0x2f
+const MAX_FORWARDS = /^(max-forwards:[ \t]*)(\d+)(?=[ \t]*$)/im
+const MAX = /^()(\d+)$/
 const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/

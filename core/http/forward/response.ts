@@ -37,11 +37,13 @@ export function responseFields(head: ResponseHead, passage: Passage): string[] {
  */
 export const wantsHsts = (authority: string): boolean => !NO_HSTS.test(authority)
 
-function addedLines({ fields }: ResponseHead, { elapsedMs, hsts }: Passage): string {
+function addedLines({ fields }: ResponseHead, passage: Passage): string {
+  const { elapsedMs, hsts, requestId } = passage
   const tenths = Math.round(elapsedMs * 10)
   const duration = `${Math.trunc(tenths / 10)}.${tenths % 10}`
-  const timing = `Server-Timing: proxy;dur=${duration}\r\n`
-  return hsts && !fields.has(FIELD.strictTransportSecurity) ? timing + HSTS : timing
+  let lines = `Server-Timing: proxy;dur=${duration}\r\n`
+  if (!fields.has(FIELD.xRequestId)) lines += `X-Request-Id: ${requestId}\r\n`
+  return hsts && !fields.has(FIELD.strictTransportSecurity) ? lines + HSTS : lines
 }
 
 const KEPT: FieldTable = keepsAllBut(OF_CONNECTION)

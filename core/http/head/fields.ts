@@ -91,6 +91,8 @@ export class Fields {
    * neither {@link lines} nor {@link pairs} (RFC 9110, 7.6.1), but for what frames and routes.
    */
   nominated = ''
+  /** There is other white space around Content-Length than a space before it. */
+  isLengthOdd = false
   /** Of each field: id, where its line begins, name ends, value begins, value ends. */
   readonly #marks: number[] = []
   /** Index in the text after the last line. */
@@ -189,7 +191,8 @@ export class Fields {
   lines(keeps: FieldTable): string {
     if (this.#keeps !== keeps) {
       this.#keeps = keeps
-      this.#lines = this.#linesOf(keeps)
+      const lines = this.#linesOf(keeps)
+      this.#lines = this.isLengthOdd ? lines.replace(LENGTH, '$1 $2') : lines
     }
     return this.#lines
   }
@@ -265,6 +268,7 @@ export class Fields {
     this.count = 0
     this.text = ''
     this.nominated = ''
+    this.isLengthOdd = false
     this.#low = 0
     this.#high = 0
     this.#lowTwice = 0
@@ -323,6 +327,7 @@ function idOfText(name: string): FieldId {
 const slotOf = (length: number, first: number, last: number): number =>
   (length * 7 + (first | 32) * 3 + (last | 32) * 29) & 255
 
+const LENGTH = /^(content-length:)[ \t]*(\d+)[ \t]*$/im
 const STRIDE = 5
 const DASH = 45
 const LETTER_X = 120

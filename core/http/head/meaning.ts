@@ -1,6 +1,7 @@
 /** What heads of requests and responses have in common: framing of the body, options of `Connection`. */
 import type { HeadFault } from './fault.ts'
 import { FIELD, type Fields } from './fields.ts'
+import { CR, SPACE } from './octets.ts'
 
 /** Of a body whose length is not told: in chunks, or, on HTTP/2, up to the end of the stream. */
 export const CHUNKED = -1
@@ -33,6 +34,10 @@ function lengthAt(fields: Fields, n: number): number | HeadFault {
   const { text } = fields
   const from = fields.from(n)
   const to = fields.to(n)
+  // Not all read other white space than one space alike.
+  const isSpaced = text.charCodeAt(from - 2) === COLON && text.charCodeAt(from - 1) === SPACE
+  fields.isLengthOdd =
+    (!isSpaced && text.charCodeAt(from - 1) !== COLON) || text.charCodeAt(to) !== CR
   let length = 0
   for (let at = from; at < to; at++) {
     const digit = text.charCodeAt(at) - 48
@@ -44,13 +49,15 @@ function lengthAt(fields: Fields, n: number): number | HeadFault {
   return isPlain && (to - from === 1 || text.charCodeAt(from) !== 48) ? length : 'length'
 }
 
+const COLON = 0x3a
+
 /** Bits of {@link optionsOf}. */
 export const CLOSE = 1
 export const KEEP_ALIVE = 2
 export const UPGRADE = 4
 const OPTIONS = ['close', 'keep-alive', 'upgrade']
 
-/** What `Connection` lists that we know; the rest of it becomes `fields.nominated`. */
+/** What `Connection` lists that we know; the rest of it becomes `fields.nominated`. -1: too much. */
 export function optionsOf(fields: Fields): number {
   if (!fields.has(FIELD.connection)) return 0
   const first = fields.first(FIELD.connection)
@@ -65,11 +72,15 @@ export function optionsOf(fields: Fields): number {
     const option = member.trim()
     const at = OPTIONS.indexOf(option)
     if (at >= 0) options |= 1 << at
-    else if (option !== '') nominated += `,${option}`
+    else if (option !== '' && !`${nominated},`.includes(`,${option},`)) nominated += `,${option}`
+    if (nominated.length > NOMINATED_MAX) return -1
   }
   if (nominated !== '') fields.nominated = `${nominated},`
   return options
 }
+
+/** Characters: each name is looked for among them. */
+const NOMINATED_MAX = 512
 
 /** The protocols a message would switch to, in lower case; empty: none, or not asked for. */
 export const upgradeOf = (fields: Fields, options: number): string =>

@@ -113,6 +113,7 @@ export class RequestReader extends LinesReader {
     if (typeof body === 'string') return body
     head.body = body === UNFRAMED ? 0 : body
     const options = optionsOf(fields)
+    if (options < 0) return 'connection'
     head.wantsClose = (options & CLOSE) !== 0 || (minor === 0 && (options & KEEP_ALIVE) === 0)
     // HTTP/1.0 knows neither (RFC 9110, 7.8 and 10.1.1).
     head.upgrade = minor === 0 ? '' : upgradeOf(fields, options)

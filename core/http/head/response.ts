@@ -99,6 +99,7 @@ export class ResponseReader extends LinesReader {
     head.minor = minor
     this.#methodBefore = method
     const options = optionsOf(fields)
+    if (options < 0) return 'connection'
     head.upgrade = upgradeOf(fields, options)
     head.keepAliveMs = keepAliveMs(fields)
     const body = responseBody(fields, minor, status, method)

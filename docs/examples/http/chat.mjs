@@ -67,7 +67,8 @@ const MAGIC = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const [TEXT, CLOSE, PING, PONG] = [1, 8, 9, 10]
 const LENGTH_MAX = 32_768
 
-// A chat has no end of its own: tell those who are in it to come back (1001, going away).
+// Nobody is in it by now who came through Weir: they had `drain_timeout`, were cut without a frame, which a
+// browser calls 1006, and came back to the next replica. Others are told to (1001, going away).
 process.once('SIGTERM', () => {
   for (const each of people) each.end(frame(CLOSE, Buffer.from([0x03, 0xe9])))
   server.close(() => process.exit(0))

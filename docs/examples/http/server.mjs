@@ -23,11 +23,19 @@ const PAGE = `<!doctype html>
 <form><input placeholder="say something" autofocus> <button>Say</button></form>
 <ul></ul>
 <script>
-  const socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/chat')
   const [form, list] = [document.forms[0], document.querySelector('ul')]
   const show = (text) => list.append(Object.assign(document.createElement('li'), { textContent: text }))
-  socket.onmessage = ({ data }) => show(data)
-  socket.onclose = () => show('(the chat is closed)')
+  let socket
+  function join() {
+    socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/chat')
+    socket.onmessage = ({ data }) => show(data)
+    // the replica was replaced, or the connection broke: come back
+    socket.onclose = ({ code }) => {
+      show('(cut: ' + code + ')')
+      setTimeout(join, 1000)
+    }
+  }
+  join()
   form.onsubmit = (event) => {
     event.preventDefault()
     socket.send(form[0].value)

@@ -44,6 +44,8 @@ export interface HttpShellOptions {
   readonly exchanged: (exchange: ExchangeRecord) => void
   /** A connection to a backend came to nothing because this machine lacks something. */
   readonly hostFailed: (reason: string) => void
+  /** A client was turned away: there are as many as `config.clientsMax` allows. */
+  readonly full: () => void
 }
 
 type ApplyRoutes = Extract<IngressEvent, { type: 'apply-routes' }>
@@ -64,6 +66,8 @@ export class HttpShell {
   #live = 0
   #accepted = 0
   #lost = 0
+  /** Turned away, as far as it was told. */
+  #refused = 0
 
   constructor(options: HttpShellOptions) {
     const { config, hostFailed } = options
@@ -80,6 +84,7 @@ export class HttpShell {
     this.#sessions = new ClientSessions({
       fieldsMax: config.fieldsMax,
       sessionsMax: config.clientsMax,
+      full: options.full,
       to,
       nextClient: () => this.#nextClient(),
       opened: (stream) => this.#clients.set(stream.id, stream),
@@ -133,12 +138,13 @@ export class HttpShell {
   }
 
   /** Client connections of all ports, whatever is spoken on them. */
-  get clients(): { live: number; accepted: number; refused: Readonly<Record<string, number>> } {
+  get clients() {
     const { live, counters } = this.#sessions
     return {
       live: this.#live + live,
       accepted: this.#accepted + counters.accepted,
       refused: {
+        ...this.#machine.counters.refused,
         'client-gone': this.#lost + counters.broken,
         'sessions-max': counters.full,
         'http2-error': counters.misbehaved,
@@ -259,6 +265,7 @@ export class HttpShell {
       case 'close-client':
         this.#clients.delete(command.client)
         if (client instanceof Http1Client) this.#live -= 1
+        if (this.#isFull() && client instanceof Http1Client) this.#accepted -= 1
         client.close(command.reset)
         return
       default:
@@ -294,6 +301,15 @@ export class HttpShell {
     if (wire === undefined) return this.#backends.abandon(upstream)
     this.#upstreams.delete(upstream)
     wire.close(reset)
+  }
+
+  /** Whether the machine has just turned one away because of it. */
+  #isFull(): boolean {
+    const refused = this.#machine.counters.refused['clients-max']
+    if (refused === this.#refused) return false
+    this.#refused = refused
+    this.#options.full()
+    return true
   }
 
   #nextClient(): ClientId {

@@ -14,7 +14,8 @@ import { HttpShell } from '../http/http-shell.ts'
 import type { HttpCounters } from '../metrics/http-counters.ts'
 import type { ListenerBackends } from '../operator/backends.ts'
 import { Doors, type ListenerFlows, type MakeUdpHost } from './doors.ts'
-import { SeldomNotices, someOf } from './seldom-notices.ts'
+import { FailingBackends } from './failing-backends.ts'
+import { SeldomNotices, someOf, someWere } from './seldom-notices.ts'
 import { afterClosing } from './socket/host-socket.ts'
 import type { Shown } from './socket/secure-client.ts'
 import { Sockets } from './socket/sockets.ts'
@@ -93,13 +94,24 @@ class ListenerSet implements Listeners {
     const notice = (text: string): void => options.notice?.(text)
     this.#seldom = new SeldomNotices(notice)
     const seldom = this.#seldom.say
+    const { exchanged = () => {}, http: config = defaultIngressConfig } = options
+    const { clientsMax } = config
+    const failing = new FailingBackends(seldom)
     this.#http = new HttpShell({
-      config: options.http ?? defaultIngressConfig,
+      config,
       // The ingress repeats the ids that doors gave it.
       fact: (listener, fact) => this.#doors.onFact(listener as ListenerId, fact),
-      exchanged: options.exchanged ?? (() => {}),
+      exchanged: (exchange) => {
+        exchanged(exchange)
+        failing.note(exchange)
+      },
       hostFailed: (reason) =>
         seldom('http lost', (times) => `http: ${someOf(times, 'request')} failed: ${reason}`),
+      full: () =>
+        seldom('http full', (times) => {
+          const why = `there are ${clientsMax}, as many as limits.http_clients allows`
+          return `http: ${someWere(times, 'client')} turned away: ${why}`
+        }),
     })
     this.#doors = new Doors({
       report,
@@ -178,13 +190,14 @@ class ListenerSet implements Listeners {
   httpCounters(): HttpCounters {
     const { live, accepted, refused } = this.#http.clients
     const entrance = this.#sockets.httpEntrance()
+    const gone = entrance.refused['client-gone'] + refused['client-gone']
     return {
       endpoints: this.#doors.httpEndpoints(),
       clients: {
         live,
         accepted,
         handshakes: entrance.secured,
-        refused: { ...entrance.refused, ...refused },
+        refused: { ...entrance.refused, ...refused, 'client-gone': gone },
       },
     }
   }

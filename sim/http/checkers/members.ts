@@ -16,10 +16,15 @@ export class Members implements HttpChecker {
   readonly #before = new Map<HttpListenerId, readonly BackendId[]>()
   /** Backends that failed before, for who waits for this connection. */
   readonly #tried = new Map<UpstreamId, number>()
+  readonly #backendOf = new Map<UpstreamId, BackendId>()
+  readonly #connected = new Set<UpstreamId>()
+  /** Who waits for this connection was repeated, as a session of HTTP/2 did not take it. */
+  readonly #repeated = new Set<UpstreamId>()
   readonly #wanted = new Set<HttpListenerId>()
   readonly #idle = new Set<HttpListenerId>()
 
   onStep({ event, commands }: HttpStep, world: HttpWorld): void {
+    if (event.type === 'upstream-connected') this.#connected.add(event.upstream)
     if (event.type === 'upstream-failed') this.#checkRetry(event.upstream, commands, world)
     if (event.type !== 'apply-backends') return
     const { listener: id } = event
@@ -112,7 +117,14 @@ export class Members implements HttpChecker {
     const before = this.#tried.get(failed) ?? 0
     for (const command of commands) {
       if (command.type !== 'connect') continue
-      this.#tried.set(command.upstream, before + 1)
+      const backend = this.#backendOf.get(failed)!
+      const truth = world.operator.listeners.get(command.listener)
+      // To the same one, unless that may not be chosen any more.
+      const isSame = backend === command.backend || truth?.candidates.has(backend) !== true
+      const isRepeat = isSame && this.#connected.has(failed) && !this.#repeated.has(failed)
+      if (isRepeat || this.#repeated.has(failed)) this.#repeated.add(command.upstream)
+      this.#tried.set(command.upstream, isRepeat ? before : before + 1)
+      if (isRepeat) continue
       const settings = world.operator.settingsOf(command.listener, 0)
       if (before + 1 <= Math.max(...settings.map(({ retries }) => retries))) continue
       world.fail(NAME, `one request tries ${before + 2} backends of ${command.listener}`)
@@ -121,6 +133,7 @@ export class Members implements HttpChecker {
 
   #connect(command: Extract<IngressCommand, { type: 'connect' }>, world: HttpWorld): void {
     const { listener, backend, host, port, upstream } = command
+    this.#backendOf.set(upstream, backend)
     const truth = world.operator.listeners.get(listener)
     const member = truth?.set.get(backend)
     if (truth === undefined || member === undefined) {

@@ -119,9 +119,12 @@ export class Messages {
     world.trace.mark('http repeated')
   }
 
-  /** What a connection that went stale costs counts for nothing. */
+  /** What a connection that went stale costs counts for nothing, nor what one session did not take. */
   #checkRetries({ plan, attempts, begunAt = 0 }: SimRequest): void {
-    const counted = attempts.filter(({ isReused }) => !isReused).length
+    const isLeft = attempts.some(
+      ({ isRefused, upstream }) => isRefused && upstream.place.protocol === 'h2c',
+    )
+    const counted = attempts.filter(({ isReused }) => !isReused).length - (isLeft ? 1 : 0)
     // Who was held in between begins anew.
     const sets = [...this.#world.operator.listeners.values()].map(({ setAt }) => setAt)
     if (sets.some((setAt) => setAt >= begunAt)) return

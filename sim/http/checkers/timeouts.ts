@@ -3,7 +3,7 @@
  * obeys the deadline is woken for it; what is told as too late was late.
  */
 import type { IngressCommand } from '../../../core/http/commands.ts'
-import type { IngressEvent } from '../../../core/http/events.ts'
+import type { ClientId, IngressEvent } from '../../../core/http/events.ts'
 import type { Instant } from '../../../core/machine.ts'
 import type { ClientPeer } from '../network/client-peer.ts'
 import type { UpstreamPeer } from '../network/upstream-peer.ts'
@@ -21,9 +21,12 @@ interface Due {
 
 export class Timeouts implements HttpChecker {
   readonly #due = new WeakMap<ClientPeer, Due>()
+  /** Told to have taken all, and the end. */
+  readonly #finished = new WeakSet<ClientPeer>()
 
   onStep({ event, commands, now }: HttpStep, world: HttpWorld): void {
     this.#touch(event, now, world)
+    if (event.type === 'client-finished') this.#finish(event.client, world)
     for (const command of commands) this.#touch(command, now, world)
   }
 
@@ -47,6 +50,11 @@ export class Timeouts implements HttpChecker {
     }
   }
 
+  #finish(id: ClientId, world: HttpWorld): void {
+    const client = world.clients.live.get(id)
+    if (client !== undefined) this.#finished.add(client)
+  }
+
   /** Reckoned anew when it may be another. */
   #dueOf(client: ClientPeer, world: HttpWorld): Instant {
     const { touches, wasEnded, becameTunnel, isBlockedTold } = client
@@ -62,7 +70,7 @@ export class Timeouts implements HttpChecker {
       known.flags === flags &&
       known.told === told
     if (isKnown) return known.at
-    const at = dueOfClient(client, world)
+    const at = dueOfClient(client, this.#finished.has(client), world)
     this.#due.set(client, { at, touches, triedAt, revision, flags, told })
     return at
   }
@@ -84,7 +92,7 @@ function touch(client: ClientPeer, now: Instant): void {
   client.touches += 1
 }
 
-function dueOfClient(client: ClientPeer, world: HttpWorld): Instant {
+function dueOfClient(client: ClientPeer, isFinished: boolean, world: HttpWorld): Instant {
   const { acceptedAt, wasEnded, isBlockedTold } = client
   const { operator } = world
   const current = client.requests.find(({ record }) => record === undefined)
@@ -92,8 +100,11 @@ function dueOfClient(client: ClientPeer, world: HttpWorld): Instant {
   const isSeeking = current?.headAt !== undefined
   const touchedAt = Math.max(client.touchedAt, isSeeking ? world.backends.triedAt : 0)
   const isOver = wasEnded || current?.headAt === undefined
-  if (isBlockedTold && isOver && !client.becameTunnel) return touchedAt + takesMs(client, world)
-  if (wasEnded && !client.becameTunnel) return touchedAt + CLOSING_MS
+  if (isFinished && !client.becameTunnel) return touchedAt + CLOSING_MS
+  // Whatever was written waits to be taken, also where that is not told.
+  if ((wasEnded || (isBlockedTold && isOver)) && !client.becameTunnel) {
+    return touchedAt + takesMs(client, world)
+  }
   const limits = operator.limitsSince(acceptedAt)
   const ports = Math.max(...limits.map((each) => Math.max(each.headTimeoutMs, each.keepAliveMs)))
   if (current?.headAt === undefined) return touchedAt + ports
@@ -136,7 +147,9 @@ function dueOfUpstream(upstream: UpstreamPeer, world: HttpWorld): Instant {
     return openedAt + Math.max(...settings.map((each) => each.connectTimeoutMs))
   }
   if (isUsed) return Number.POSITIVE_INFINITY // it is over with its client
-  const kept = operator.configsSince(idleSince).map((each) => each.idleUpstreamMs)
+  // What was in force when the head of its last answer came.
+  const since = upstream.current?.at ?? openedAt
+  const kept = operator.configsSince(since).map((each) => each.idleUpstreamMs)
   const client = upstream.current?.request.client
   return (client?.touchedAt ?? idleSince) + Math.max(...kept, client?.config.idleUpstreamMs ?? 0)
 }

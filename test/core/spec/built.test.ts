@@ -323,6 +323,31 @@ describe('a first endpoint that only redirects', () => {
   })
 })
 
+describe('an http check of replicas that speak HTTP/2', () => {
+  const rpc = { name: 'rpc', protocol: 'http', port: 80, http: { backend: 'h2c' } }
+  const plain = { name: 'plain', protocol: 'http', port: 81 }
+  const checked = (url: string, ...endpoints: Tree[]): Tree =>
+    webWith({ endpoints, health: { check: { type: 'http', url } } })
+  const WARNED = [
+    'the check speaks HTTP/1.1, and rpc is backend: h2c: unless the program speaks both, write check: { type: tcp }',
+  ]
+
+  test('is warned of, for it speaks HTTP/1.1', () => {
+    expect(warnedOf(checked('http://localhost/up', rpc, plain))).toEqual(WARNED)
+    expect(warnedOf(checked('http://localhost:80/up', plain, rpc))).toEqual(WARNED)
+    expect(levelsOf(checked('http://localhost/up', rpc))).toEqual([
+      'warn services.web.health.check.url',
+    ])
+  })
+
+  test('is not, where it asks another endpoint or asks by tcp', () => {
+    expect(warnedOf(checked('http://localhost:81/up', rpc, plain))).toEqual([])
+    expect(warnedOf(checked('http://localhost/up', plain, rpc))).toEqual([])
+    expect(warnedOf(webWith({ endpoints: [rpc], health: { check: { type: 'tcp' } } }))).toEqual([])
+    expect(warnedOf(webWith({ endpoints: [rpc] }))).toEqual([])
+  })
+})
+
 test('what is not used is named, with what to write', () => {
   const said = { stream: { session_timeout: '1s' } }
   expect(warnedOf(endpoint(said))).toEqual(['session_timeout is not used; write idle_timeout'])

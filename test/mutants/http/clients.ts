@@ -3,6 +3,17 @@ import { mutantsOf } from '../mutant.ts'
 /** Clients, ports and listeners: what they are let do, how long, and how they end. */
 export const clients = [
   ...mutantsOf('core/http/ingress/clients/connection.ts', [
+    ['a tunnel that both have ended is broken', "isOver ? 'done' : 'client-gone'", "'client-gone'"],
+    [
+      'what a closing client did not take is not cut',
+      'closeClient(state, client, !client.isFinished, out)',
+      'closeClient(state, client, false, out)',
+    ],
+    [
+      'an idle tunnel that takes nothing is not cut',
+      "cutOff(state, client, 'idle', client.isBlocked, now, out)",
+      "cutOff(state, client, 'idle', false, now, out)",
+    ],
     [
       'any number of clients comes',
       'state.clients.size >= state.config.clientsMax',
@@ -30,7 +41,7 @@ export const clients = [
     ],
     [
       'a tunnel that is idle is reset',
-      "cutOff(state, client, 'idle', false, now, out)",
+      "cutOff(state, client, 'idle', client.isBlocked, now, out)",
       "cutOff(state, client, 'idle', true, now, out)",
     ],
     [
@@ -45,13 +56,13 @@ export const clients = [
     ],
     [
       'a body that does not come is its backend’s fault',
-      'client.isBlocked || (client.left !== 0 && !upstream!.isBlocked)',
+      'client.isBlocked || (!isAsked(client) && !upstream!.isBlocked)',
       'client.isBlocked',
     ],
     [
       'a backend that takes nothing is its client’s fault',
-      '(client.left !== 0 && !upstream!.isBlocked)',
-      'client.left !== 0',
+      '(!isAsked(client) && !upstream!.isBlocked)',
+      '!isAsked(client)',
     ],
     [
       'the time of all is that of a part',
@@ -68,8 +79,8 @@ export const clients = [
     ],
     [
       'after what cannot be read the next is read',
-      "    client.mustClose = true\n    fail(state, client, 'bad-request', now, out, reader.status)",
-      "    fail(state, client, 'bad-request', now, out, reader.status)",
+      '    client.mustClose = true\n    client.fault = reader.fault\n',
+      '    client.fault = reader.fault\n',
     ],
     [
       'what comes later of a request that waits weighs nothing',
@@ -101,11 +112,7 @@ export const clients = [
       'isBlocked && upstream.isConnected && !upstream.hasEnded',
       'isBlocked && upstream.hasEnded && !upstream.isConnected',
     ],
-    [
-      'who left waits on for a service',
-      "    cutOff(state, client, 'client-gone', false, now, out)\n",
-      '',
-    ],
+    ['who left waits on for a service', "    leave(state, client, 'client-gone', now, out)\n", ''],
   ]),
   ...mutantsOf('core/http/ingress/clients/closing.ts', [
     [
@@ -121,23 +128,13 @@ export const clients = [
     ['a client that stays silent is waited for', ' || !client.lingers) close', ') close'],
     [
       'a client lingers for ever',
-      'else setDue(state, client, now + CLOSING_MS_MAX)',
-      'else setDue(state, client, now + 1e9)',
+      'setDue(state, client, now + LINGER_MS)',
+      'setDue(state, client, now + 1e9)',
     ],
     [
       'a client takes its answer whenever it likes',
       'now + (settings?.bodyTimeoutMs ?? port.limits.headTimeoutMs)',
       'now + 1e9',
-    ],
-    [
-      'a client that closes and took all is closed as soon as if it had not',
-      '  if (stage === CLOSING) setDue(state, client, now + CLOSING_MS_MAX)\n',
-      '',
-    ],
-    [
-      'a connection that was held back rests for less',
-      '  if (stage === READY) setDue(state, client, now + port.limits.keepAliveMs)\n',
-      '',
     ],
   ]),
   ...mutantsOf('core/http/ingress/control/ports.ts', [
@@ -148,8 +145,8 @@ export const clients = [
     ],
     [
       'who rests on a port that closes rests on',
-      'if (!next.done && next.value.stage === READY) {',
-      'if (!next.done && next.value.stage < 0) {',
+      'if (!next.done && next.value.stage === READY) endIdle',
+      'if (!next.done && next.value.stage < 0) endIdle',
     ],
     ['a port that closes is open', '  port.isClosing = true\n', ''],
     [
@@ -237,6 +234,28 @@ export const clients = [
       'a connection that was used is closed for its age',
       'if (upstream.dueAt > now) setIdleDue',
       'if (upstream.dueAt < 0) setIdleDue',
+    ],
+  ]),
+  ...mutantsOf('core/http/ingress/ingress.ts', [
+    [
+      'a connection that was held back rests for less',
+      'if (stage === READY) setDue',
+      'if (stage < READY) setDue',
+    ],
+    [
+      'a client that closes and takes has no more time',
+      'else if (stage === CLOSING) awaitTaking(state, client, now)\n',
+      '',
+    ],
+    [
+      'a tunnel that was held back is idle',
+      '  else if (stage === TUNNEL) touch(state, client, now)\n',
+      '',
+    ],
+    [
+      'what was held back has no more time',
+      '  else if (stage === ASKING || stage === ANSWERING) awaitMore(state, client, now)\n',
+      '',
     ],
   ]),
 ]

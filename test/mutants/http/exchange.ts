@@ -4,6 +4,21 @@ import { mutantsOf } from '../mutant.ts'
 export const exchange = [
   ...mutantsOf('core/http/ingress/exchange/begin.ts', [
     [
+      'a stream that told of no body has no end',
+      'head.body === 0 && client.isStream && !client.hasEnded ? END_DUE : head.body',
+      'head.body',
+    ],
+    [
+      'the last of several proxies says how the client came',
+      '/^https[ \\t]*(?:,|$)/i',
+      '/(?:^|,)[ \\t]*https$/i',
+    ],
+    [
+      'a redirect is of no listener',
+      '  if (isOpen) {\n',
+      '  if (isOpen && route.redirectTo === undefined) {\n',
+    ],
+    [
       'any number of requests comes by one connection',
       'client.requests >= config.requestsPerClientMax)',
       'client.requests < 0)',
@@ -37,7 +52,7 @@ export const exchange = [
       'client.isSecure ||\n  (client.trustsPeer',
       '(client.trustsPeer',
     ],
-    ['whoever says that it came by TLS did', '(client.trustsPeer && fields', '(fields'],
+    ['whoever says that it came by TLS did', '(client.trustsPeer && HTTPS', '(HTTPS'],
     [
       'nobody is sent to TLS',
       'route.redirectTo !== undefined && !isSecure(client, head)',
@@ -45,8 +60,8 @@ export const exchange = [
     ],
     [
       'a listener that goes takes the next request',
-      "listener === undefined || listener.phase !== 'open'",
-      'listener === undefined',
+      "listener?.phase === 'open'",
+      'listener !== undefined',
     ],
     [
       'who may not come may',
@@ -93,17 +108,17 @@ export const exchange = [
   ...mutantsOf('core/http/ingress/exchange/request.ts', [
     [
       'a body that cannot be read goes on',
-      "  if (to < 0) {\n    fail(state, client, 'bad-request', now, out, 400)\n    return bytes.length\n  }\n",
-      '  if (to < 0) return bytes.length\n',
+      "    fail(state, client, 'bad-request', now, out, statusOf(fault))\n    return bytes.length\n",
+      '    return bytes.length\n',
     ],
     [
       'an answer is waited for as long as for a body',
-      'isAsked ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs',
+      'isAnswerDue ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs',
       'settings!.bodyTimeoutMs',
     ],
     [
       'a body is waited for as long as for an answer',
-      'isAsked ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs',
+      'isAnswerDue ? settings!.responseTimeoutMs : settings!.bodyTimeoutMs',
       'settings!.responseTimeoutMs',
     ],
     [
@@ -113,6 +128,17 @@ export const exchange = [
     ],
   ]),
   ...mutantsOf('core/http/ingress/exchange/answer.ts', [
+    [
+      'what did not change its protocol is asked again',
+      " && client.passage.requestUpgrade === ''\n",
+      '\n',
+    ],
+    [
+      'an empty answer of a stream has no trailers',
+      'body === 0 && mayHaveTrailers(client, upstream, status) ? END_DUE : body',
+      'body',
+    ],
+    ['a HEAD waits for trailers', " && head!.method !== 'HEAD'\n", '\n'],
     [
       'HTTP/1.0 is told in between',
       '} else if (passage.clientMinor === 1) {\n    write',
@@ -149,11 +175,15 @@ export const exchange = [
       'else setDue(state, client, now + client.settings!.bodyTimeoutMs)',
       '',
     ],
-    ['a backend that says more is asked again', 'if (isClean && isAsked &&', 'if (isAsked &&'],
+    [
+      'a backend that says more is asked again',
+      'const mayPark = isClean && isWhole &&',
+      'const mayPark = isWhole &&',
+    ],
     [
       'a backend that was not asked all is asked again',
-      'if (isClean && isAsked &&',
-      'if (isClean &&',
+      'const mayPark = isClean && isWhole &&',
+      'const mayPark = isClean &&',
     ],
     [
       'a backend’s word of how long does not count',
@@ -168,6 +198,24 @@ export const exchange = [
     ],
   ]),
   ...mutantsOf('core/http/ingress/exchange/end.ts', [
+    [
+      'answers before are lost when a client leaves',
+      '  if (client.requests < 2) {',
+      '  if (client.requests > 0) {',
+    ],
+    [
+      'a client that left waits to be closed',
+      '  if (client.requests < 2) {',
+      '  if (client.requests < 0) {',
+    ],
+    ['a redirect is a use', " && outcome !== 'redirected'", ''],
+    ['a backend that is late has not failed', 'isLate || outcome ===', 'outcome ==='],
+    [
+      'a session that does not answer is trusted',
+      'isLate && upstream.reader === undefined',
+      'upstream.id < 0',
+    ],
+    ['a fault of one request is that of the next', '  client.fault = undefined\n', ''],
     [
       'a refusal comes in the middle of an answer',
       'if (client.stage > ASKING) {',
@@ -226,6 +274,12 @@ export const exchange = [
     ],
   ]),
   ...mutantsOf('core/http/ingress/exchange/body.ts', [
+    ['a stream sends more than it told', '  if (left === END_DUE) return -1\n', ''],
+    [
+      'what a stream says of its length is its end',
+      'if (isStream(source) && isStream(sink)) source',
+      'if (source.left > 0) source',
+    ],
     [
       'each piece of a read is a chunk without an end',
       '  } else if (sink.writesChunks) {\n    write(sink, CHUNK_END, undefined, out)\n  }',

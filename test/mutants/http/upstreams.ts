@@ -4,6 +4,21 @@ import { mutantsOf } from '../mutant.ts'
 export const upstreams = [
   ...mutantsOf('core/http/ingress/upstreams/choice.ts', [
     [
+      'a stream is repeated for ever',
+      'upstream.reader !== undefined || !client.wasRepeated',
+      'client.id > 0',
+    ],
+    [
+      'a session that goes away costs a retry',
+      'isUnsent ? upstream.isConnected : upstream.isReused',
+      '!isUnsent && upstream.isReused',
+    ],
+    [
+      'a backend that drops what it took has not failed',
+      "    if (!isStale && why === 'upstream-closed') target!.failures += 1\n",
+      '',
+    ],
+    [
       'who tried a backend is sent there again',
       'group.choose(client.tried, key)',
       'group.choose(NONE_TRIED, key)',
@@ -48,13 +63,13 @@ export const upstreams = [
     ],
     [
       'a stale connection costs a retry',
-      "!isUnsent && upstream.isReused && why === 'upstream-closed'",
-      "!isUnsent && upstream.isReused && why === 'done'",
+      "isOld && mayBeSame && why === 'upstream-closed'",
+      "isOld && mayBeSame && why === 'done'",
     ],
     [
       'a fresh connection that ends costs no retry',
-      '!isUnsent && upstream.isReused && why',
-      '!isUnsent && why',
+      'isUnsent ? upstream.isConnected : upstream.isReused',
+      'isUnsent ? upstream.isConnected : upstream.id > 0',
     ],
     [
       'after one stale connection another one is used',

@@ -179,6 +179,16 @@ export const sleep = [
   ]),
   ...mutantsOf('core/node/service/failures.ts', [
     [
+      'what people want is started again though it is to stay out',
+      '(!service.isWaking || service.isPinned)) slot',
+      '!service.isWaking) slot',
+    ],
+    [
+      'what people want sleeps on',
+      'const sleepsOn = service.isWaking && !service.isPinned',
+      'const sleepsOn = service.isWaking',
+    ],
+    [
       'who waits for what does not come up waits on',
       '  failWaking(step, service, `${label} ${reason}`)\n',
       '',
@@ -193,6 +203,11 @@ export const sleep = [
   ]),
   ...mutantsOf('core/node/service/standing.ts', [
     [
+      'datagrams may come before their listener knows that it sleeps',
+      "listener.endpoint.protocol === 'udp' &&\n  listener.sentVersion === listener.appliedVersion",
+      "listener.endpoint.protocol === 'udp'",
+    ],
+    [
       'a deployment is not ready while one of it is woken',
       '(wasReady && isComing(service))',
       'wasReady && false',
@@ -204,8 +219,8 @@ export const sleep = [
     ],
     [
       'what sleeps needs nobody where it listens',
-      "isAsleep(service) && endpoint.protocol === 'udp'",
-      'isAsleep(service)',
+      "  listener.endpoint.protocol === 'udp' &&\n",
+      '',
     ],
     ['what sleeps is not well', "new Set(['healthy', 'asleep'])", "new Set(['healthy'])"],
   ]),

@@ -195,7 +195,11 @@ const needsLength = (client: Client, upstream: Upstream, { body, status, fields 
 
 /** Its body is empty, as it told, and its end is yet to come. */
 const mayHaveTrailers = (client: Client, { reader, hasEnded }: Upstream, status: number) =>
-  reader === undefined && !hasEnded && status !== RESET_CONTENT && hasContent(client, status)
+  client.isStream &&
+  reader === undefined &&
+  !hasEnded &&
+  status !== RESET_CONTENT &&
+  hasContent(client, status)
 
 const hasContent = ({ head }: Client, status: number): boolean =>
   status !== 204 && status !== 304 && head!.method !== 'HEAD'

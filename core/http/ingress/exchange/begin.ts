@@ -1,9 +1,9 @@
 /** From a head that is complete to a backend, or to an answer of our own. */
 import type { Instant } from '../../../machine.ts'
 import { admits } from '../../../policy/access.ts'
-import { challengeAnswer, redirectAnswer } from '../../forward/answer.ts'
+import { challengeAnswer, EMPTY, redirectAnswer } from '../../forward/answer.ts'
 import { addressText, clientOf } from '../../forward/client.ts'
-import { isRequestId } from '../../forward/request.ts'
+import { isRequestId, isTraced } from '../../forward/request.ts'
 import { wantsHsts } from '../../forward/response.ts'
 import { FIELD } from '../../head/fields.ts'
 import { CHUNKED } from '../../head/meaning.ts'
@@ -113,6 +113,11 @@ function lead(
   if (settings.access.length > 0 && !admits(settings.access, client.address)) {
     return fail(state, client, 'forbidden', now, out)
   }
+  // RFC 9110, 7.6.2: whoever asks so far and no further wants to know that it came here.
+  if (isTraced(head) && head.fields.get(FIELD.maxForwards) === '0') {
+    if (head.method === 'TRACE') return fail(state, client, 'bad-request', now, out, 501)
+    return answerOwn(state, client, EMPTY, 'done', now, out)
+  }
   sayBusy(listener, out)
   if (head.upgrade !== '' && !mayUpgrade(state, client, head)) {
     return fail(state, client, 'bad-request', now, out, 501)
@@ -124,8 +129,7 @@ function lead(
 }
 
 const isSecure = (client: Client, { fields }: RequestHead): boolean =>
-  client.isSecure ||
-  (client.trustsPeer && HTTPS.test(fields.get(FIELD.xForwardedProto) ?? ''))
+  client.isSecure || (client.trustsPeer && HTTPS.test(fields.get(FIELD.xForwardedProto) ?? ''))
 
 /**
  * A change of protocol is offered on where the backend can take it and where nothing else is on the

@@ -37,8 +37,8 @@ export function relay(
   if (left > 0) {
     source.left = left - (to - at)
     if (source.left === 0) {
-      // What a stream says of its length is not its end (RFC 9113, 8.1).
-      if (source.reader === undefined) source.left = END_DUE
+      // What a stream says of its length is not its end (RFC 9113, 8.1): another takes its trailers.
+      if (isStream(source) && isStream(sink)) source.left = END_DUE
       else endBody(sink, '', undefined, out)
     }
   } else if (sink.writesChunks) {
@@ -131,5 +131,7 @@ function endBody(
     out.push({ type: 'end-upstream', upstream: sink.id })
   }
 }
+
+const isStream = ({ reader }: Client | Upstream): boolean => reader === undefined
 
 const NO_FIELDS: readonly string[] = []

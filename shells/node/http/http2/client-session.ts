@@ -85,7 +85,9 @@ export class ClientSession {
   #onStream(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
     const { nextClient, opened, to } = this.#options
     const isLast = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-    const client = new StreamClient(nextClient(), stream, isLast, to, () => this.#expectClose(stream))
+    const client = new StreamClient(nextClient(), stream, isLast, to, () =>
+      this.#expectClose(stream),
+    )
     this.#live += 1
     stream.once('close', () => this.#onStreamClosed(stream))
     opened(client)

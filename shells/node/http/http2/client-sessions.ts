@@ -7,6 +7,8 @@ import { ClientSession, type ClientSessionOptions } from './client-session.ts'
 export interface ClientSessionsOptions
   extends Omit<ClientSessionOptions, 'limits' | 'misbehaved' | 'closed'> {
   readonly sessionsMax: number
+  /** One was turned away: there are as many. */
+  readonly full: () => void
 }
 
 export class ClientSessions {
@@ -28,6 +30,7 @@ export class ClientSessions {
     const { counters } = this
     if (this.#sessions.size >= this.#options.sessionsMax) {
       counters.full += 1
+      this.#options.full()
       socket.destroy()
       return
     }

@@ -9,6 +9,8 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
   readonly #to: Listening
   /** The request has ended. */
   #hasEnded: boolean
+  /** So has the answer. */
+  #hasFinished = false
   #trailersIn: readonly string[] | undefined
   #trailersOut: FieldRecord = NO_FIELDS
   /** They end the stream. Node says when it takes them, and sends them a little later. */
@@ -83,14 +85,14 @@ export class StreamClient extends Wire<ServerHttp2Stream> {
   }
 
   protected tell(what: Occurrence): void {
+    if (what === 'finished') this.#hasFinished = true
     this.#to.step({ type: `client-${what}`, client: this.id })
   }
 
   /** Also of one that is over as it should be: that both sides have ended was told before. */
   #onClose(): void {
-    const { writableFinished, rstCode } = this.stream
-    const isWhole = this.#hasEnded && writableFinished && rstCode === constants.NGHTTP2_NO_ERROR
-    if (!isWhole) this.report('broken')
+    const isWhole = this.#hasEnded && this.#hasFinished
+    if (!isWhole || this.stream.rstCode !== constants.NGHTTP2_NO_ERROR) this.report('broken')
   }
 
   #onEnd(): void {

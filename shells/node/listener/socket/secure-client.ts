@@ -8,9 +8,14 @@ import { carriedBy } from '../stream/release-socket.ts'
 /** What a node with certificates has of them here. */
 export type Shown = Pick<Certificates, 'contextFor' | 'serverOptions'>
 
-export type ClientOptions = (ServerOptions | Pick<ServerOptions, 'secureContext'>) & {
+export type ClientOptions = ShownOptions & {
   /** Offered by ALPN, the best first; none: it is not spoken of. */
   readonly protocols: readonly string[]
+}
+
+export type ShownOptions = (ServerOptions | Pick<ServerOptions, 'secureContext'>) & {
+  /** Says why it failed, where more is known than OpenSSL tells. */
+  readonly explain?: (reason: string) => string
 }
 
 /** Exactly one of them is called, later. */
@@ -27,7 +32,7 @@ export interface HandshakeEnd {
 export function secureClient(
   tcp: Socket,
   bytes: Uint8Array,
-  { protocols, ...options }: ClientOptions,
+  { protocols, explain = (reason) => reason, ...options }: ClientOptions,
   end: HandshakeEnd,
 ): TLSSocket {
   if (bytes.byteLength > 0) tcp.unshift(bytes)
@@ -39,7 +44,7 @@ export function secureClient(
     if (isOver) return
     isOver = true
     if (reason === undefined) end.done()
-    else end.failed(reason)
+    else end.failed(explain(reason))
   }
   // This is how `tls.Server` does it. To be one we would have to find out which TCP socket its TLS
   // sockets belong to. Without it nobody takes control when the handshake is done, and what OpenSSL
@@ -65,19 +70,25 @@ export function shownTo(
   tcp: Socket,
   serverName: string | undefined,
   certificates: Shown,
-): ServerOptions | Pick<ServerOptions, 'secureContext'> | undefined {
+): ShownOptions | undefined {
   if (serverName !== undefined) {
     const secureContext = certificates.contextFor(serverName)
     if (secureContext === undefined) tcp.write(UNRECOGNIZED_NAME)
     return secureContext && { secureContext }
   }
+  let isNamed = false
   return {
     ...certificates.serverOptions(),
     SNICallback: (name, answer) => {
+      isNamed = true
       const context = certificates.contextFor(name)
       if (context !== undefined) return answer(null, context)
       tcp.write(UNRECOGNIZED_NAME) // nothing of TLS was written yet
       answer(new Error(noCertificateFor(name)))
+    },
+    explain: (reason) => {
+      const isBare = !isNamed && certificates.contextFor(undefined) === undefined
+      return isBare && WITHOUT_CERTIFICATE.test(reason) ? NO_DEFAULT : reason
     },
   }
 }
@@ -86,6 +97,11 @@ export const CLIENT_LEFT = 'the client left during the handshake'
 /** A client may ask for what it likes; what people read is a name, or that it is none. */
 export const noCertificateFor = (serverName: string): string =>
   `no certificate for ${HOST_NAME.test(serverName) ? serverName : 'what is no host name'}`
+
+/** What OpenSSL says of having none, in TLS 1.3 and before. */
+const WITHOUT_CERTIFICATE = /no suitable signature algorithm|no shared cipher/
+const NO_DEFAULT =
+  'TLS: no certificate for clients that name no server; add default.crt and default.key'
 
 const HOST_NAME = /^[A-Za-z0-9._-]{1,253}$/
 

@@ -39,6 +39,28 @@ const ROWS: readonly Row[] = [
     then: [GET, 'X-a: 1', HOST, 'ACCEPT: text/html', 'x-A: 2', 'Accept: */*'],
   },
   {
+    name: 'a length with odd white space around it is written anew',
+    given: ['POST /a?b=c HTTP/1.1', HOST, 'CONTENT-LENGTH:  5\t ', 'x: 1'],
+    passage: { requestBody: 5 },
+    then: ['POST /a?b=c HTTP/1.1', HOST, 'CONTENT-LENGTH: 5', 'x: 1'],
+  },
+  {
+    name: 'one without any as well as it came',
+    given: ['POST /a?b=c HTTP/1.1', HOST, 'Content-Length:5'],
+    passage: { requestBody: 5 },
+    then: ['POST /a?b=c HTTP/1.1', HOST, 'Content-Length:5'],
+  },
+  {
+    name: 'OPTIONS passes on one less (RFC 9110, 7.6.2)',
+    given: ['OPTIONS /a?b=c HTTP/1.1', HOST, 'Max-Forwards: 10', 'x: 1'],
+    then: ['OPTIONS /a?b=c HTTP/1.1', HOST, 'Max-Forwards: 9', 'x: 1'],
+  },
+  {
+    name: 'and no other method',
+    given: [GET, HOST, 'Max-Forwards: 10'],
+    then: [GET, HOST, 'Max-Forwards: 10'],
+  },
+  {
     name: 'the path is what a route leaves of it, the query stays',
     given: ['GET /api/users?id=1 HTTP/1.1', HOST],
     passage: { path: '/users' },

@@ -13,14 +13,14 @@ interface Row {
 
 const OK = 'HTTP/1.1 200 OK'
 const LENGTH = 'Content-Length: 2'
-const TIMING = 'Server-Timing: proxy;dur=1.5'
+const OURS = ['Server-Timing: proxy;dur=1.5', 'X-Request-Id: r1']
 const HSTS = 'Strict-Transport-Security: max-age=31536000; includeSubDomains'
 
 const ROWS: readonly Row[] = [
   {
     name: 'an answer goes on as it came',
     given: [OK, LENGTH, 'x-A: 1'],
-    then: [OK, LENGTH, 'x-A: 1', TIMING],
+    then: [OK, LENGTH, 'x-A: 1', ...OURS],
   },
   {
     name: 'proxy W42: repeated fields stay repeated',
@@ -37,7 +37,7 @@ const ROWS: readonly Row[] = [
       LENGTH,
       'set-cookie: b=2',
       'Set-Cookie: c=3; Expires=Mon, 1 Jan',
-      TIMING,
+      ...OURS,
     ],
   },
   {
@@ -52,36 +52,56 @@ const ROWS: readonly Row[] = [
       'Proxy-Authenticate: Basic',
       'Upgrade: h2c',
     ],
-    then: [OK, LENGTH, TIMING],
+    then: [OK, LENGTH, ...OURS],
+  },
+  {
+    name: 'a length is not told where there is no body',
+    given: ['HTTP/1.1 204 No Content', 'Content-Length: 0', 'x: 1'],
+    then: ['HTTP/1.1 204 No Content', 'x: 1', ...OURS],
+  },
+  {
+    name: 'nor of an interim answer',
+    given: ['HTTP/1.1 103 Early Hints', 'Content-Length: 0', 'Link: </a>'],
+    then: ['HTTP/1.1 103 Early Hints', 'Link: </a>'],
+  },
+  {
+    name: 'an id that a backend gives stays alone',
+    given: [OK, LENGTH, 'X-Request-Id: own'],
+    then: [OK, LENGTH, 'X-Request-Id: own', OURS[0]!],
+  },
+  {
+    name: 'a length with odd white space around it is written anew',
+    given: [OK, 'x: 1', 'content-length:\t 2\t', 'y: 2'],
+    then: [OK, 'x: 1', 'content-length: 2', 'y: 2', ...OURS],
   },
   {
     name: 'what a backend says of its own timing stays beside ours',
     given: [OK, LENGTH, 'Server-Timing: db;dur=53'],
-    then: [OK, LENGTH, 'Server-Timing: db;dur=53', TIMING],
+    then: [OK, LENGTH, 'Server-Timing: db;dur=53', ...OURS],
   },
   {
     name: 'chunks are announced',
     given: ['HTTP/1.1 200 Fine', 'Transfer-Encoding: chunked', 'Trailer: x-sum'],
     passage: { responseBody: CHUNKED },
-    then: ['HTTP/1.1 200 Fine', 'Trailer: x-sum', 'Transfer-Encoding: chunked', TIMING],
+    then: ['HTTP/1.1 200 Fine', 'Trailer: x-sum', 'Transfer-Encoding: chunked', ...OURS],
   },
   {
     name: 'a body up to the end of the connection',
     given: ['HTTP/1.1 200', 'Transfer-Encoding: chunked'],
     passage: { responseBody: UNTIL_CLOSE, closesClient: true, clientMinor: 0 },
-    then: ['HTTP/1.1 200 ', 'Connection: close', TIMING],
+    then: ['HTTP/1.1 200 ', 'Connection: close', ...OURS],
   },
   {
     name: 'the last answer of a connection says so',
     given: [OK, LENGTH],
     passage: { closesClient: true },
-    then: [OK, LENGTH, 'Connection: close', TIMING],
+    then: [OK, LENGTH, 'Connection: close', ...OURS],
   },
   {
     name: 'a client of HTTP/1.0 is told that its connection stays',
     given: ['HTTP/1.0 200 OK', LENGTH],
     passage: { clientMinor: 0 },
-    then: [OK, LENGTH, 'Connection: keep-alive', TIMING],
+    then: [OK, LENGTH, 'Connection: keep-alive', ...OURS],
   },
   {
     name: 'an interim answer has nothing added',
@@ -107,7 +127,7 @@ const ROWS: readonly Row[] = [
       'Sec-WebSocket-Extensions: permessage-deflate',
       'Connection: Upgrade',
       'Upgrade: websocket',
-      TIMING,
+      ...OURS,
     ],
   },
   {
@@ -116,20 +136,20 @@ const ROWS: readonly Row[] = [
     passage: { closesClient: true },
     then: [
       ...['HTTP/1.1 426 Upgrade Required', LENGTH],
-      ...['Connection: Upgrade, close', 'Upgrade: websocket', TIMING],
+      ...['Connection: Upgrade, close', 'Upgrade: websocket', ...OURS],
     ],
   },
   {
     name: 'TLS is said to stay',
     given: [OK, LENGTH],
     passage: { hsts: true },
-    then: [OK, LENGTH, TIMING, HSTS],
+    then: [OK, LENGTH, ...OURS, HSTS],
   },
   {
     name: 'what a backend says of it stays',
     given: [OK, LENGTH, 'strict-transport-security: max-age=0'],
     passage: { hsts: true },
-    then: [OK, LENGTH, 'strict-transport-security: max-age=0', TIMING],
+    then: [OK, LENGTH, 'strict-transport-security: max-age=0', ...OURS],
   },
 ]
 
@@ -168,7 +188,16 @@ describe('to an HTTP/2 client', () => {
       responseBody: CHUNKED,
     })
     expect(responseFields(head, passage)).toEqual([
-      ...['set-cookie', 'a=1', 'set-cookie', 'b=2', 'server-timing', 'proxy;dur=1.5'],
+      ...[
+        'set-cookie',
+        'a=1',
+        'set-cookie',
+        'b=2',
+        'server-timing',
+        'proxy;dur=1.5',
+        'x-request-id',
+        'r1',
+      ],
       ...['strict-transport-security', 'max-age=31536000; includeSubDomains'],
     ])
   })

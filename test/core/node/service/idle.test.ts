@@ -227,6 +227,39 @@ test('one that people sent to sleep is woken, and falls asleep again', () => {
   expect(wanted(shell)).toBe(0)
 })
 
+test.each([
+  ['isolate', 'it stays out until `weir restart`', 0],
+  ['restart', 'starting it again', 1],
+] as const)('one that people scale while it is woken: on_panic %s holds', (onPanic, text, left) => {
+  const shell = node({ ...SLEEPY, errors: { onInitFailure: 'fail', onPanic } })
+  shell.answer = (command) => (command.type === 'verify-replica' ? [] : undefined)
+  say(shell, 'listener-wanted')
+  shell.scale('web', 1)
+  const commands = shell.crash(1)
+  expect(notices(commands, 'exited')).toEqual([`web-1 exited with code 1; ${text}`])
+  shell.answer = () => undefined
+  shell.pass(60_000)
+  expect(shell.numbers()).toHaveLength(left)
+})
+
+test('one that sleeps is ready when its listeners of datagrams know it, too', () => {
+  const shell = awake({ endpoints: [endpointOf(), udpEndpointOf()] })
+  const held: NodeCommand[] = []
+  shell.answer = (command) => {
+    if (command.type !== 'apply-backends' || !command.listener.includes('dns')) return undefined
+    held.push(command)
+    return []
+  }
+  const before = shell.commands.length
+  shell.scale('web', 0)
+  shell.pass(60_000)
+  expect(shell.service().state).toBe('asleep')
+  expect(settled(shell.commands.slice(before))).toEqual([])
+  shell.answer = () => undefined
+  shell.feed(...held.flatMap((command) => shell.obey(command)))
+  expect(settled(shell.commands.slice(before))).toEqual(['ready'])
+})
+
 test('one whose groups must run is not sent to sleep', () => {
   const replicaGroups = [{ role: 'primary', count: 1, env: {}, affinity: 'spread' }] as const
   expect(replies(node({ replicaGroups }).scale('web', 0))).toMatchObject([

@@ -2,7 +2,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseIp } from '../../../../core/net/address.ts'
 import { parseCidr } from '../../../../core/net/cidr.ts'
-import { addressOfHost, listenFault, networkFault } from '../../../../core/spec/grammar/addresses.ts'
+import {
+  addressOfHost,
+  listenFault,
+  networkFault,
+} from '../../../../core/spec/grammar/addresses.ts'
 
 const NETWORK = 'must be a network such as 10.0.0.0/8, not'
 const NETWORKS: readonly [string, string | undefined][] = [

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { PolicyRule } from '../../../../core/policy/policy.ts'
-import { unmetNeeds } from '../../../../core/spec/node/needs.ts'
 import { decodeNodeFile } from '../../../../core/spec/node/file.ts'
+import { unmetNeeds } from '../../../../core/spec/node/needs.ts'
 import { deploymentOf, fileOf, type Tree } from '../files.ts'
 
 const TREE = fileOf({
@@ -73,9 +73,7 @@ describe('a rule that matches nothing is', () => {
     [
       'an endpoint of any service',
       { ports: ['nosuchep', 'http'] },
-      [
-        `warn services: ${RULE} names endpoint nosuchep, which no service here has; ${ELSEWHERE}`,
-      ],
+      [`warn services: ${RULE} names endpoint nosuchep, which no service here has; ${ELSEWHERE}`],
     ],
     [
       'a deployment that is nearly this one',
@@ -102,7 +100,7 @@ test('what is known of other deployments counts', () => {
     { service: 'cart', ports: ['api', 7000] },
     { ports: ['api', 7000] },
   ]
-  expect(warned(rules)).toHaveLength(5)
+  expect(warned(rules)).toHaveLength(4)
   expect(warned(rules, OTHERS)).toEqual([])
   expect(warned([{ service: 'cart', deployment: 'test' }], OTHERS)).toHaveLength(1)
   expect(warned([{ deployment: 'tset' }], [{ ...OTHERS[0]!, deployment: 'tset' }])).toEqual([])

@@ -106,7 +106,9 @@ describe('names that nobody has a certificate for', () => {
     expect(messagesWith('default')).toEqual([])
     const six = webWith({ endpoints: [{ name: 'a', protocol: 'https', port: 1, host: '[::1]' }] })
     const found = unmetNeeds(deploymentOf(six), settings, { certificateNames: new Set(['[::1]']) })
-    expect(found.map(({ message }) => message)).toEqual([expect.stringContaining('is for an address')])
+    expect(found.map(({ message }) => message)).toEqual([
+      expect.stringContaining('is for an address'),
+    ])
   })
 
   test('what is not known is not judged', () => {

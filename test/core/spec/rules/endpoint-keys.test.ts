@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EndpointSpec } from '../../../../core/spec/deployment.ts'
 import { plainEndpoint, plainHttp } from '../../../../core/spec/plain-endpoint.ts'
-import { endpointWith, fileOf, problemsOf, type Tree, webOf } from '../files.ts'
+import { deploymentOf, endpointWith, fileOf, problemsOf, type Tree, webOf } from '../files.ts'
 
 const AT = '/services/web/endpoints/0'
 const tcp = (stream: Tree, more: Tree = {}): Tree =>
@@ -183,9 +183,7 @@ describe('keys that cannot work are refused', () => {
     [
       'an IPv6 address with its port',
       endpointWith({ host: '[::1]:8080' }),
-      [
-        `=${AT}/host: host must be without the port, which is a key of its own: write "[::1]"`,
-      ],
+      [`=${AT}/host: host must be without the port, which is a key of its own: write "[::1]"`],
     ],
     [
       'brackets around anything else',

@@ -342,3 +342,51 @@ describe('a program that chooses its port runs once', () => {
     },
   ])
 })
+
+describe('an endpoint may lead to the port of another one', () => {
+  const AT = '=/services/web/endpoints'
+  const to = (target: unknown, more: Tree = {}, name = 'abc'): Tree =>
+    endpoint(name, { target, ...more })
+  const none = 'target nosuch is no endpoint of the service'
+  const broken = { name: 'broken', protocol: 'tcp', port: 'x' }
+  const BROKEN = `${AT}/2/port: port must be a number from 1 to 65535, not "x"`
+  const ROWS: readonly [string, readonly unknown[], readonly string[]][] = [
+    ['of one', [to('a'), endpoint('a')], []],
+    ['of none', [to('nosuch'), endpoint('a')], [`${AT}/0/target: ${none}`]],
+    [
+      'of one that is misspelt',
+      [to('pulbic'), endpoint('public')],
+      [`${AT}/0/target: target pulbic is no endpoint of the service; did you mean public?`],
+    ],
+    [
+      'of none, beside another mistake',
+      [to('nosuch'), endpoint('a'), broken],
+      [`${AT}/0/target: ${none}`, BROKEN],
+    ],
+    ['of one that is not understood', [to('broken'), endpoint('a'), broken], [BROKEN]],
+    [
+      'beside one whose name nobody knows',
+      [to('nosuch'), { protocol: 'tcp', port: 1 }],
+      ['/services/web/endpoints/1: missing key name in an endpoint'],
+    ],
+    ['of itself', [to('abc')], [`${AT}/0/target: target must be another endpoint; remove it`]],
+    [
+      'with a port of its own',
+      [to('a', { target_port: 9000 }), endpoint('a')],
+      [`${AT}/0/target: target and target_port say two things; remove one of them`],
+    ],
+    [
+      'of one that leads on',
+      [to('bb'), to('a', {}, 'bb'), endpoint('a')],
+      [`${AT}/0/target: target bb leads to a itself; write target: a`],
+    ],
+    [
+      'of another kind',
+      [to('a'), endpoint('a', { protocol: 'udp' })],
+      [`${AT}/0/target: target a is udp, and this is tcp`],
+    ],
+  ]
+  for (const [name, endpoints, problems] of ROWS) {
+    test(name, () => expect(problemsOf(webWith({ endpoints }))).toEqual(problems))
+  }
+})

@@ -79,6 +79,31 @@ describe('the port of metrics', () => {
   })
 })
 
+describe('a network policy for what is not there', () => {
+  const text = `${HEAD}    endpoints: [{ name: a, protocol: tcp, port: 1 }]\n`
+  const accessRules = [{ service: 'typo', deployment: '*', action: 'deny' }] as const
+  const policy = { name: 'office', cidrs: ['10.0.0.0/8'], members: [], accessRules }
+  const settings = { ...defaultNodeSettings, networkPolicies: [policy] }
+  const warnings = [
+    'f:3:1: access rule 1 of policy office in the node file is for service typo, and there is none of this name here; where it is for another deployment, name that in it',
+  ]
+
+  test('is warned of, by checking and running', () => {
+    expect(loadDeployment(text, 'f')).toMatchObject({ ok: true, warnings: [] })
+    expect(loadDeployment(text, 'f', settings)).toMatchObject({ ok: true, warnings })
+    expect(admitDeployment(text, 'f', settings)).toMatchObject({ ok: true, warnings })
+  })
+
+  test('but where another deployment has it, and not the one that this takes the place of', () => {
+    const admit = (deployment: string) =>
+      admitDeployment(text, 'f', settings, undefined, [
+        { deployment, service: 'typo', endpoint: 'a', port: 1 },
+      ])
+    expect(admit('shop')).toMatchObject({ ok: true, warnings: [] })
+    expect(admit('test')).toMatchObject({ ok: true, warnings })
+  })
+})
+
 describe('staying off loopback', () => {
   const text = `${HEAD}    localhost_reachability: never\n    endpoints: [{ name: a, protocol: tcp, port: 1 }]\n`
   const warned = [

@@ -1,12 +1,28 @@
+import { readFileSync } from 'node:fs'
 import http2 from 'node:http2'
 import * as grpc from '@grpc/grpc-js'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { backend, Client, HOST, refusingPort, startUpstream, until } from '../listener/fixture.ts'
+import {
+  backend,
+  Client,
+  HOST,
+  refusingPort,
+  startBlackHole,
+  startUpstream,
+  until,
+} from '../listener/fixture.ts'
 import { applyBackends, ask, serve, startH2c, WEB } from './served.ts'
 
 const H2C = { http: { backend: 'h2c' } } as const
 
 const CODES = http2.constants
+
+/** Connections on their way to this port. */
+const attemptsAt = (port: number): number =>
+  readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(`:${port.toString(16).toUpperCase().padStart(4, '0')} 02 `))
+    .length
 
 describe('backends of HTTP/2 in the clear', () => {
   test('requests of HTTP/1.1 become streams of one connection', async () => {
@@ -119,6 +135,30 @@ describe('backends of HTTP/2 in the clear', () => {
     expect((await ask(port)).status).toBe(502)
     const { port: second } = await serve([other.port], H2C)
     expect((await ask(second)).status).toBe(502)
+  })
+
+  test('a host that makes no URL is one that cannot be reached', async () => {
+    const { node, port } = await serve([], H2C)
+    await applyBackends(node, [{ ...backend(1, refused), host: '::1%lo' }])
+    expect((await ask(port)).status).toBe(502)
+  })
+
+  test('who comes after an attempt to connect that took too long begins another one', async () => {
+    const hole = await startBlackHole()
+    const before = attemptsAt(hole)
+    const http = { backend: 'h2c', connectTimeoutMs: 1_500, retries: 0 } as const
+    const { node, port } = await serve([hole], { http })
+    const asked = ask(port)
+    await until(() => attemptsAt(hole) === before + 1)
+    await new Promise((resolve) => setTimeout(resolve, 750))
+    const meanwhile = ask(port)
+    await until(() => node.listeners.httpCounters().endpoints[0]?.counters.requestsLive === 2)
+    expect((await asked).status).toBe(504)
+    expect(attemptsAt(hole)).toBe(before + 1)
+    const last = ask(port)
+    await until(() => attemptsAt(hole) === before + 2)
+    expect([(await meanwhile).status, (await last).status]).toEqual([504, 504])
+    await until(() => attemptsAt(hole) === before)
   })
 
   test('a client that leaves resets its stream alone', async () => {

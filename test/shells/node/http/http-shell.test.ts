@@ -13,6 +13,7 @@ test.each(['http1', 'h2c'] as const)(
       fact: () => {},
       exchanged: ({ outcome }) => outcomes.push(outcome),
       hostFailed: () => {},
+      full: () => {},
     })
     onTestFinished(() => shell.stop())
     const config = { ...defaultHttpListenerConfig, backend }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import http2 from 'node:http2'
 import { connect } from 'node:net'
@@ -231,6 +232,32 @@ describe('WebSockets over HTTP/2 (RFC 8441)', () => {
     expect(served.exchanges[0]!.status).toBe(200)
   })
 })
+
+test('a WebSocket over HTTP/2 that the backend ends is over in order', async () => {
+  const web = await startUpstream((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', (head) => {
+      const [, key] = /sec-websocket-key: (.*)\r\n/i.exec(`${head}`)!
+      const accept = createHash('sha1').update(`${key}${WEBSOCKET_GUID}`).digest('base64')
+      socket.write(
+        `HTTP/1.1 101 Now\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      )
+      socket.once('data', () => socket.end('bye'))
+    })
+  })
+  const served = await serve([web.port])
+  const client = await session(served)
+  await until(() => client.remoteSettings.enableConnectProtocol === true)
+  const stream = client.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/' })
+  const answer = got(stream)
+  stream.on('response', () => stream.write('x'))
+  stream.on('end', () => stream.end())
+  expect(await answer).toMatchObject({ body: 'bye', isComplete: true, code: 0 })
+  await until(() => served.exchanges.length === 1)
+  expect(served.exchanges[0]!.outcome).toBe('done')
+})
+
+const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11' // RFC 6455, 1.3
 
 describe('the life of a connection', () => {
   test('when its port closes it takes nothing new, and ends with its streams', async () => {

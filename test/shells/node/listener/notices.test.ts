@@ -123,6 +123,22 @@ test('a name without a certificate is told, a client that only leaves is not', a
   expectNotices(node, `${LISTENER}: a TLS handshake failed at ${address}: ${why}`)
 })
 
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  'clients that name no server, without a default certificate, over %s',
+  async (version) => {
+    const node = await startFixture({ certificates: shown('b.example') })
+    node.openDoor()
+    const { port, address } = await node.bind({ routes: TERMINATE })
+    const bounds = { minVersion: version, maxVersion: version }
+    const client = new SecureClient(port, { servername: '', ...bounds })
+    await client.closed
+    await until(() => node.notices.length === 1)
+    const why =
+      'TLS: no certificate for clients that name no server; add default.crt and default.key'
+    expectNotices(node, `${LISTENER}: a TLS handshake failed at ${address}: ${why}`)
+  },
+)
+
 test('a replica that is not to be spoken to in TLS, with its address', async () => {
   const node = await startFixture()
   const upstream = await startSecureUpstream({}, () => {})

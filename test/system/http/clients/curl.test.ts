@@ -7,7 +7,7 @@ import { freePorts, missing, type RunningNode } from '../../running-node.ts'
 import { titleOf } from '../../stream/peers/nodes.ts'
 import { curl, type Got } from '../peers/curl.ts'
 import { deploymentOf, originService, startHttpNode } from '../peers/nodes.ts'
-import type { Seen } from '../peers/origin.ts'
+import type { Seen } from '../peers/programs/origin.ts'
 
 const noCurl = missing('curl')
 

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { freePorts, until } from '../../running-node.ts'
 import { descriptorsOf, residentBytes } from '../../stream/peers/nodes.ts'
-import type { IdleReport } from '../peers/idle-clients.ts'
 import { deploymentOf, originService, startHttpNode } from '../peers/nodes.ts'
+import type { IdleReport } from '../peers/programs/idle-clients.ts'
 
-const PROGRAM = fileURLToPath(new URL('../peers/idle-clients.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../peers/programs/idle-clients.ts', import.meta.url))
 const PROCESSES = 2
 /** As many as there may be, of what is wanted. */
 const allowed = Number(

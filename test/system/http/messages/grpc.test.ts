@@ -5,10 +5,10 @@ import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { fixture } from '../../../shells/node/tls/fixtures.ts'
 import { freePorts, type RunningNode, until } from '../../running-node.ts'
-import { DETAILS, TEXTS } from '../peers/grpc.ts'
 import { deploymentOf, originService, startHttpNode } from '../peers/nodes.ts'
+import { DETAILS, TEXTS } from '../peers/programs/grpc.ts'
 
-const SERVER = fileURLToPath(new URL('../peers/grpc-server.ts', import.meta.url))
+const SERVER = fileURLToPath(new URL('../peers/programs/grpc-server.ts', import.meta.url))
 
 let node: RunningNode
 let [plain, tls]: readonly number[] = []

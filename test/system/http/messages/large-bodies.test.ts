@@ -15,7 +15,7 @@ import { fixture } from '../../../shells/node/tls/fixtures.ts'
 import { freePorts, type RunningNode, until } from '../../running-node.ts'
 import { residentBytes } from '../../stream/peers/nodes.ts'
 import { deploymentOf, originService, startHttpNode } from '../peers/nodes.ts'
-import type { Sunk } from '../peers/origin.ts'
+import type { Sunk } from '../peers/programs/origin.ts'
 
 const GIGABYTE = 2 ** 30
 const MEGABYTE = 2 ** 20

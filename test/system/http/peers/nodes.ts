@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { place } from '../../../shells/node/tls/fixtures.ts'
 import { newDirectory, RunningNode } from '../../running-node.ts'
 
-const ORIGIN = fileURLToPath(new URL('origin.ts', import.meta.url))
+const ORIGIN = fileURLToPath(new URL('programs/origin.ts', import.meta.url))
 
 /** The command of an origin, as YAML. */
 export const ORIGIN_COMMAND = JSON.stringify([process.execPath, '--no-warnings', ORIGIN])

@@ -5,7 +5,7 @@ import { deploy, replicasOf, titleOf } from '../../stream/peers/nodes.ts'
 import { curl } from '../peers/curl.ts'
 import { nginxCommand, nginxFiles } from '../peers/nginx.ts'
 import { deploymentOf, originService, startHttpNode } from '../peers/nodes.ts'
-import type { Seen } from '../peers/origin.ts'
+import type { Seen } from '../peers/programs/origin.ts'
 import { LOSSLESS, Wrk } from '../peers/wrk.ts'
 
 const noWrk = missing('wrk')
@@ -69,6 +69,12 @@ describe.skipIf(noWrk !== undefined)(titleOf('under wrk', noWrk), () => {
       process.kill(victim as number, 'SIGKILL')
       await replaced([victim as number])
     }
+    expect(await lost(wrk)).toEqual(LOSSLESS)
+  })
+
+  test('proxy W12: replicas that close idle connections without a word cost nobody a request', async () => {
+    const wrk = new Wrk(`http://127.0.0.1:${port}/parting`, 32)
+    await until(async () => (await counted('weir_http_stale_reuses_total', 'site')) > 100)
     expect(await lost(wrk)).toEqual(LOSSLESS)
   })
 

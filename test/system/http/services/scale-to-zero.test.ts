@@ -7,7 +7,7 @@ import { freePorts, missing, type RunningNode, until } from '../../running-node.
 import { replicasOf, titleOf } from '../../stream/peers/nodes.ts'
 import { curl } from '../peers/curl.ts'
 import { deploymentOf, originService, startHttpNode } from '../peers/nodes.ts'
-import type { Seen } from '../peers/origin.ts'
+import type { Seen } from '../peers/programs/origin.ts'
 
 const noCurl = missing('curl')
 

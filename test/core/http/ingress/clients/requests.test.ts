@@ -211,10 +211,11 @@ describe('proxy W46: clients that are slow', () => {
     expect(world.client(1, 'ended')).toEqual([])
   })
 
-  test('between two requests a connection is kept for a while, then closed without a word', () => {
+  test('between two requests a connection is kept for a while, then ended without a word', () => {
     const world = warm()
     expect(world.wait(7_999)).toEqual(['close u1'])
-    expect(world.wait(1)).toEqual(['close 1'])
+    expect(world.wait(1)).toEqual(['end 1'])
+    expect(world.client(1, 'finished')).toEqual(['close 1'])
   })
 
   test('what was kept is kept anew after each request', () => {
@@ -223,7 +224,7 @@ describe('proxy W46: clients that are slow', () => {
     world.send(1, GET)
     world.reply(1, OK)
     expect(world.wait(7_999)).toEqual(['close u1'])
-    expect(world.wait(1)).toEqual(['close 1'])
+    expect(world.wait(1)).toEqual(['end 1'])
   })
 
   test('a body has its time from one piece to the next', () => {
@@ -241,6 +242,7 @@ describe('proxy W46: clients that are slow', () => {
       'end 1',
     ])
     expect(world.send(1, 'oworld')).toEqual([])
+    expect(world.client(1, 'finished')).toEqual([])
     expect(world.wait(5_000)).toEqual(['close 1'])
   })
 
@@ -263,7 +265,7 @@ describe('proxy W46: clients that are slow', () => {
     expect(world.wait(2_999)).toEqual([])
     expect(world.client(1, 'writable')).toEqual(['resume 1'])
     expect(world.wait(7_999)).toEqual(['close u1'])
-    expect(world.wait(1)).toEqual(['close 1'])
+    expect(world.wait(1)).toEqual(['end 1'])
     const other = warm()
     other.send(1, 'GET / HTTP/1.1~Host: a~Connection: close~~')
     other.reply(1, OK)
@@ -308,7 +310,8 @@ describe('clients that leave', () => {
   test('in a head', () => {
     const world = warm()
     world.send(1, 'GET / H')
-    expect(world.client(1, 'ended')).toEqual(['(1 client-gone 0 0/0)', 'close 1'])
+    expect(world.client(1, 'ended')).toEqual(['(1 client-gone 0 0/0)', 'end 1'])
+    expect(world.client(1, 'finished')).toEqual(['close 1'])
   })
 
   test('broken, while a backend works for them: it need not', () => {

@@ -265,7 +265,7 @@ describe('limits', () => {
     expect(world.wait(50)).toEqual(['close 1'])
     world.accept(2, '192.0.2.1:1', 'q')
     expect(world.send(2, GET)).toEqual(['2 < 404 Not Found | own', '(2 GET no-route 404 0/own)'])
-    expect(world.wait(70)).toEqual(['close 2'])
+    expect(world.wait(70)).toEqual(['end 2'])
     world.accept(3, '192.0.2.1:1', 'q')
     expect(world.send(3, `GET / HTTP/1.1~Host: a~X: ${'x'.repeat(40)}~~`)).toEqual([
       '3 < 431 Request Header Fields Too Large connection: close | own',

@@ -51,6 +51,18 @@ describe('a request id', () => {
   })
 })
 
+test('how a client came says the proxy that it came to, not those behind that', () => {
+  const world = new World({
+    routes: [{ path: '/', listener: 'web', redirectTo: 443 }],
+    config: { trustedProxies: [{ network: address('192.0.2.0:0'), bits: 120 }] },
+  })
+  world.accept(1)
+  const request = (proto: string): string[] =>
+    world.send(1, `GET / HTTP/1.1~Host: a~X-Forwarded-Proto: ${proto}~~`)
+  expect(request('http, https')[0]).toContain('308')
+  expect(request('HTTPS , http')).toEqual(['connect u1 A http1'])
+})
+
 describe('that TLS is to stay', () => {
   const said = 'Strict-Transport-Security'
 
@@ -117,6 +129,9 @@ test('a client that took all at last has its whole time to close', () => {
   world.client(1, 'blocked')
   expect(world.wait(2_000)).toEqual([])
   world.client(1, 'writable')
+  expect(world.wait(2_000)).toEqual([])
+  world.send(1, 'more')
+  world.client(1, 'finished')
   expect(world.wait(4_999).filter((line) => !line.endsWith('u1'))).toEqual([])
   expect(world.wait(1)).toEqual(['close 1'])
 })

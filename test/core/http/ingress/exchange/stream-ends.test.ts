@@ -57,11 +57,7 @@ describe('the end of a stream is that of its body, also of one whose length is t
     const world = h2c()
     world.open(1)
     world.upstream(1, 'connected')
-    expect(world.head(1, 204)).toEqual([
-      '1 < 204 last',
-      'close u1',
-      '(1 GET done 204 A 0/0)',
-    ])
+    expect(world.head(1, 204)).toEqual(['1 < 204 last', 'close u1', '(1 GET done 204 A 0/0)'])
   })
 
   test('an answer that is longer than it was told is cut', () => {

@@ -33,8 +33,9 @@ describe('a change of protocol', () => {
     ])
     expect(world.reply(1, OK)).toEqual([
       '1 < 200 OK Content-Length: 2 | ok',
+      'close u1',
       '(1 GET done 200 A 0/2)',
-      'u1 < GET /',
+      'connect u2 A http1',
     ])
   })
 
@@ -222,6 +223,7 @@ describe('proxy W42: a WebSocket on HTTP/2 (RFC 8441)', () => {
       '1 < 403 content-length: 2',
       '1 < no',
       'end 1',
+      'close u1',
       '(1 CONNECT done 403 A 0/2)',
     ])
     expect(world.client(1, 'finished')).toEqual(['close 1'])

@@ -99,6 +99,8 @@ const ways: Readonly<Record<string, Way>> = {
   '/endless': (_asked, answered) => void answered.write('begun\n'),
   '/never': () => {},
   '/broken': (asked) => asked.socket.destroy(),
+  /** The connection ends with the answer, which says nothing of it. */
+  '/parting': (asked, answered) => void answered.end('ok\n', () => asked.socket.end()),
   '/small': (_asked, answered) => answered.end('ok\n'),
 }
 
