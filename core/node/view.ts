@@ -331,7 +331,13 @@ function viewListeners(state: NodeState, service: Service): ListenerView[] {
     const open = [...listener.claims.values()].map(({ claim, purpose }): ListenerView => {
       const socket = sockets.get(claim.id)
       const address = addressOf(placeOf(claim, socket))
-      return { ...row, purpose, address, ...rest, ...standingOf(state, service, claim, socket, sent.size) }
+      return {
+        ...row,
+        purpose,
+        address,
+        ...rest,
+        ...standingOf(state, service, claim, socket, sent.size),
+      }
     })
     return [...open, ...viewEnding(state, listener, { ...row, ...rest, detail: '' })]
   })

@@ -244,7 +244,10 @@ function addChanging(program: Command, terminal: Terminal, finish: Finish): void
   program
     .command('scale')
     .summary('run N replicas of a service, until its next deploy')
-    .description('Runs N replicas of SERVICE. Lasts until the service is deployed again.')
+    .description(
+      'Runs N replicas of SERVICE until it is deployed again. A service that sleeps when nobody ' +
+        'comes stays awake until then; 0 sends it to sleep.',
+    )
     .addArgument(new Argument('<SERVICE>', 'service, or deployment/service'))
     .addArgument(new Argument('<N>', 'replicas').argParser(wholeNumber(0, REPLICAS_MAX)))
     .addOption(stateOption())

@@ -3,7 +3,7 @@
  * that there is nothing to escape; the request id leads whoever may know to the access log.
  */
 import type { ExchangeOutcome } from '../commands.ts'
-import { DETAIL_OF_FAULT, type HeadFault } from '../head/fault.ts'
+import { detailOf, type HeadFault } from '../head/fault.ts'
 import { hostOf } from '../routes/table.ts'
 import { isRequestId } from './request.ts'
 
@@ -28,7 +28,7 @@ export function errorAnswer(
 ): Answer {
   const code = STATUS[outcome] ?? (outcome === 'bad-request' ? status : 503)
   const title = REASONS[code] ?? 'Error'
-  const detail = fault === undefined ? (DETAILS[code] ?? '') : DETAIL_OF_FAULT[fault]
+  const detail = fault === undefined ? (DETAILS[code] ?? '') : detailOf(fault)
   const id = isRequestId(requestId) ? requestId : ''
   const isHtml = prefersHtml(accept.slice(0, ACCEPT_MAX).toLowerCase())
   const body = isHtml

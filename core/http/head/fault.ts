@@ -47,32 +47,17 @@ const STATUS: { readonly [fault in HeadFault]?: number } = {
 }
 
 /** The same in words, for whoever sent it. They quote nothing of it. */
-export const DETAIL_OF_FAULT: { readonly [fault in HeadFault]: string } = {
-  'blank-lines': 'Too many blank lines.',
-  'request-line': 'No HTTP request line.',
-  method: 'Bad method, or no HTTP at all.',
-  target: 'Bad target.',
-  version: 'Neither HTTP/1.0 nor HTTP/1.1.',
-  'target-too-long': 'The target is too long.',
-  'status-line': 'Bad status line.',
-  'line-end': 'A bare CR or LF.',
-  fold: 'A folded line.',
-  'field-name': 'Bad field name.',
-  'field-value': 'Bad field value.',
-  'line-too-long': 'A field is too long.',
-  'head-too-large': 'Too many bytes of fields.',
-  'too-many-fields': 'Too many fields.',
-  host: 'No Host, two, or a bad one.',
-  authority: 'The target is not for this Host.',
-  length: 'Bad or wrong Content-Length.',
-  'two-lengths': 'Content-Length with Transfer-Encoding.',
-  'transfer-encoding': 'Bad Transfer-Encoding.',
-  coding: 'Unknown Transfer-Encoding.',
-  expectation: 'Unknown expectation.',
-  'connection-field': 'A field that HTTP/2 does not have.',
-  connection: 'Connection lists too much.',
-  'chunk-size': 'Bad chunk size.',
-  'chunk-extension': 'Bad chunk extension.',
-  'chunk-end': 'A chunk does not end.',
-  trailer: 'A trailer that may not be one.',
+export const detailOf = (fault: HeadFault): string =>
+  `Refused: ${DETAILS[fault] ?? fault.replaceAll('-', ' ')}.`
+
+/** Of those whose word alone says too little. */
+const DETAILS: { readonly [fault in HeadFault]?: string } = {
+  method: 'bad method, or no HTTP at all',
+  'line-end': 'CR or LF alone',
+  host: 'no Host, two, or a bad one',
+  authority: 'the target is not for this Host',
+  length: 'bad or wrong Content-Length',
+  'two-lengths': 'Content-Length with Transfer-Encoding',
+  'connection-field': 'a field that HTTP/2 does not have',
+  connection: 'Connection lists too much',
 }

@@ -30,7 +30,7 @@ import { type IngressCounters, type ListenerCounters, zeroIngressCounters } from
 import { complete } from './exchange/end.ts'
 import { idPrefixOf } from './exchange/ids.ts'
 import { awaitMore } from './exchange/request.ts'
-import { touch } from './exchange/tunnel.ts'
+import { awaitEnd, touch } from './exchange/tunnel.ts'
 import {
   ANSWERING,
   ASKING,
@@ -248,6 +248,7 @@ function onClientEvent(
       break
     case 'client-finished':
       onFinished(state, client, now)
+      if (client.stage === TUNNEL) awaitEnd(state, client, now)
       break
     default:
       unreachable(event)
@@ -302,6 +303,7 @@ function onUpstreamEvent(
       break
     case 'upstream-finished':
       upstream.isFinished = true
+      if (client?.stage === TUNNEL) awaitEnd(state, client, now)
       break
     default:
       unreachable(event)

@@ -6,7 +6,7 @@ import { accessOf } from '../../policy/policy.ts'
 import type { Wish } from '../../publish/claim.ts'
 import { listenerId, type ReplicaId } from '../../services/identity.ts'
 import { takesPart } from '../../services/replica-life.ts'
-import type { BalanceSpec, EndpointSpec } from '../../spec/deployment.ts'
+import type { BalanceSpec } from '../../spec/deployment.ts'
 import type { Backend, ListenerSettings, OpenListener } from '../commands.ts'
 import type { ListenerEvent } from '../events.ts'
 import {
@@ -62,7 +62,7 @@ function adjust(
   listener: Listener,
   { endpoint, target, claims }: Door,
 ): void {
-  const settings = settingsOf(state, service, endpoint)
+  const settings = settingsOf(state, service, { endpoint, target })
   const written = canonicalJson(settings)
   const differs = written !== listener.settings
   Object.assign(listener, { endpoint, target, claims, settings: written })
@@ -73,10 +73,12 @@ function adjust(
 function settingsOf(
   { config }: NodeState,
   { deployment, name, spec }: Service,
-  endpoint: EndpointSpec,
+  { endpoint, target }: Pick<Door, 'endpoint' | 'target'>,
 ): ListenerSettings {
   const { protocol, stream, udp, http, balance } = endpoint
-  const place = { deployment, service: name, endpoint: endpoint.name, port: endpoint.port }
+  // A mapping that leads to an endpoint is a way to that endpoint.
+  const named = 'endpoint' in target ? target.endpoint : endpoint.name
+  const place = { deployment, service: name, endpoint: named, port: endpoint.port }
   const common = { access: accessOf(config.policies, place), idleAfterMs: idleAfterMs(spec) }
   if (protocol === 'tcp') return { protocol, stream, balance: balanceOf(balance), ...common }
   if (protocol !== 'udp') {
@@ -96,7 +98,7 @@ function openListener(step: Step, service: Service, door: Door): void {
   const { state, out } = step
   const { endpoint, target, claims } = door
   const [first] = claims.values()
-  const settings = settingsOf(state, service, endpoint)
+  const settings = settingsOf(state, service, door)
   state.generations += 1
   const listener: Listener = {
     id: listenerId(service.key, endpoint.name, state.generations),

@@ -28,7 +28,8 @@ export function balance(table, front, tell) {
     clearTimeout(timer)
     const wait = (table.deadline() ?? Infinity) - performance.now()
     // Where that is a little early, the table says so: its deadline is still the same.
-    if (wait < Infinity) timer = setTimeout(feed, Math.max(0, Math.min(wait, 1e9)), { type: 'tick' })
+    if (wait < Infinity)
+      timer = setTimeout(feed, Math.max(0, Math.min(wait, 1e9)), { type: 'tick' })
   }
 
   /** @param {FlowCommand} command */

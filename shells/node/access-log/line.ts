@@ -36,6 +36,7 @@ function jsonLines(): WriteLine {
       `,"protocol":"${exchange.protocol}"` +
       `,"status":${exchange.status}` +
       `,"outcome":"${exchange.outcome}"` +
+      `,"fault":${exchange.fault === undefined ? 'null' : `"${exchange.fault}"`}` +
       `,"bytes_in":${exchange.bytesIn}` +
       `,"bytes_out":${exchange.bytesOut}` +
       `,"head_ms":${msText(timings.headMs)}` +

@@ -205,9 +205,12 @@ export class HttpShell {
         if (wire instanceof StreamUpstream) wire.endWith(command.fields)
         return
       }
-      case 'close-upstream':
-        this.#closeUpstream(command.upstream, command.reset)
+      case 'close-upstream': {
+        const { upstream, reset, isSuspect } = command
+        if (isSuspect) this.#suspect(upstream)
+        this.#closeUpstream(upstream, reset)
         return
+      }
       case 'read':
       case 'speak-http2':
       case 'respond':
@@ -310,6 +313,11 @@ export class HttpShell {
     this.#refused = refused
     this.#options.full()
     return true
+  }
+
+  #suspect(upstream: UpstreamId): void {
+    const wire = this.#upstreams.get(upstream)
+    if (wire instanceof StreamUpstream) wire.suspect()
   }
 
   #nextClient(): ClientId {

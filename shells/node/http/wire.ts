@@ -42,7 +42,7 @@ export abstract class Wire<Stream extends Duplex> {
       const text = latin1Slice.call(bytes, 0, bytes.length)
       this.#take(this.stream.write(head + text, 'latin1'))
     } else {
-      this.#take(this.stream.write(withHead(head, bytes)))
+      this.#copy(head, bytes)
     }
   }
 
@@ -109,6 +109,20 @@ export abstract class Wire<Stream extends Duplex> {
     if (this.#isEnding) this.report('finished')
   }
 
+  /** Large ones in memory that is there: to ask for it anew would keep the garbage collector busy. */
+  #copy(head: string, bytes: Uint8Array): void {
+    const { stream } = this
+    const size = head.length + bytes.length
+    if (size < ROOM_BYTES_MIN || size > ROOM_BYTES || stream.writableLength > 0) {
+      this.#take(stream.write(withHead(Buffer.allocUnsafe(size), head, bytes)))
+      return
+    }
+    const hasRoom = stream.write(withHead(room.subarray(0, size), head, bytes))
+    // What the kernel did not take at once is the stream's for as long as it waits.
+    if (stream.writableLength > 0) room = Buffer.allocUnsafeSlow(ROOM_BYTES)
+    this.#take(hasRoom)
+  }
+
   /**
    * A full chunk reaches the high-water mark even when the kernel took all of it at once; only what
    * waits in memory is worth a pause.
@@ -121,9 +135,8 @@ export abstract class Wire<Stream extends Duplex> {
 }
 
 /** In one piece, and a copy that is ours for as long as it waits. */
-function withHead(head: string, bytes: Uint8Array): Buffer {
+function withHead(whole: Buffer, head: string, bytes: Uint8Array): Buffer {
   const { length } = head
-  const whole = Buffer.allocUnsafe(length + bytes.length)
   if (length > 0) whole.write(head, 'latin1')
   whole.set(bytes, length)
   return whole
@@ -148,3 +161,9 @@ const TEXT_BYTES_MAX = 4_096
 export const { latin1Slice } = Buffer.prototype as unknown as {
   latin1Slice: (this: Uint8Array, from: number, to: number) => string
 }
+
+/** What is read at once, with a head. */
+const ROOM_BYTES = 65_536 + 16_384
+/** One that waits keeps all of the room. */
+const ROOM_BYTES_MIN = 16_384
+let room = Buffer.allocUnsafeSlow(ROOM_BYTES)

@@ -172,7 +172,7 @@ const connections = (
   },
   {
     name: 'weir_http_client_connections_refused_total',
-    help: 'Connections of clients that were not let in, each for one reason.',
+    help: 'Connections and HTTP/2 streams of clients that were not let in, or ended for breaking HTTP/2.',
     type: 'counter',
     samples: byReason({}, clients.refused),
   },

@@ -34,13 +34,17 @@ async function wrk({ url, connections, seconds, isFresh, host }: Load): Promise<
   const lines = [...(isFresh ? ['Connection: close'] : []), ...(host ? [`Host: ${host}`] : [])]
   const fields = lines.flatMap((line) => ['-H', line])
   const script = `${import.meta.dirname}/percentiles.lua`
-  const words = [`-t1`, `-c${connections}`, `-d${seconds}s`, '-s', script, ...fields, url]
-  const said = await output('/usr/bin/wrk', words)
+  const words = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '30s', '-s', script]
+  const said = await output('/usr/bin/wrk', [...words, ...fields, url])
   const [, json = ''] = /^figures (.*)$/m.exec(said) ?? []
   if (json === '') throw new Error(`wrk said: ${said}`)
   const figures = JSON.parse(json) as Record<string, number>
-  const { requests = 0, us = 0, bad = 0, p50 = 0, p99 = 0, p999 = 0 } = figures
-  if (bad > 0 || requests === 0) throw new Error(`${bad} of ${requests} requests to ${url} failed`)
+  const { requests = 0, us = 0, connections: lost = 0, status = 0 } = figures
+  const { p50 = 0, p99 = 0, p999 = 0 } = figures
+  if (lost + status > 0 || requests === 0) {
+    const failed = `${lost} connections failed, ${status} answers were errors`
+    throw new Error(`${requests} requests to ${url}: ${failed}`)
+  }
   const perSecond = (requests * 1e6) / us
   return { requests, perSecond, p50: p50 / 1e3, p99: p99 / 1e3, p999: p999 / 1e3 }
 }

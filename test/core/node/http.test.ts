@@ -374,3 +374,22 @@ describe('a program with and without TLS', () => {
     expect([plain, https]).toEqual([9443, 9443])
   })
 })
+
+test('proxy W15: what a rule says of an endpoint by its name holds at a mapping to it, too', () => {
+  const shell = new ObedientShell()
+  const accessRules = [
+    { service: 'web', deployment: '*', ports: ['http'], action: 'deny' as const },
+  ]
+  const policies = [{ name: 'closed', cidrs: ['0.0.0.0/0'], members: [], accessRules }]
+  shell.machine = new NodeMachine({ ...shell.machine.state.config, policies })
+  shell.boot()
+  const mapping = {
+    containerPort: 8080,
+    hostPort: 9090,
+    hostIp: '127.0.0.1',
+    protocol: 'tcp',
+  } as const
+  shell.deploy(deploymentOf({ web: serviceOf({ portMappings: [mapping] }) }))
+  const verdicts = typed(shell.commands, 'open-listener').map(({ access }) => access[0]?.verdict)
+  expect(verdicts).toEqual(['deny', 'deny'])
+})

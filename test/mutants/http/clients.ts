@@ -11,8 +11,8 @@ export const clients = [
     ],
     [
       'an idle tunnel that takes nothing is not cut',
-      "cutOff(state, client, 'idle', client.isBlocked, now, out)",
-      "cutOff(state, client, 'idle', false, now, out)",
+      "isDone ? 'done' : 'idle', isLate, now",
+      "isDone ? 'done' : 'idle', false, now",
     ],
     [
       'any number of clients comes',
@@ -41,8 +41,8 @@ export const clients = [
     ],
     [
       'a tunnel that is idle is reset',
-      "cutOff(state, client, 'idle', client.isBlocked, now, out)",
-      "cutOff(state, client, 'idle', true, now, out)",
+      "isDone ? 'done' : 'idle', isLate, now",
+      "isDone ? 'done' : 'idle', true, now",
     ],
     [
       'who waited too long for a service is told another thing',

@@ -49,7 +49,7 @@ export const exchange = [
     ],
     [
       'who came by TLS is sent there again',
-      'client.isSecure ||\n  (client.trustsPeer',
+      'client.isSecure || (client.trustsPeer',
       '(client.trustsPeer',
     ],
     ['whoever says that it came by TLS did', '(client.trustsPeer && HTTPS', '(HTTPS'],
@@ -70,8 +70,8 @@ export const exchange = [
     ],
     [
       'who may not come is a use',
-      "    return fail(state, client, 'forbidden', now, out)\n  }\n  sayBusy(listener, out)\n",
-      "    sayBusy(listener, out)\n    return fail(state, client, 'forbidden', now, out)\n  }\n  sayBusy(listener, out)\n",
+      "    return fail(state, client, 'forbidden', now, out)\n",
+      "    sayBusy(listener, out)\n    return fail(state, client, 'forbidden', now, out)\n",
     ],
     [
       'backends see the prefix',

@@ -166,6 +166,10 @@ export const heads = [
       'return answer(308,',
       'return answer(302,',
     ],
-    ['our answers may be stored', "'cache-control', 'no-store'", "'cache-control', 'public'"],
+    [
+      'our answers may be stored',
+      "length), 'cache-control', 'no-store'",
+      "length), 'cache-control', 'public'",
+    ],
   ]),
 ]

@@ -214,11 +214,7 @@ export const upstreams = [
       "    cutOff(state, client, 'upstream-closed', true, now, out)\n",
       '    endAnswerBody(state, client, upstream, undefined, now, out)\n',
     ],
-    [
-      'a tunnel’s end goes no further',
-      "    out.push({ type: 'end-client', client: client.id })\n",
-      '',
-    ],
+    ['a tunnel’s end goes no further', '    endDown(state, client, upstream, now, out)\n', ''],
     [
       'trailers of a stream are lost',
       "typeof trailers === 'string' ? undefined : trailers",

@@ -117,8 +117,8 @@ export const doorways = [
     ],
     [
       'policies are asked of another port',
-      'endpoint: endpoint.name, port: endpoint.port }',
-      'endpoint: endpoint.name, port: endpoint.targetPort ?? 0 }',
+      'endpoint: named, port: endpoint.port }',
+      'endpoint: named, port: endpoint.targetPort ?? 0 }',
     ],
     [
       'a strategy of requests is for the next listener',

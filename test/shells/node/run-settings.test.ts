@@ -255,3 +255,23 @@ test('internal endpoints move to the addresses given later; replicas have ports 
   expect(data?.toString()).toBe('hello')
   await node.shutdown('abort')
 })
+
+test('rules of network policies are compared with all that is deployed', async () => {
+  const root = temporaryDirectory()
+  const ports = [await freePort(), await freePort()]
+  const rule = { service: 'echo', deployment: '*', ports, action: 'allow' } as const
+  const policy = { name: 'office', cidrs: ['10.0.0.0/8'], members: [], accessRules: [rule] }
+  const { node } = await start(root, { networkPolicies: [policy] })
+  const first = source(root, `port: ${ports[0]}`)
+  const second = source(root, `port: ${ports[1]}`)
+  const other = { ...second, text: second.text.replace('deployment: lines', 'deployment: other') }
+  const warning = `access rule 1 of policy office in the node file names port ${ports[1]}, which`
+  expect(await node.deploy(first)).toMatchObject({
+    ok: true,
+    warnings: [expect.stringContaining(warning)],
+  })
+  expect(await node.settled('lines')).toEqual({ outcome: 'ready', problems: [] })
+  expect(await node.deploy(other)).toMatchObject({ ok: true, warnings: [] })
+  expect(await node.settled('other')).toEqual({ outcome: 'ready', problems: [] })
+  expect(await node.deploy(first)).toMatchObject({ ok: true, warnings: [] })
+})

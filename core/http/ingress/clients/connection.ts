@@ -6,6 +6,7 @@ import { statusOf } from '../../head/fault.ts'
 import { fieldsOf, requestOf } from '../../head/stream-head.ts'
 import { begin } from '../exchange/begin.ts'
 import { cutOff, fail } from '../exchange/end.ts'
+import { isHalf } from '../exchange/tunnel.ts'
 import {
   ANSWERING,
   CLOSING,
@@ -111,7 +112,9 @@ export function onClientDue(state: IngressState, client: Client, now: Instant, o
   } else if (stage === DELIVERING) {
     cutOff(state, client, isTotal ? 'total-timeout' : 'request-timeout', true, now, out)
   } else if (stage === TUNNEL) {
-    cutOff(state, client, 'idle', client.isBlocked, now, out)
+    const isLate = client.isBlocked || (upstream!.hasEnded && !client.isFinished)
+    const isDone = !isLate && isHalf(client, upstream!)
+    cutOff(state, client, isDone ? 'done' : 'idle', isLate, now, out)
   } else if (isTotal) {
     fail(state, client, 'total-timeout', now, out)
   } else if (stage === HELD) {

@@ -2,6 +2,7 @@
 import type { Instant } from '../../../machine.ts'
 import { responseFields, responseHead } from '../../forward/response.ts'
 import type { ResponseHead } from '../../head/response.ts'
+import { awaitTaking } from '../clients/closing.ts'
 import {
   type Client,
   enter,
@@ -87,12 +88,37 @@ export function settleTunnel(
   if (client.hasEnded && client.queue === undefined && !client.endsUpstream) {
     client.endsUpstream = true
     out.push({ type: 'end-upstream', upstream: upstream.id })
+    if (isHalf(client, upstream)) awaitTaking(state, client, now)
   }
   if (client.isFinished && upstream.isFinished) cutOff(state, client, 'done', false, now, out)
 }
 
+/** The end of the backend goes on to the client. */
+export function endDown(
+  state: IngressState,
+  client: Client,
+  upstream: Upstream,
+  now: Instant,
+  out: Out,
+): void {
+  out.push({ type: 'end-client', client: client.id })
+  if (isHalf(client, upstream)) awaitTaking(state, client, now)
+}
+
+/** What one side said was delivered with its end: the other has a moment for its own. */
+export function awaitEnd(state: IngressState, client: Client, now: Instant): void {
+  if (isHalf(client, client.upstream!)) setDue(state, client, now + END_MS)
+}
+
+/** A WebSocket that one side has ended: it knows no half of a connection (RFC 6455, 7.1). */
+export const isHalf = ({ passage, hasEnded }: Client, upstream: Upstream): boolean =>
+  passage.requestUpgrade === 'websocket' && (hasEnded || upstream.hasEnded)
+
 /** Something moved. */
 export function touch(state: IngressState, client: Client, now: Instant): void {
+  if (isHalf(client, client.upstream!)) return
   const { tunnelIdleMs } = client.settings!
   setDue(state, client, tunnelIdleMs > 0 ? now + tunnelIdleMs : NEVER)
 }
+
+const END_MS = 5_000

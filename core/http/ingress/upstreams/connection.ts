@@ -6,6 +6,7 @@ import { fieldsOf, responseOf } from '../../head/stream-head.ts'
 import { endAnswerBody, onAnswerBytes, onFinalHead, onInterimHead } from '../exchange/answer.ts'
 import { cutOff, fail, takeFrom } from '../exchange/end.ts'
 import { sendQueued } from '../exchange/request.ts'
+import { endDown } from '../exchange/tunnel.ts'
 import {
   ANSWERING,
   ASKING,
@@ -122,7 +123,7 @@ export function onUpstreamEnded(
   }
   const { left, reader, listener } = upstream
   if (client.stage === TUNNEL) {
-    out.push({ type: 'end-client', client: client.id })
+    endDown(state, client, upstream, now, out)
   } else if (client.stage !== ANSWERING) {
     lose(state, client, upstream, 'upstream-closed', false, now, out)
   } else if (reader === undefined ? left < 0 : left === UNTIL_CLOSE) {

@@ -4,7 +4,7 @@ import {
   type ClientHttp2Stream,
   connect as connectHttp2,
 } from 'node:http2'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import type { UpstreamId } from '../../../../core/http/events.ts'
 import { type Address, failConnect } from '../http1-upstream.ts'
 import type { Listening } from '../wire.ts'
@@ -22,9 +22,11 @@ export interface BackendSessionOptions {
 export class BackendSession {
   readonly #options: BackendSessionOptions
   readonly #session: ClientHttp2Session
+  #socket: Socket | undefined
   /** Upstreams that wait for it to be connected, longest first, and since when. */
   readonly #waiting = new Map<UpstreamId, number>()
   #isConnected = false
+  #isSuspect = false
   /** Upstreams that were promised a stream of it, or have one. */
   #live = 0
   #error: unknown
@@ -38,7 +40,10 @@ export class BackendSession {
     this.#options = options
     // The name is for nobody: requests say themselves whom they are for, and not every host is one.
     const session = connectHttp2('http://backend', {
-      createConnection: () => connect({ host, port, noDelay: true }),
+      createConnection: () => {
+        this.#socket = connect({ host, port, noDelay: true })
+        return this.#socket
+      },
       settings: { enablePush: false },
       ...AS_THEY_CAME,
     })
@@ -65,8 +70,11 @@ export class BackendSession {
   /** Answered by upstream-connected or upstream-failed. */
   promise(upstream: UpstreamId): void {
     this.#live += 1
-    if (this.#isConnected) this.#options.to.step({ type: 'upstream-connected', upstream })
-    else this.#waiting.set(upstream, performance.now())
+    if (this.#isConnected) {
+      this.#options.to.step({ type: 'upstream-connected', upstream, isReused: true })
+    } else {
+      this.#waiting.set(upstream, performance.now())
+    }
   }
 
   /** A stream that was promised, or was there, is needed no more. */
@@ -78,7 +86,9 @@ export class BackendSession {
     if (since !== undefined && performance.now() - since > STUCK_MS) this.#options.closing(this)
     if (this.#live > 0) return
     this.#idle.refresh()
-    if (!this.#isConnected) this.destroy() // nobody waits for it: another one is tried next
+    if (!this.#isConnected)
+      this.destroy() // nobody waits for it: another one is tried next
+    else if (this.#isSuspect) this.#closeSoon()
   }
 
   /** Undefined: it takes nothing new. Throws what Node says of fields that cannot be sent. */
@@ -92,8 +102,16 @@ export class BackendSession {
     return id === undefined || id > this.#streamLast
   }
 
+  /** It may be dead without the kernel knowing: it takes nothing new, and ends with what it has. */
+  suspect(): void {
+    this.#isSuspect = true
+    this.#options.closing(this)
+    if (this.#live === 0) this.#closeSoon()
+  }
+
   destroy(): void {
     this.#session.destroy()
+    if (!this.#isConnected) this.#socket?.destroy() // or its attempt goes on
   }
 
   #onConnect(): void {
@@ -108,6 +126,11 @@ export class BackendSession {
   #onIdle(): void {
     if (this.#live > 0) return
     this.#options.closing(this)
+    this.#closeSoon()
+  }
+
+  #closeSoon(): void {
+    if (this.#last !== undefined) return
     this.#session.close()
     // Once its last words are with the kernel; it may never take them.
     this.#last = setTimeout(() => this.destroy(), LAST_WORDS_MS).unref()

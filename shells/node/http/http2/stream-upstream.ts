@@ -44,6 +44,11 @@ export class StreamUpstream extends Wire<ClientHttp2Stream> {
     if (reset || !this.#hasEnded || !stream.writableEnded) stream.close(constants.NGHTTP2_CANCEL)
   }
 
+  /** It was not answered for too long. */
+  suspect(): void {
+    this.#session.suspect()
+  }
+
   protected tell(what: Occurrence): void {
     this.#to.step({ type: `upstream-${what}`, upstream: this.#id })
   }

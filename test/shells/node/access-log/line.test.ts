@@ -11,7 +11,7 @@ describe('a JSON object', () => {
     expect(lineWriter('json')(exchange(), AT)).toBe(
       '{"time":"2000-10-10T13:55:36.042Z","client":"203.0.113.7","method":"GET",' +
         '"host":"a.example.com","target":"/a?b=c","protocol":"1.1","status":200,"outcome":"done",' +
-        '"bytes_in":3,"bytes_out":2326,"head_ms":0.000,"chosen_ms":0.250,"sent_ms":0.500,' +
+        '"fault":null,"bytes_in":3,"bytes_out":2326,"head_ms":0.000,"chosen_ms":0.250,"sent_ms":0.500,' +
         '"first_byte_ms":2.000,"total_ms":2.500,"deployment":"shop","service":"web",' +
         '"endpoint":"http","route":"a.example.com/","backend":"web-2","retries":1,' +
         '"request_id":"r-1","user_agent":"Mozilla/4.08","referer":"http://a.example.com/start.html"}\n',
@@ -47,6 +47,12 @@ describe('a JSON object', () => {
       '2000-10-10T13:55:37.000Z',
       '2000-10-10T13:55:35.999Z',
     ])
+  })
+
+  test('says what is wrong with a request that was refused for it', () => {
+    const refused = exchange({ status: 400, outcome: 'bad-request', fault: 'two-lengths' })
+    const told = JSON.parse(lineWriter('json')(refused, AT))
+    expect(told).toMatchObject({ outcome: 'bad-request', fault: 'two-lengths' })
   })
 
   test('reads back as what the client sent, byte for byte', () => {

@@ -139,7 +139,7 @@ describe('backends of HTTP/2 in the clear', () => {
 
   test('a host that makes no URL is one that cannot be reached', async () => {
     const { node, port } = await serve([], H2C)
-    await applyBackends(node, [{ ...backend(1, refused), host: '::1%lo' }])
+    await applyBackends(node, [{ ...backend(1, await refusingPort()), host: '::1%lo' }])
     expect((await ask(port)).status).toBe(502)
   })
 
@@ -159,6 +159,39 @@ describe('backends of HTTP/2 in the clear', () => {
     await until(() => attemptsAt(hole) === before + 2)
     expect([(await meanwhile).status, (await last).status]).toEqual([504, 504])
     await until(() => attemptsAt(hole) === before)
+  })
+
+  test('a connection on which an answer did not come is used no more', async () => {
+    let count = 0
+    const web = await startH2c((stream) => {
+      count += 1
+      if (count === 2) return // for ever
+      stream.respond({ ':status': 200 })
+      stream.end('ok')
+    })
+    const { port } = await serve([web.port], { http: { backend: 'h2c', responseTimeoutMs: 300 } })
+    expect((await ask(port)).body).toBe('ok')
+    expect((await ask(port)).status).toBe(504)
+    await until(() => web.sockets.size === 0)
+    expect((await ask(port)).body).toBe('ok')
+    expect(web.connections).toBe(2)
+  })
+
+  test('a connection that breaks under a request costs none that may be repeated', async () => {
+    let isBroken = false
+    const web = await startH2c((stream, headers) => {
+      if (headers[':path'] === '/break' && !isBroken) {
+        isBroken = true
+        stream.session!.socket.destroy()
+        return
+      }
+      stream.respond({ ':status': 200 })
+      stream.end('ok')
+    })
+    const { port } = await serve([web.port], { http: { backend: 'h2c', retries: 0 } })
+    expect((await ask(port)).body).toBe('ok')
+    expect((await ask(port, '/break')).body).toBe('ok')
+    expect([isBroken, web.connections]).toEqual([true, 2])
   })
 
   test('a client that leaves resets its stream alone', async () => {

@@ -34,6 +34,14 @@ describe('listeners and ports', () => {
     expect(node.listeners.httpCounters().clients.accepted).toBe(1)
   })
 
+  test('a redirect is one of the listener whose route it is', async () => {
+    const routes = [{ listener: WEB, path: '/', redirectTo: 443 }]
+    const { port, exchanges } = await serve([], { routes })
+    expect((await ask(port, '/x')).status).toBe(308)
+    await until(() => exchanges.length === 1)
+    expect(exchanges[0]).toMatchObject({ listener: WEB, outcome: 'redirected', route: '*/' })
+  })
+
   test('proxy W9: a listener that closes empties, and is counted for ever', async () => {
     const web = await startHttp((_request, response) => response.end('ok'))
     const { node, port } = await serve([web.port])

@@ -5,6 +5,8 @@ import { type Occurrence, Wire } from '../../../../shells/node/http/wire.ts'
 /** Takes what is written when it is told to. */
 class Pipe extends Duplex {
   readonly taken: string[] = []
+  /** The memory itself. */
+  readonly chunks: (string | Buffer)[] = []
   readonly #waiting: (() => void)[] = []
 
   constructor() {
@@ -14,6 +16,7 @@ class Pipe extends Duplex {
   override _read(): void {}
 
   override _write(chunk: string | Buffer, _encoding: string, done: () => void): void {
+    this.chunks.push(chunk)
     this.taken.push(typeof chunk === 'string' ? chunk : chunk.toString('latin1'))
     this.#waiting.push(done)
   }
@@ -79,6 +82,19 @@ describe('what is written', () => {
     many.fill('y')
     for (let count = 0; count < 3; count++) pipe.takeAll()
     expect(pipe.taken.slice(1)).toEqual(['a'.repeat(10), 'b'.repeat(5_000)])
+  })
+
+  test('is one copy of its own while it waits, however much it is', () => {
+    const [one, other] = [started(), started()]
+    const large = (letter: string): Buffer => Buffer.alloc(20_000, letter)
+    one.wire.write('head ', large('a'))
+    other.wire.write('', large('b'))
+    one.wire.write('', large('c'))
+    other.pipe.takeAll()
+    other.wire.write('', large('d'))
+    for (let count = 0; count < 2; count++) one.pipe.takeAll()
+    expect(one.pipe.chunks.map(String)).toEqual([`head ${large('a')}`, String(large('c'))])
+    expect(other.pipe.chunks.map(String)).toEqual([String(large('b')), String(large('d'))])
   })
 })
 

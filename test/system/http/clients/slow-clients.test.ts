@@ -77,8 +77,7 @@ test('an answer that is not read is cut, and one that does not come is 504', asy
   const socket = await dial('plain')
   socket.pause()
   socket.write('GET /bytes?bytes=100000000&length HTTP/1.1\r\nHost: a\r\n\r\n')
-  await until(async () => (await live()) === 1)
-  await until(async () => (await live()) === 0)
+  await until(async () => (await ended('response_timeout')) === 1)
   const got = await drip(
     await dial('plain'),
     'GET /never HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
@@ -99,9 +98,10 @@ test("500 clients in the middle of their heads are in nobody else's way", async 
   for (const got of await Promise.all(over)) expect(got).toMatch(/^HTTP\/1\.1 408 /)
 })
 
-/** Requests under way. */
-async function live(): Promise<number> {
+/** Requests that ended so. */
+async function ended(reason: string): Promise<number> {
   const { out } = await node.weir('metrics')
-  const found = out.matchAll(/^weir_http_requests\{[^}]*\} (\d+)$/gm)
-  return [...found].reduce((sum, [, count]) => sum + Number(count), 0)
+  const lines = out.split('\n').filter((line) => line.startsWith('weir_http_requests_ended_total{'))
+  const counts = lines.filter((line) => line.includes(`reason="${reason}"`))
+  return counts.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
 }

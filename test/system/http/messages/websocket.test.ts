@@ -17,8 +17,8 @@ let [plain, tls]: readonly number[] = []
 const fileWith = (http: string, ...more: readonly string[]): string =>
   deploymentOf(
     originService('site', [
-      `name: tls, protocol: https, port: ${tls}, http: { drain_timeout: 5s, ${http} }`,
-      `name: web, protocol: websocket, port: ${plain}, http: { drain_timeout: 5s, ${http} }`,
+      `name: tls, protocol: https, port: ${tls}, http: { drain_timeout: 8s, ${http} }`,
+      `name: web, protocol: websocket, port: ${plain}, http: { drain_timeout: 8s, ${http} }`,
     ]),
     ...more,
   )

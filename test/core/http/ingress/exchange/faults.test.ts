@@ -13,13 +13,13 @@ const send = (text: string) =>
 
 describe('a request that cannot be read is told why, and so is the log', () => {
   for (const [text, ...then] of [
-    ['GET / HTTP/1.1~Host: a~Host: b~~', 400, 'host', 'No Host, two, or a bad one.'],
-    ['\x16\x03\x01\x02~~', 400, 'method', 'Bad method, or no HTTP at all.'],
-    ['GET /../x HTTP/1.1~Host: a~~', 400, 'target', 'Bad target.'],
+    ['GET / HTTP/1.1~Host: a~Host: b~~', 400, 'host', 'Refused: no Host, two, or a bad one.'],
+    ['\x16\x03\x01\x02~~', 400, 'method', 'Refused: bad method, or no HTTP at all.'],
+    ['GET /../x HTTP/1.1~Host: a~~', 400, 'target', 'Refused: target.'],
     [`GET / HTTP/1.1~Host: a~X: ${'x'.repeat(5_000)}~~`, 431, 'head-too-large', expect.any(String)],
     [
       `GET / HTTP/1.1~Host: a~Connection: ${Array.from({ length: 200 }, (_, n) => `h${n}`)}~~`,
-      ...[400, 'connection', 'Connection lists too much.'],
+      ...[400, 'connection', 'Refused: Connection lists too much.'],
     ],
   ] as const) {
     test(`${text.slice(0, 40)}: ${then[1]}`, () => {
@@ -38,11 +38,11 @@ describe('a request that cannot be read is told why, and so is the log', () => {
     const world = warm()
     world.send(1, 'POST / HTTP/1.1~Host: a~Transfer-Encoding: chunked~~')
     expect(said(world.raw(send(`0~X: ${'x'.repeat(9_000)}~~`)))).toEqual([
-      ...[431, 'line-too-long', 'A field is too long.'],
+      ...[431, 'line-too-long', 'Refused: line too long.'],
     ])
     const other = warm()
     other.send(1, 'POST / HTTP/1.1~Host: a~Transfer-Encoding: chunked~~')
-    expect(said(other.raw(send('x~')))).toEqual([400, 'chunk-size', 'Bad chunk size.'])
+    expect(said(other.raw(send('x~')))).toEqual([400, 'chunk-size', 'Refused: chunk size.'])
   })
 
   test('of a stream', () => {
@@ -58,7 +58,7 @@ describe('a request that cannot be read is told why, and so is the log', () => {
           isLast: true,
         }),
       ),
-    ).toEqual([400, 'connection-field', 'A field that HTTP/2 does not have.'])
+    ).toEqual([400, 'connection-field', 'Refused: a field that HTTP/2 does not have.'])
   })
 
   test('and nothing of it is said of the next', () => {

@@ -63,6 +63,29 @@ test('how a client came says the proxy that it came to, not those behind that', 
   expect(request('HTTPS , http')).toEqual(['connect u1 A http1'])
 })
 
+test('to be sent to TLS is no use of a service', () => {
+  const world = new World({
+    routes: [{ path: '/', listener: 'web', redirectTo: 443 }],
+    listener: { idleAfterMs: 10_000 },
+  })
+  world.accept(1)
+  world.wait(1_000)
+  expect(world.send(1, 'GET / HTTP/1.1~Host: a~~')[0]).toContain('308')
+  expect(world.wait(8_999)).not.toContain('idle web')
+  expect(world.wait(1)).toContain('idle web')
+})
+
+test('what was wrong with a request is not said of the next', () => {
+  const world = warm()
+  const faults = (text: string) =>
+    world
+      .raw({ type: 'client-data', client: client(1), bytes: bytes(text) })
+      .flatMap((command) => (command.type === 'exchanged' ? [command.exchange.fault] : []))
+  expect(faults('GET /x/../y HTTP/1.1~Host: a~~')).toEqual(['target'])
+  world.step({ type: 'challenge', token: 't', answer: 't.k' })
+  expect(faults('GET /.well-known/acme-challenge/t HTTP/1.1~Host: a~~')).toEqual([undefined])
+})
+
 describe('that TLS is to stay', () => {
   const said = 'Strict-Transport-Security'
 
@@ -134,4 +157,28 @@ test('a client that took all at last has its whole time to close', () => {
   world.client(1, 'finished')
   expect(world.wait(4_999).filter((line) => !line.endsWith('u1'))).toEqual([])
   expect(world.wait(1)).toEqual(['close 1'])
+})
+
+describe('a client that was held back and takes again', () => {
+  const blocked = (fields: string): World => {
+    const world = warm()
+    world.send(1, `GET / HTTP/1.1~Host: a~${fields}~`)
+    world.reply(1, OK)
+    world.client(1, 'blocked')
+    world.wait(2_000)
+    world.client(1, 'writable')
+    return world
+  }
+
+  test('rests for as long as any other', () => {
+    const world = blocked('')
+    expect(world.wait(7_999)).toEqual(['close u1'])
+    expect(world.wait(1)).toEqual(['end 1'])
+  })
+
+  test('has as long for the end of its answer as it had for the rest', () => {
+    const world = blocked('Connection: close~')
+    expect(world.wait(2_999)).toEqual([])
+    expect(world.wait(1)).toContain('reset 1')
+  })
 })
