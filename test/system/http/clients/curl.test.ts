@@ -172,7 +172,7 @@ describe.skipIf(noCurl !== undefined)(titleOf('curl', noCurl), () => {
     expect(posted).toMatchObject({ code: 0, statuses: [308, 200], version: '2', body: 'kept' })
   })
 
-  test('hosts and paths lead to services', async () => {
+  test('proxy W12: hosts and paths lead to services', async () => {
     const base = `http://127.0.0.1:${plain}`
     const to = async (path: string, host?: string) => {
       const words = host === undefined ? [] : ['-H', `Host: ${host}`]

@@ -54,7 +54,7 @@ async function drip(socket: Socket, first: string, text: string): Promise<string
 }
 
 test.each(['plain', 'tls'] as const)(
-  'proxy W19: a head that takes for ever is 408: %s',
+  'proxy W46: a head that takes for ever is 408: %s',
   async (kind) => {
     const got = await drip(await dial(kind), HEAD, 'a')
     expect(got).toMatch(/^HTTP\/1\.1 408 .*\r\n/)
@@ -74,10 +74,11 @@ test.each(['plain', 'tls'] as const)(
 )
 
 test('an answer that is not read is cut, and one that does not come is 504', async () => {
+  const before = await ended('request_timeout')
   const socket = await dial('plain')
   socket.pause()
   socket.write('GET /bytes?bytes=100000000&length HTTP/1.1\r\nHost: a\r\n\r\n')
-  await until(async () => (await ended('response_timeout')) === 1)
+  await until(async () => (await ended('request_timeout')) > before)
   const got = await drip(
     await dial('plain'),
     'GET /never HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',

@@ -38,7 +38,7 @@ const WAYS: Readonly<Record<string, () => Promise<SocketClient>>> = {
 }
 
 describe.each(Object.entries(WAYS))('by %s', (_way, open) => {
-  test('texts, bytes, fragments, pings, and much at once', async () => {
+  test('proxy W42: texts, bytes, fragments, pings, and much at once', async () => {
     const client = await open()
     expect(await client.text()).toBe('here is site 1')
     expect(await client.ask('grüße')).toBe('grüße')

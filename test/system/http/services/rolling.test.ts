@@ -62,7 +62,7 @@ describe.skipIf(noWrk !== undefined)(titleOf('under wrk', noWrk), () => {
     expect(await lost(wrk)).toEqual(LOSSLESS)
   })
 
-  test('a replica that is killed loses nothing that may be repeated', async () => {
+  test('proxy W19: a replica that is killed loses nothing that may be repeated', async () => {
     const wrk = new Wrk(`http://127.0.0.1:${port}/small`, 32)
     for (let count = 0; count < 3; count += 1) {
       const [victim] = await pids()
@@ -72,14 +72,14 @@ describe.skipIf(noWrk !== undefined)(titleOf('under wrk', noWrk), () => {
     expect(await lost(wrk)).toEqual(LOSSLESS)
   })
 
-  test('proxy W12: replicas that close idle connections without a word cost nobody a request', async () => {
+  test('replicas that close idle connections without a word cost nobody a request', async () => {
     const wrk = new Wrk(`http://127.0.0.1:${port}/parting`, 32)
     await until(async () => (await counted('weir_http_stale_reuses_total', 'site')) > 100)
     expect(await lost(wrk)).toEqual(LOSSLESS)
   })
 
   test.skipIf(noNginx !== undefined)(
-    titleOf('proxy W12: a backend that closes after every 100 requests loses none', noNginx),
+    titleOf('a backend that closes after every 100 requests loses none', noNginx),
     async () => {
       const wrk = new Wrk(`http://127.0.0.1:${nginxPort}/`, 32)
       await until(async () => (await counted('weir_http_connects_total', 'nginx')) > 200)
