@@ -162,12 +162,14 @@ export class Exchanges implements HttpChecker {
 
   /** It did not move, or was not read from, for as long as one may. */
   #isSlow(request: SimRequest, now: Instant, world: HttpWorld): boolean {
-    const { client, begunAt = now, headAt, movedAt } = request
+    const { client, begunAt = now, headAt, movedAt, answer } = request
     const limits = world.operator.limitsSince(client.acceptedAt)
     const headMs = Math.min(...limits.map(({ headTimeoutMs }) => headTimeoutMs))
     if (headAt === undefined) return now - begunAt >= headMs
     const configs = world.operator.settingsSince(begunAt)
-    return now - movedAt >= Math.min(headMs, leastOf(configs, ['bodyTimeoutMs']))
+    // It may say what it likes: it takes nothing.
+    const takenAt = client.isBlockedTold ? Math.max(client.blockedAt, answer?.at ?? 0) : now
+    return now - Math.min(movedAt, takenAt) >= Math.min(headMs, leastOf(configs, ['bodyTimeoutMs']))
   }
 
   /** Whoever got anything of an answer, or whose request went anywhere, has been told. */
