@@ -6,6 +6,7 @@
  * figure: what the proxy's own process took, by request, when its code is compiled.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -91,7 +92,7 @@ async function startPeers(
     stops.push(() => rmSync(directory, { recursive: true, force: true }))
     const place: Place = { directory, certificates, backend, ...(await freePair()) }
     const child = await start(place)
-    stops.push(() => child.kill())
+    stops.push(() => ended(child))
     peers.push({ what, plain: place.plain, tls: place.tls, pid: child.pid as number })
   }
   for (const [role, what] of Object.entries(NODE_PEERS)) {
@@ -117,9 +118,17 @@ async function startNode(
   const child = spawn(process.execPath, [path, ...words.map(String)], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  stops.push(() => child.kill())
+  stops.push(() => ended(child))
   await listening(port)
   return child
+}
+
+/** What it writes until then is in its directory. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const exit = once(child, 'exit')
+  child.kill()
+  await exit
 }
 
 async function reportKind(peers: readonly Peer[], kind: Kind, report: Report): Promise<void> {

@@ -14,7 +14,7 @@ const PLANTED: readonly Planted[] = [
     })),
     checker: 'liveness',
     says: /to answer on|is to be had on/,
-    seeds: 40,
+    seeds: 200,
   },
   {
     bug: 'who comes while it sleeps is refused',

