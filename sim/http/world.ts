@@ -46,6 +46,8 @@ export class HttpWorld {
   /** Phase two: no new faults, no new acts. */
   healed = false
   isPaused = false
+  /** What the machine was told last. */
+  heard: IngressEvent['type'] = 'tick'
   readonly options: HttpOptions
   readonly trace: Trace
   readonly draws: {
@@ -202,6 +204,7 @@ export class HttpWorld {
     const now = this.machineNow()
     this.note(`event ${briefEvent(event)}`)
     trace.mark(`http event ${event.type}`)
+    this.heard = event.type
     const step: HttpStep = { event, commands, now, deadline: ingress.deadline(), ingress }
     this.operator.learn(event)
     ingress.step(event, now, commands)

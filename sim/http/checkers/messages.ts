@@ -111,7 +111,8 @@ export class Messages {
       world.fail(MESSAGES, `request ${plan.number} goes to a backend again`)
     }
     const isStale = last.isReused && (last.upstream.toldBroken || last.upstream.toldEnded)
-    if (isStale && isReused) {
+    // A fresh one that fails in its turn counts as a backend that was tried: another may have an old one.
+    if (isStale && isReused && world.heard !== 'upstream-failed' && world.heard !== 'tick') {
       world.fail(MESSAGES, `request ${plan.number} is repeated on a used connection`)
     }
     this.#checkRetries(request)

@@ -104,7 +104,7 @@ export abstract class ClientPeer extends Peer {
 
   /** Answers `end-client`. */
   protected finish(): void {
-    if (this.wasFinished || this.isBlocked) return
+    if (this.wasFinished || this.isBlocked || this.isBlockedTold) return
     this.wasFinished = true
     this.world.inProcess(this.world.latency(), () => {
       if (this.isHeld) this.world.tell({ type: 'client-finished', client: this.id })

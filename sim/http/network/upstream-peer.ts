@@ -109,7 +109,7 @@ export abstract class UpstreamPeer extends Peer {
 
   /** Answers `end-upstream`. */
   protected finish(): void {
-    if (this.#isFinished || this.isBlocked) return
+    if (this.#isFinished || this.isBlocked || this.isBlockedTold) return
     this.#isFinished = true
     this.world.inProcess(this.world.latency(), () => {
       if (this.isHeld) this.world.tell({ type: 'upstream-finished', upstream: this.id })
