@@ -143,7 +143,9 @@ test.each(['tcp', 'http'] as const)(
     await closed(stranger)
     await until(async () => (await row())?.state === 'serving')
     await deploy(node, both)
-    expect((await askOnce(port)).service).toBe('one/more')
+    if (protocol === 'tcp') expect((await askOnce(port)).service).toBe('one/more')
+    // Its program answers, and what it says is no HTTP.
+    else expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBe(502)
   },
 )
 
