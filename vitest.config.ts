@@ -4,8 +4,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/system/**'],
-    // All processors: most tests wait for something now and then.
-    maxWorkers: '100%',
+    // More than there are processors: most tests wait for something most of the time.
+    maxWorkers: '200%',
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

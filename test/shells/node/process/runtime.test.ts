@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -238,11 +239,7 @@ describe('what can go wrong at the start', () => {
   for (const host of ['127.0.0.1', '0.0.0.0']) {
     test(`a udp port is taken on ${host}; tcp at the same number is another port`, async () => {
       const { ask, directory } = await harness()
-      const socket = createSocket('udp4')
-      onTestFinished(() => void socket.close())
-      const taken = await new Promise<number>((resolve) =>
-        socket.bind(0, host, () => resolve(socket.address().port)),
-      )
+      const taken = await boundOfUdpAlone(host)
       const program = { ...programOf(SLEEPER, directory), ports: { dns: taken } }
       const create = (attempt: number, udpEndpoints: readonly string[]) => {
         const asked = { type: 'create-replica', replica: REPLICA, attempt } as const
@@ -423,4 +420,24 @@ async function freePort(): Promise<number> {
   const address = server.address()
   await new Promise((resolve) => server.close(resolve))
   return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** The number of a UDP socket that is nobody's for TCP, as far as can be told. */
+async function boundOfUdpAlone(host: string): Promise<number> {
+  for (;;) {
+    const socket = createSocket('udp4')
+    onTestFinished(() => void socket.close())
+    socket.bind(0, host)
+    await once(socket, 'listening')
+    const { port } = socket.address()
+    const probe = createServer().listen(port, '0.0.0.0')
+    const isFree = await once(probe, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (isFree) {
+      await new Promise((resolve) => probe.close(resolve))
+      return port
+    }
+  }
 }
